@@ -1,0 +1,151 @@
+"""The robot as the controller knows it: Pinocchio model, joint order, limits, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pinocchio as pin
+
+from .errors import RobotDescriptionError
+from .overlay import Overlay, read_overlay
+from .pinocchio_model import build_pinocchio, mujoco_to_pinocchio
+from .plant import compile_plant
+from .types import Array
+
+ROBOTS = ("g1",)
+
+
+@dataclass(frozen=True, eq=False)
+class RobotModel:
+    """One robot: immutable. Joint arrays are in `joint_names` order, which is the order of Pinocchio's v[6:]."""
+
+    name: str
+    description: Path  # MJCF or URDF the model was built from, and the default plant
+    overlay: Overlay
+    pinocchio: pin.Model
+    joint_names: tuple[str, ...]
+    position_min: Array  # (n,) rad
+    position_max: Array  # (n,) rad
+    velocity_limit: Array  # (n,) rad/s
+    torque_limit: Array  # (n,) N·m
+    hold_kp: Array  # (n,) N·m/rad, for holding a posture without a torque plan
+    hold_kd: Array  # (n,) N·m·s/rad
+    posture: Array  # (n,) rad, nominal
+    mass: float  # kg
+    legs: Array  # (n_legs,) indices into joint arrays, left leg first
+    waist: Array
+    arms: Array
+    sole_frames: tuple[int, int]  # Pinocchio frame ids, left and right
+    imu_frame: int
+    torso_frame: int
+
+    @property
+    def n(self) -> int:
+        """Number of actuated joints."""
+        return len(self.joint_names)
+
+    @property
+    def arm_joints(self) -> tuple[str, ...]:
+        """Names of the arm joints: the order of `Intent.arms`."""
+        return tuple(self.joint_names[i] for i in self.arms)
+
+    def standing_configuration(self) -> Array:
+        """Pinocchio configuration (nq,) in the nominal posture with both soles on the ground plane z = 0."""
+        q = pin.neutral(self.pinocchio)
+        q[7:] = self.posture
+        data = self.pinocchio.createData()
+        pin.framesForwardKinematics(self.pinocchio, data, q)
+        q[2] -= data.oMf[self.sole_frames[0]].translation[2]
+        return np.asarray(q)
+
+
+def load_robot(robot: str | Path, overlay: str | Path | None = None) -> RobotModel:
+    """Load a registered robot by name, or any MJCF or URDF with an overlay file.
+
+    Raises:
+        RobotDescriptionError: unknown name, unreadable file, or a model that disagrees with itself.
+    """
+    name = str(robot)
+    if name in ROBOTS:
+        module = import_module(f"{__package__}.{name}")
+        description = module.description_path()
+        overlay = overlay or Path(str(module.__file__)).with_name("overlay.toml")
+    elif Path(name).suffix in (".xml", ".mjcf", ".urdf"):
+        description = Path(name)
+        if overlay is None:
+            raise RobotDescriptionError(f"robot file {name}: needs an overlay; give overlay=FILE (see robots/g1/overlay.toml)")
+    else:
+        raise RobotDescriptionError(f"unknown robot {name!r}; known: {', '.join(ROBOTS)}, or the path of an MJCF or URDF file")
+    return build_robot(description, read_overlay(Path(overlay)))
+
+
+def build_robot(description: Path, overlay: Overlay) -> RobotModel:
+    """Build the model from a description file and an overlay, and check that they agree."""
+    mj = compile_plant(description)
+    if mj.njnt == 0 or mj.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
+        raise RobotDescriptionError(f"robot file {description}: the first joint must be the free joint of the base")
+    model = build_pinocchio(mj)
+    joints = tuple(mj.joint(j).name for j in range(1, mj.njnt))
+    _check_names(description, overlay, mj, joints)
+    soles = tuple(_add_frame(model, f"{side}_sole", body, overlay.sole_origin) for side, body in zip(("left", "right"), overlay.sole_bodies, strict=True))
+    imu = _add_frame(model, "imu", overlay.base, overlay.imu_position_base)
+    motors = [overlay.motor(joint) for joint in joints]
+    return RobotModel(
+        name=overlay.name,
+        description=description,
+        overlay=overlay,
+        pinocchio=model,
+        joint_names=joints,
+        position_min=np.array(model.lowerPositionLimit[7:]),
+        position_max=np.array(model.upperPositionLimit[7:]),
+        velocity_limit=np.array([m.velocity for m in motors]),
+        torque_limit=np.array([m.torque for m in motors]),
+        hold_kp=np.array([m.kp for m in motors]),
+        hold_kd=np.array([m.kd for m in motors]),
+        posture=np.array([overlay.posture.get(joint, 0.0) for joint in joints]),
+        mass=float(pin.computeTotalMass(model)),
+        legs=_indices(joints, overlay.legs),
+        waist=_indices(joints, overlay.waist),
+        arms=_indices(joints, overlay.arms),
+        sole_frames=(soles[0], soles[1]),
+        imu_frame=imu,
+        torso_frame=model.getFrameId(overlay.torso),
+    )
+
+
+def _indices(joints: Sequence[str], names: Sequence[str]) -> Array:
+    return np.array([joints.index(name) for name in names])
+
+
+def _add_frame(model: pin.Model, name: str, body: str, position: tuple[float, float, float]) -> int:
+    parent = model.frames[model.getFrameId(body)]
+    placement = parent.placement * pin.SE3(np.eye(3), np.array(position))
+    return int(model.addFrame(pin.Frame(name, parent.parentJoint, placement, pin.FrameType.OP_FRAME)))
+
+
+def _check_names(description: Path, overlay: Overlay, mj: mujoco.MjModel, joints: tuple[str, ...]) -> None:
+    """Refuse an overlay that names what the description has not, or a joint that is in no group."""
+    bodies = {mj.body(b).name for b in range(mj.nbody)}
+    wanted_bodies = {overlay.base, overlay.torso, *overlay.sole_bodies, *(c.body for c in overlay.capsules)}
+    grouped = [*overlay.legs, *overlay.waist, *overlay.arms]
+    capsules = {c.name for c in overlay.capsules}
+    problems = [
+        ("bodies", sorted(wanted_bodies - bodies)),
+        ("posture joints", sorted(set(overlay.posture) - set(joints))),
+        ("grouped joints", sorted(set(grouped) - set(joints))),
+        ("capsules", sorted({name for pair in overlay.collision_pairs for name in pair} - capsules)),
+    ]
+    for what, missing in problems:
+        if missing:
+            raise RobotDescriptionError(f"overlay {overlay.name}: {what} {', '.join(missing)} are not in {description}; mend the names")
+    if sorted(grouped) != sorted(joints):
+        odd = sorted(set(joints) ^ set(grouped)) or sorted({j for j in grouped if grouped.count(j) > 1})
+        raise RobotDescriptionError(f"overlay {overlay.name}: each joint must be in exactly one group; look at {', '.join(odd)}")
+
+
+__all__ = ["ROBOTS", "RobotModel", "build_robot", "load_robot", "mujoco_to_pinocchio"]

@@ -1,0 +1,29 @@
+"""Compile a robot's MJCF or URDF into a MuJoCo model that can be a plant: with a floor under it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mujoco
+
+from .errors import RobotDescriptionError
+
+
+def compile_plant(path: str | Path) -> mujoco.MjModel:
+    """Compile a robot file; a plane named `floor` is added where the world has no geometry of its own.
+
+    Raises:
+        RobotDescriptionError: the file is missing or does not compile.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RobotDescriptionError(f"robot file {path}: no such file; give the path of an MJCF or URDF")
+    try:
+        spec = mujoco.MjSpec.from_file(str(path))
+        if not spec.worldbody.geoms:
+            floor = spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])
+            floor.condim = 3
+        return spec.compile()
+    except ValueError as error:
+        first_line = str(error).splitlines()[0]
+        raise RobotDescriptionError(f"robot file {path}: does not compile ({first_line}); mend the MJCF or URDF") from error

@@ -1,0 +1,5 @@
+"""The MuJoCo side: plants, disturbances, environments, benchmarks."""
+
+from .senses import actuate, sense
+
+__all__ = ["actuate", "sense"]
