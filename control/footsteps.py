@@ -1,0 +1,59 @@
+"""From an intent to a velocity command, and from that to nominal footsteps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from poise.robots.overlay import Gait
+from poise.robots.types import Array, Intent
+
+from .rotation import wrap_angle
+
+WAYPOINT_RADIUS_M = 0.05
+WAYPOINT_ANGLE = 0.05
+
+
+def twist_command(intent: Intent, gait: Gait, pose: Array) -> Array:
+    """Velocity command (3,), heading frame, of an intent at a base pose (x, y, yaw), clipped to the gait's limits.
+
+    A waypoint is approached by a proportional law: the robot turns towards it while it is far, and faces its yaw near it.
+    """
+    limit = np.array(gait.velocity_max)
+    if intent.velocity is not None:
+        return np.clip(np.array(intent.velocity, dtype=float), -limit, limit)
+    if intent.waypoint is None:
+        return np.zeros(3)
+    x, y, yaw = intent.waypoint
+    error = np.array([x - pose[0], y - pose[1]])
+    distance = float(np.hypot(*error))
+    bearing = np.arctan2(error[1], error[0]) if distance > 0.6 else yaw
+    turn = wrap_angle(float(bearing) - pose[2])
+    cosine, sine = np.cos(pose[2]), np.sin(pose[2])
+    forward, left = cosine * error[0] + sine * error[1], -sine * error[0] + cosine * error[1]
+    if distance < WAYPOINT_RADIUS_M and abs(turn) < WAYPOINT_ANGLE:
+        return np.zeros(3)
+    return np.clip(np.array([1.0 * forward, 1.0 * left, 1.5 * turn]), -limit, limit)
+
+
+def step_width(gait: Gait, lateral_speed: float, step_s: float) -> float:
+    """Lateral distance between the soles, m, wide enough that a sideways step keeps the least distance."""
+    return max(gait.step_width_m, gait.reach_inward_m + 0.01 + abs(lateral_speed) * step_s)
+
+
+@njit(cache=True)
+def nominal_step(twist: Array, step_s: float, width: float, stance_sign: float) -> Array:
+    """Displacement (x, y) m and turn rad, in the stance foot's frame, to the next foothold.
+
+    The body, half a width inside the stance foot (stance_sign +1: left), moves along the twist (3,) for one step.
+    """
+    turn = twist[2] * step_s
+    half = 0.5 * turn
+    # Chord of the arc that the body follows.
+    ratio = 1.0 if abs(half) < 1e-6 else np.sin(half) / half
+    dx, dy = twist[0] * step_s * ratio, twist[1] * step_s * ratio
+    c, s = np.cos(half), np.sin(half)
+    body_x, body_y = c * dx - s * dy, s * dx + c * dy - stance_sign * 0.5 * width
+    c, s = np.cos(turn), np.sin(turn)
+    offset = -stance_sign * 0.5 * width
+    return np.array([body_x - s * offset, body_y + c * offset, turn])

@@ -1,0 +1,73 @@
+"""Swing foot: minimum-jerk replanning towards a moving foothold in the plane, a phase-driven height profile."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from poise.robots.types import Array
+
+DESCENT_MPS = 0.1  # downward speed at the planned touchdown
+LATE_DESCENT_MPS = 0.25  # and while the ground is late
+
+
+@njit(cache=True)
+def quintic_step(position: float, velocity: float, acceleration: float, target: float, time_left: float, dt: float) -> tuple[float, float, float]:
+    """One step of dt on the quintic from (position, velocity, acceleration) to rest at `target` in `time_left` s."""
+    t = max(time_left, 0.03)
+    e = target - position
+    c3 = (20.0 * e - 12.0 * velocity * t - 3.0 * acceleration * t * t) / (2.0 * t**3)
+    c4 = (-30.0 * e + 16.0 * velocity * t + 3.0 * acceleration * t * t) / (2.0 * t**4)
+    c5 = (12.0 * e - 6.0 * velocity * t - acceleration * t * t) / (2.0 * t**5)
+    s = min(dt, t)
+    return (
+        position + velocity * s + 0.5 * acceleration * s**2 + c3 * s**3 + c4 * s**4 + c5 * s**5,
+        velocity + acceleration * s + 3 * c3 * s**2 + 4 * c4 * s**3 + 5 * c5 * s**4,
+        acceleration + 6 * c3 * s + 12 * c4 * s**2 + 20 * c5 * s**3,
+    )
+
+
+@njit(cache=True)
+def height_profile(phase: float, height: float, landing: float, phase_rate: float) -> tuple[float, float, float]:
+    """Height above the start (m), its rate (m/s) and acceleration (m/s²) at a phase in [0, 1].
+
+    Two quintics: from rest up to `height` at phase 0.45, then down to `landing` (m), reached at DESCENT_MPS.
+    """
+    apex = 0.45
+    if phase < apex:
+        s, rate = phase / apex, phase_rate / apex
+        shape, slope, curve = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s), s * (60 - 180 * s + 120 * s * s)
+        return height * shape, height * slope * rate, height * curve * rate * rate
+    s, rate = (phase - apex) / (1 - apex), phase_rate / (1 - apex)
+    drop = height - landing
+    end = -DESCENT_MPS / max(rate, 1e-3)  # slope per unit of s at touchdown
+    # h(s) = height − drop·f(s) + end·g(s), f a smooth step, g with zero ends and slope 1 at s = 1.
+    f, df, ddf = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s), s * (60 - 180 * s + 120 * s * s)
+    g, dg, ddg = s**3 * (-4 + 7 * s - 3 * s * s), s * s * (-12 + 28 * s - 15 * s * s), s * (-24 + 84 * s - 60 * s * s)
+    return height - drop * f + end * g, (-drop * df + end * dg) * rate, (-drop * ddf + end * ddg) * rate * rate
+
+
+class SwingFoot:
+    """Reference of the swing foot, world frame; advanced once a tick."""
+
+    def __init__(self, position: Array, dt: float) -> None:
+        self._dt = dt
+        self.start_height = float(position[2])
+        self.position = position.copy()
+        self.velocity = 0.0 * position
+        self.acceleration = 0.0 * position
+        self.phase = 0.0
+
+    def advance(self, foothold: Array, time_left: float, height: float, landing_z: float) -> None:
+        """Move the reference by one tick towards foothold (2,) m, to be reached in `time_left` s at height landing_z."""
+        for axis in range(2):
+            self.position[axis], self.velocity[axis], self.acceleration[axis] = quintic_step(
+                self.position[axis], self.velocity[axis], self.acceleration[axis], foothold[axis], time_left, self._dt
+            )
+        if time_left <= 0.0 or self.phase >= 1.0:
+            self.velocity[2], self.acceleration[2] = -LATE_DESCENT_MPS, 0.0
+            self.position[2] -= LATE_DESCENT_MPS * self._dt
+            return
+        rate = (1.0 - self.phase) / max(time_left, self._dt)
+        self.phase = min(1.0, self.phase + rate * self._dt)
+        z, vz, az = height_profile(self.phase, height, landing_z - self.start_height, rate)
+        self.position[2], self.velocity[2], self.acceleration[2] = self.start_height + z, vz, az
