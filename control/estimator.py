@@ -2,13 +2,13 @@
 
 State x = [p_imu, v_imu, p_left, p_right] (12,), world frame, m and m/s, at the IMU's point so that the accelerometer
 enters without a lever arm; after Bloesch et al., RSS 2012, with the orientation taken as the IMU's fused one.
-Contact: the generalised-momentum observer of De Luca & Mattone, 2005, on the six rows of each leg gives the
-external leg torque r = Jᵀf, and from it the foot's vertical force.
+Contact: the residual r = M q̈ + h − τ of each leg's rows is the torque Jᵀf of its foot's contact force. With q̈ from
+differences and a first-order low-pass it equals the momentum observer of De Luca & Mattone (ICRA 2005) up to Ṁ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pinocchio as pin
@@ -18,18 +18,20 @@ from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
 from .dynamics import Dynamics
+from .lip import GRAVITY
 from .rotation import matrix_from_quat
 
+_ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
 
-@dataclass(frozen=True)
-class EstimatorConfig:
-    """Standard deviations per sample at the control rate; forces in N."""
+
+class EstimatorConfig(NamedTuple):
+    """Standard deviations a sample at the control rate; forces in N."""
 
     accelerometer_std: float = 0.3  # m/s², with the tilt error's share
-    foot_walk_std: float = 0.002  # m per sample, stance foot
+    foot_walk_std: float = 0.002  # m a sample, stance foot
     kinematics_std: float = 0.003  # m
     foot_velocity_std: float = 0.06  # m/s, joint velocity noise through the leg
-    swing_inflation: float = 1e4  # times the variance when a foot does not stand
+    swing_inflation: float = 1e4  # times the variance of a foot that does not stand
     observer_rate: float = 80.0  # 1/s
     force_off: float = 20.0  # N, contact probability 0 below
     force_on: float = 80.0  # N, and 1 above
@@ -58,14 +60,14 @@ def predict(x: Array, cov: Array, acceleration: Array, dt: float, accel_std: flo
 
 
 @njit(cache=True)
-def correct(x: Array, cov: Array, foot_position: Array, foot_velocity: Array, position_var: Array, velocity_var: Array) -> None:
+def correct(x: Array, cov: Array, foot_position: Array, foot_velocity: Array, position_var: float, velocity_var: Array) -> None:
     """Scalar updates, in place: p_foot − p_imu = foot_position (2, 3) and v_imu = −foot_velocity (2, 3), world axes."""
     gain = np.empty(12)
     for foot in range(2):
         for axis in range(3):
             f = 6 + 3 * foot + axis
             innovation = foot_position[foot, axis] - (x[f] - x[axis])
-            s = cov[f, f] - cov[f, axis] - cov[axis, f] + cov[axis, axis] + position_var[foot]
+            s = cov[f, f] - cov[f, axis] - cov[axis, f] + cov[axis, axis] + position_var
             for i in range(12):
                 gain[i] = (cov[i, f] - cov[i, axis]) / s
             _update(x, cov, gain, innovation, s)
@@ -84,100 +86,138 @@ def _update(x: Array, cov: Array, gain: Array, innovation: float, s: float) -> N
             cov[i, j] -= gain[i] * gain[j] * s
 
 
+@njit(cache=True)
+def _cross(a: Array, b: Array) -> Array:
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+@njit(cache=True)
+def filter_step(
+    x: Array,
+    cov: Array,
+    started: bool,
+    quat: Array,
+    omega: Array,
+    specific_force: Array,
+    imu: Array,
+    sole_position: Array,
+    sole_velocity: Array,
+    stands: Array,
+    dt: float,
+    config: EstimatorConfig,
+    q: Array,
+    v: Array,
+) -> None:
+    """One filter step in place; writes the base pose and velocity into Pinocchio's q and v.
+
+    sole_position and sole_velocity (2, 3) are relative to the base origin, world axes, with the base's ω included.
+    """
+    rotation = matrix_from_quat(quat)
+    lever, lever_velocity = rotation @ imu, rotation @ _cross(omega, imu)
+    relative, motion = sole_position - lever, sole_velocity - lever_velocity
+    if not started:  # stand at the origin, the lower sole at height 0
+        x[:3] = lever
+        x[2] = -min(relative[0, 2], relative[1, 2])
+        x[3:6] = 0.0
+        x[6:9], x[9:12] = x[:3] + relative[0], x[:3] + relative[1]
+        cov[:] = np.eye(12) * 1e-6
+        for i in range(3, 6):
+            cov[i, i] = 1e-2
+    inflation = 1.0 + (1.0 - stands) * config.swing_inflation
+    acceleration = rotation @ specific_force
+    acceleration[2] -= GRAVITY
+    predict(x, cov, acceleration, dt, config.accelerometer_std, config.foot_walk_std * np.sqrt(inflation))
+    correct(x, cov, relative, motion, config.kinematics_std**2, config.foot_velocity_std**2 * inflation)
+    q[:3] = x[:3] - lever
+    v[:3] = rotation.T @ (x[3:6] - lever_velocity)
+
+
+@njit(cache=True)
+def observe_contact(
+    mass: Array, bias: Array, v: Array, v_last: Array, torque: Array, legs: Array, jacobian: Array, dt: float, config: EstimatorConfig, residual: Array, force: Array, contact: Array
+) -> None:
+    """Update leg residuals (2, 6) N·m, vertical sole forces (2,) N and contact probabilities (2,) in place."""
+    change = (v - v_last) / dt
+    blend = min(1.0, config.observer_rate * dt)
+    for foot in range(2):
+        block = np.empty((6, 6))
+        for i in range(6):
+            dof = legs[foot, i]
+            seen = mass[dof] @ change + bias[dof] - torque[dof - 6]
+            residual[foot, i] += blend * (seen - residual[foot, i])
+            block[:, i] = jacobian[foot, :, dof]
+        # Damped, so that a straight knee does not turn noise into force.
+        wrench = np.linalg.solve(block @ block.T + 1e-4 * np.eye(6), block @ residual[foot])
+        force[foot] = wrench[2]
+        contact[foot] = min(1.0, max(0.0, (wrench[2] - config.force_off) / (config.force_on - config.force_off)))
+
+
 class Estimator:
     """Fills a `Dynamics` at the estimated state; holds the filter and the contact observer."""
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
         self._robot, self._dynamics, self._config, self._dt = robot, dynamics, config, period_s
         self._imu = np.array(robot.overlay.imu_position_base)
-        half = len(robot.legs) // 2
-        self._leg_dofs = (robot.legs[:half] + 6, robot.legs[half:] + 6)
+        self._legs = robot.legs.reshape(2, -1) + 6
         self._kinematics = robot.pinocchio.createData()
         self.x = np.zeros(12)
         self.cov = np.eye(12)
-        self._observer_sum = np.zeros((2, half))
-        self._residual = np.zeros((2, half))
+        self._residual = np.zeros((2, self._legs.shape[1]))
+        self._v_last = np.zeros(robot.pinocchio.nv)
         self.contact = np.ones(2)
         self.force = np.zeros(2)
-        self._started = False
+        self.reset()
 
     def reset(self) -> None:
-        """Forget the past: the next state starts the filter, standing, with the left sole at the world's origin height."""
+        """Forget the past: the next state starts the filter, standing, the base over x = y = 0, the lower sole at 0."""
         self._started = False
-        self._residual[:] = 0.0
         self.contact[:] = 1.0
-        self.force[:] = 0.5 * self._robot.mass * 9.81
+        self.force[:] = 0.5 * self._robot.mass * GRAVITY
 
     def update(self, state: RobotState, planned_contact: Array) -> None:
         """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
         assert state.base_orientation_wxyz is not None and state.gyro_imu is not None and state.accelerometer_imu is not None
-        rotation = matrix_from_quat(state.base_orientation_wxyz)
-        omega = state.gyro_imu
-        foot_position, foot_velocity = self._leg_kinematics(state, rotation, omega)
-        if not self._started:
-            self._start(foot_position, rotation)
-        cfg = self._config
-        stands = np.minimum(self.contact, np.maximum(planned_contact, 0.0))
-        inflation = 1.0 + (1.0 - stands) * cfg.swing_inflation
-        acceleration = rotation @ state.accelerometer_imu
-        acceleration[2] -= 9.81
-        predict(self.x, self.cov, acceleration, self._dt, cfg.accelerometer_std, cfg.foot_walk_std * np.sqrt(inflation))
-        correct(self.x, self.cov, foot_position, foot_velocity, np.full(2, cfg.kinematics_std**2), cfg.foot_velocity_std**2 * inflation)
-        self._fill_dynamics(state, rotation, omega)
-        self._observe_contact(state)
-
-    def _leg_kinematics(self, state: RobotState, rotation: Array, omega: Array) -> tuple[Array, Array]:
-        """Soles from the IMU point and their velocity relative to it, world axes, (2, 3) each."""
-        model, data, q, v = self._robot.pinocchio, self._kinematics, self._dynamics.q, self._dynamics.v
-        q[:3], q[3:6], q[6] = 0.0, 0.0, 1.0
-        q[7:], v[:3], v[3:6], v[6:] = state.joint_position, 0.0, omega, state.joint_velocity
+        d, quat, omega = self._dynamics, state.base_orientation_wxyz, state.gyro_imu
+        model, data, q, v = d.model, self._kinematics, d.q, d.v
+        np.copyto(self._v_last, v)
+        q[:3], q[3:6], q[6], q[7:] = 0.0, quat[1:], quat[0], state.joint_position
+        v[:3], v[3:6], v[6:] = 0.0, omega, state.joint_velocity
         pin.forwardKinematics(model, data, q, v)
         position, velocity = np.empty((2, 3)), np.empty((2, 3))
-        imu_velocity = np.cross(omega, self._imu)
         for foot, frame in enumerate(self._robot.sole_frames):
-            placement = pin.updateFramePlacement(model, data, frame)
-            position[foot] = rotation @ (placement.translation - self._imu)
-            motion = pin.getFrameVelocity(model, data, frame, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED).linear
-            velocity[foot] = rotation @ (motion - imu_velocity)
-        return position, velocity
+            position[foot] = pin.updateFramePlacement(model, data, frame).translation
+            velocity[foot] = pin.getFrameVelocity(model, data, frame, _ALIGNED).linear
+        stands = np.minimum(self.contact, planned_contact)
+        filter_step(
+            self.x, self.cov, self._started, quat, omega, state.accelerometer_imu, self._imu, position, velocity, stands, self._dt, self._config, q, v
+        )
+        d.update(q, v)
+        if not self._started:
+            self._start(state)
+        elif state.joint_torque is not None:  # without joint torques the plan is believed
+            observe_contact(
+                d.mass_matrix, d.bias, d.v, self._v_last, state.joint_torque, self._legs, d.sole_jacobian, self._dt, self._config, self._residual, self.force, self.contact
+            )
 
-    def _start(self, foot_position: Array, rotation: Array) -> None:
-        """Stand at the origin: base over x = y = 0, lower sole at height 0."""
-        imu = rotation @ self._imu
-        imu[2] = -foot_position[:, 2].min()
-        self.x[:3], self.x[3:6] = imu, 0.0
-        self.x[6:9], self.x[9:12] = imu + foot_position[0], imu + foot_position[1]
-        self.cov[:] = np.diag(np.repeat([1e-6, 1e-2, 1e-6, 1e-6], 3))
+    def _start(self, state: RobotState) -> None:
+        """Begin the observer at rest under the present torques."""
         self._started = True
-        self._observer_sum[:] = np.nan
+        if state.joint_torque is not None:
+            for foot in (0, 1):
+                dofs = self._legs[foot]
+                weight = np.zeros(6)
+                weight[2] = 0.5 * self._robot.mass * GRAVITY
+                self._residual[foot] = self._dynamics.sole_jacobian[foot][:, dofs].T @ weight
 
-    def _fill_dynamics(self, state: RobotState, rotation: Array, omega: Array) -> None:
-        dynamics = self._dynamics
-        w, x, y, z = state.base_orientation_wxyz  # type: ignore[misc]
-        q, v = dynamics.q, dynamics.v
-        lever = rotation @ self._imu
-        q[:3] = self.x[:3] - lever
-        q[3], q[4], q[5], q[6] = x, y, z, w
-        v[:3] = rotation.T @ self.x[3:6] - np.cross(omega, self._imu)
-        v[3:6] = omega
-        dynamics.update(q, v)
+    def snapshot(self) -> tuple[Array, ...]:
+        """The filter's and the observer's state, copied."""
+        return tuple(value.copy() for value in self._state()) + (np.array(self._started),)
 
-    def _observe_contact(self, state: RobotState) -> None:
-        """Vertical foot forces from the leg rows of the momentum observer; without joint torques the plan is believed."""
-        if state.joint_torque is None:
-            return
-        dynamics, cfg = self._dynamics, self._config
-        coriolis = pin.computeCoriolisMatrix(dynamics.model, dynamics.data, dynamics.q, dynamics.v)
-        drift = coriolis.T @ dynamics.v - (dynamics.bias - coriolis @ dynamics.v)  # Cᵀv − g
-        for foot, dofs in enumerate(self._leg_dofs):
-            momentum = dynamics.mass_matrix[dofs] @ dynamics.v
-            if np.isnan(self._observer_sum[foot, 0]):
-                self._observer_sum[foot] = momentum - self._residual[foot] / cfg.observer_rate
-            rate = state.joint_torque[dofs - 6] + drift[dofs] + self._residual[foot]
-            self._observer_sum[foot] += self._dt * rate
-            self._residual[foot] = cfg.observer_rate * (momentum - self._observer_sum[foot])
-            jacobian = dynamics.sole_jacobian[foot][:, dofs]
-            # Damped, so that a straight knee does not turn noise into force.
-            wrench = np.linalg.solve(jacobian @ jacobian.T + 1e-4 * np.eye(6), jacobian @ self._residual[foot])
-            self.force[foot] = wrench[2]
-            self.contact[foot] = min(1.0, max(0.0, (wrench[2] - cfg.force_off) / (cfg.force_on - cfg.force_off)))
+    def restore(self, snapshot: tuple[Array, ...]) -> None:
+        """Go back to a snapshot."""
+        for value, saved in zip(self._state(), snapshot, strict=False):
+            np.copyto(value, saved)
+        self._started = bool(snapshot[-1])
+
+    def _state(self) -> tuple[Array, ...]:
+        return self.x, self.cov, self._residual, self._dynamics.v, self.contact, self.force

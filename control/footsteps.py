@@ -8,6 +8,7 @@ from numba import njit
 from poise.robots.overlay import Gait
 from poise.robots.types import Array, Intent
 
+from .lip import periodic_offset
 from .rotation import wrap_angle
 
 WAYPOINT_RADIUS_M = 0.05
@@ -57,3 +58,12 @@ def nominal_step(twist: Array, step_s: float, width: float, stance_sign: float) 
     c, s = np.cos(turn), np.sin(turn)
     offset = -stance_sign * 0.5 * width
     return np.array([body_x - s * offset, body_y + c * offset, turn])
+
+
+@njit(cache=True)
+def orbit_plan(twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float) -> tuple[Array, Array, Array, Array]:
+    """Nominal steps (3,) of this stance foot and the next, and both feet's DCM offsets (2,) at touchdown, each in its frame."""
+    first, second = nominal_step(twist, step_s, width, stance_sign), nominal_step(twist, step_s, width, -stance_sign)
+    here = periodic_offset(first[:2], first[2], second[:2], second[2], omega, step_s, kappa)
+    there = periodic_offset(second[:2], second[2], first[:2], first[2], omega, step_s, kappa)
+    return first, second, here, there

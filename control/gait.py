@@ -1,7 +1,8 @@
 """The walker: phases, footholds and LIP references of one tick.
 
-Phases: "stand" (both feet, DCM held over the middle), "shift" (the DCM is brought over the first stance foot) and
-"step" (double support, then single support, until the swing foot lands). All plans are in the odometry world frame.
+Phases: "stand" (both feet, DCM held over the middle), "shift" (the DCM is brought to where the first step starts) and
+"step" (double support, then single support, until the swing foot lands). Plans are in the odometry world frame. The
+MPC gives the nominal foothold and DCM offset, at its own rate; timing and placement are adapted around it every tick.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from poise.robots.overlay import Gait
-from poise.robots.types import LEFT, RIGHT, Array
+from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
 from .adaptation import AdaptationConfig, adapt_step
 from .dynamics import Dynamics
-from .footsteps import nominal_step, step_width
-from .lip import dcm_in_double_support, natural_frequency, periodic_offset, transfer_shift
-from .polygon import clamp_inside, convex_hull, margin_inside
-from .rotation import wrap_angle, yaw_of
+from .footsteps import orbit_plan, step_width
+from .lip import dcm_in_double_support, natural_frequency, transfer_shift
+from .mpc import LipMpc, MpcConfig, MpcInput
+from .polygon import clamp_inside, margin_inside, support_hull
+from .rotation import turned, wrap_angle, yaw_of
 from .swing import SwingFoot
 
 
@@ -36,17 +38,22 @@ class WalkerConfig:
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff
     late_s: float = 0.12
     turn_max: float = 0.5  # rad a step
+    velocity_gain: float = 0.15  # of the mean velocity error, added to the command at each touchdown
+    velocity_trim_max: float = 0.15  # m/s
+    mpc_every: int = 10  # ticks
+    mpc_delay: int = 5  # ticks from the problem to the use of its solution
     adaptation: AdaptationConfig = AdaptationConfig()
+    mpc: MpcConfig = MpcConfig()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class GaitCommand:
     """What the walker is asked for at this tick."""
 
-    twist: Array  # (3,) heading frame
+    twist: Array  # (3,) vx, vy m/s and wz rad/s, heading frame
     step_duration_s: float
-    height_m: float
-    footstep_offset: Array  # (2, 2) m, forward and outward
+    height_m: float  # centre of mass above the stance sole
+    footstep_offset: Array  # (2, 2) m, forward and outward shift of the next two footsteps
 
 
 @dataclass(slots=True, eq=False)
@@ -55,19 +62,25 @@ class Reference:
 
     zmp: Array  # (2,) m
     dcm: Array  # (2,) m
-    contact: Array  # (2,)
-    swing_position: Array  # (3,)
-    swing_velocity: Array
-    swing_acceleration: Array
+    contact: Array  # (2,) 1 stands, 0 swings
+    swing: Array  # (3, 3) position, velocity, acceleration
     swing_yaw: float
     heading: float
     heading_rate: float
-    ground_height: float
+    ground_height: float  # m, of the stance sole
 
 
-def _turned(angle: float, vector: Array) -> Array:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nominal:
+    """An MPC solution in world axes, with the step it belongs to and when it may be used."""
+
+    step: int
+    born: int
+    ready: int
+    foothold: Array  # (2,) m
+    offset: Array  # (2,) m
+    usable: bool
+    status: str
 
 
 class Walker:
@@ -75,111 +88,145 @@ class Walker:
 
     def __init__(self, gait: Gait, polygon: Array, config: WalkerConfig, period_s: float) -> None:
         self._gait, self._polygon, self._config, self._dt = gait, polygon, config, period_s
-        inset = config.cop_inset
-        half_width = np.abs(polygon[:, 1]).min() - inset
-        self._cop_box = np.array([[polygon[:, 0].min() + inset, polygon[:, 0].max() - inset], [-half_width, half_width]])
-        self._hull = polygon
+        half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
+        self._cop_box = np.array([[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]])
+        a = config.adaptation
+        self._weights = np.array([a.weight_foothold, a.weight_offset, a.weight_cop, a.weight_time_nominal, a.weight_time_change])
+        self._mpc = LipMpc(config.mpc)
         self.reset(0.0)
 
     def reset(self, heading: float) -> None:
         """Stand, facing `heading` rad."""
+        self.tick, self.touchdowns = 0, 0
         self.phase, self.stance, self.time = "stand", LEFT, 0.0
-        self.heading = heading
+        self.heading = self.intended_yaw = heading
         self.step_duration = self._gait.step_duration_s
-        self.foothold = np.zeros(3)  # x, y, yaw of the next touchdown
-        self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance frame
-        self.intended_yaw = heading
         self.double_support = 0.0
-        self.swing = SwingFoot(np.zeros(3), self._dt)
-        self.swinging = False
+        self.foothold = np.zeros(3)  # x, y, yaw of the next touchdown
+        self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance axes
+        self.swing: SwingFoot | None = None
+        self.lift_yaw = 0.0
+        self.velocity_trim = np.zeros(2)
+        self._mark = np.zeros(2)  # CoM and time two touchdowns ago and one ago, for the mean velocity
+        self._marks: list[tuple[float, float, float]] = []
         self._dcm_reference: Array | None = None
         self._shift_from = np.zeros(2)
-        self.touchdowns = 0
+        self._nominal: _Nominal | None = None
+        self._coming: _Nominal | None = None
+
+    def snapshot(self) -> dict[str, object]:
+        """Everything that `update` changes, copied."""
+        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_weights", "_mpc", "_command", "_soles")
+        return {name: _copied(value) for name, value in self.__dict__.items() if name not in fixed}
+
+    def restore(self, snapshot: dict[str, object]) -> None:
+        """Go back to a snapshot of this walker."""
+        for name, value in snapshot.items():
+            setattr(self, name, _copied(value))
 
     # -- one tick ---------------------------------------------------------------------------------------------
 
     def update(self, d: Dynamics, contact: Array, command: GaitCommand) -> Reference:
         """Advance by one tick: measured dynamics, contact probabilities (2,), and the command."""
+        self.tick += 1
         self.time += self._dt
         self._command = command
-        self._omega = natural_frequency(command.height_m)
-        self._soles = d.sole_position
-        self._yaws = np.array([yaw_of(d.sole_rotation[0]), yaw_of(d.sole_rotation[1])])
-        self._dcm = d.com[:2] + d.com_velocity[:2] / self._omega
+        self.sense(d, command.height_m)
         moving = bool(np.abs(command.twist).max() > self._config.still_twist)
         if self.phase == "step":
             self._land(contact, moving)
-        if self.phase == "stand":
-            self._leave_stand(moving)
-        elif self.phase == "shift":
-            self._leave_shift(moving)
-        if self.phase == "step":
-            return self._step_reference(d)
-        return self._two_feet_reference()
+        if self.phase != "step":
+            self._leave_two_feet(moving)
+        if self.phase != "step":
+            return self._two_feet_reference()
+        self._run_mpc()
+        return self._step_reference()
 
-    # -- standing and shifting --------------------------------------------------------------------------------
+    def sense(self, d: Dynamics, height_m: float) -> None:
+        """Take the soles and the DCM from the estimate."""
+        self._omega = natural_frequency(height_m)
+        self._kappa = transfer_shift(self._omega, self._gait.double_support_s)
+        self._soles = d.sole_position
+        self.sole_yaw = np.array([yaw_of(d.sole_rotation[0]), yaw_of(d.sole_rotation[1])])
+        self._com = d.com[:2].copy()
+        self.dcm = self._com + d.com_velocity[:2] / self._omega
 
-    def _support_hull(self) -> Array:
-        points = [self._soles[f, :2] + _turned(self._yaws[f], p) for f in (0, 1) for p in self._polygon]
-        return convex_hull(np.array(points))
+    def plan(self) -> WalkPlan:
+        """The plan in force, for the record."""
+        left = max(0.0, self.step_duration - self.time)
+        footsteps = np.array([[*self.foothold, left]]) if self.phase == "step" else np.zeros((0, 4))
+        nominal = self._nominal
+        return WalkPlan(
+            phase=self.phase,
+            stance=self.stance,
+            time_in_phase_s=self.time,
+            step_duration_s=self.step_duration,
+            footsteps=footsteps,
+            zmp_world=self.zmp,
+            dcm_reference_world=self.dcm_target,
+            height_m=self._command.height_m,
+            mpc_age_s=(self.tick - nominal.born) * self._dt if nominal else np.inf,
+            mpc_status=nominal.status if nominal else "none",
+        )
 
-    def _leave_stand(self, moving: bool) -> None:
-        self._hull = self._support_hull()
-        if margin_inside(self._dcm, self._hull) < self._config.stand_margin and self.time > 0.1:
+    def dcm_offset(self) -> Array:
+        """DCM from the stance sole, in its yaw frame, (2,) m."""
+        return turned(-self.sole_yaw[self.stance], self.dcm - self._soles[self.stance, :2])
+
+    # -- on two feet ------------------------------------------------------------------------------------------
+
+    def _leave_two_feet(self, moving: bool) -> None:
+        self._hull = support_hull(self._soles, self.sole_yaw, self._polygon)
+        if margin_inside(self.dcm, self._hull) < self._config.stand_margin and (self.phase == "shift" or self.time > 0.1):
             self._begin_step(self._best_stance(), 0.0)
-        elif moving:
+        elif self.phase == "stand" and moving:
             side = self._command.twist[1] + 0.3 * self._command.twist[2]
             self.stance = RIGHT if side > 0.02 else LEFT
             self.phase, self.time = "shift", 0.0
-            self._shift_from = self._dcm.copy()
-
-    def _leave_shift(self, moving: bool) -> None:
-        self._hull = self._support_hull()
-        if margin_inside(self._dcm, self._hull) < self._config.stand_margin:
-            self._begin_step(self._best_stance(), 0.0)
-        elif not moving:
-            self.phase, self.time, self._dcm_reference = "stand", 0.0, None
-        elif self.time >= self._config.shift_s:
+            self._shift_from = self.dcm.copy()
+        elif self.phase == "shift" and not moving:
+            self._stand()
+        elif self.phase == "shift" and self.time >= self._config.shift_s:
             self._begin_step(self.stance, 0.0)
+
+    def _stand(self) -> None:
+        self.phase, self.time, self.swing = "stand", 0.0, None
+        self._dcm_reference = self.dcm.copy()
+        self.velocity_trim[:] = 0.0
 
     def _best_stance(self) -> int:
         """The foot to stand on for a step taken at once: the one whose best step costs less."""
         costs = []
         for stance in (LEFT, RIGHT):
-            self.stance, self.time, self.double_support, self.last_step = stance, 0.0, 0.0, np.zeros(2)
-            self.swing = SwingFoot(self._soles[1 - stance], self._dt)
-            self.step_duration = self._gait.step_duration_s
+            self._begin_step(stance, 0.0)
             costs.append(self._adapt()[3])
         return int(np.argmin(costs))
 
     def _two_feet_reference(self) -> Reference:
         middle = 0.5 * (self._soles[0, :2] + self._soles[1, :2])
-        omega, gain = self._omega, self._config.dcm_gain
         if self.phase == "shift":
             reference, rate = self._shift_reference()
         else:
             if self._dcm_reference is None:
-                self._dcm_reference = self._dcm.copy()
+                self._dcm_reference = self.dcm.copy()
             rate = self._config.dcm_return_rate * (middle - self._dcm_reference)
             self._dcm_reference = self._dcm_reference + self._dt * rate
             reference = self._dcm_reference
-        zmp = self._dcm - rate / omega + gain / omega * (self._dcm - reference)
-        zmp = clamp_inside(zmp, self._hull, self._config.cop_inset)
-        ground = float(self._soles[:, 2].mean())
-        zero = np.zeros(3)
-        yaw = self._yaws[LEFT] + 0.5 * wrap_angle(self._yaws[RIGHT] - self._yaws[LEFT])
+        zmp = self.dcm - rate / self._omega + self._config.dcm_gain / self._omega * (self.dcm - reference)
+        self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
+        yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        return Reference(zmp, reference, np.ones(2), zero, zero, zero, 0.0, self.heading, 0.0, ground)
+        return Reference(self.zmp, reference, np.ones(2), np.zeros((3, 3)), 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
 
     def _shift_reference(self) -> tuple[Array, Array]:
         """DCM reference and rate: a quintic from rest to where the periodic orbit starts a step."""
-        b, _, _ = self._orbit(self.stance)
-        kappa = transfer_shift(self._omega, self._gait.double_support_s)
         side = 1.0 if self.stance == LEFT else -1.0
-        start = b + kappa * np.array([0.0, side * self._gait.step_width_m])
-        start[0] = 0.0  # no forward speed yet: the first step gains it
-        end = self._soles[self.stance, :2] + _turned(self._yaws[self.stance], start)
-        end_rate = self._omega * _turned(self._yaws[self.stance], start)
+        _, _, here, _ = self._orbit(side)
+        # No forward speed yet: the first step gains it.
+        start = np.array([0.0, here[1] + self._kappa * side * self._gait.step_width_m])
+        yaw = self.sole_yaw[self.stance]
+        end = self._soles[self.stance, :2] + turned(yaw, start)
+        end_rate = self._omega * turned(yaw, start)
         total = self._config.shift_s
         s = min(1.0, self.time / total)
         smooth, slope = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s) / total
@@ -191,108 +238,168 @@ class Walker:
 
     def _begin_step(self, stance: int, double_support: float) -> None:
         swing = 1 - stance
-        self.phase, self.time, self.stance = "step", 0.0, stance
+        self.phase, self.time, self.stance, self.swing = "step", 0.0, stance, None
         self.double_support = double_support
         self.step_duration = self._command.step_duration_s
-        self.last_step = _turned(-self._yaws[stance], self._soles[stance, :2] - self._soles[swing, :2])
+        self.last_step = turned(-self.sole_yaw[stance], self._soles[stance, :2] - self._soles[swing, :2])
+        self.foothold[:2], self.foothold[2] = self._soles[swing, :2], self.sole_yaw[swing]
         if double_support == 0.0:
             self.intended_yaw = self.heading
-        self.swing = SwingFoot(self._soles[swing], self._dt)
-        self.swinging = double_support == 0.0
-        self.foothold[:2], self.foothold[2] = self._soles[swing, :2], self._yaws[swing]
 
     def _land(self, contact: Array, moving: bool) -> None:
-        swing = 1 - self.stance
-        if not self.swinging:
+        if self.swing is None:
             return
+        swing, late = 1 - self.stance, self.time - self.step_duration
         touched = contact[swing] > 0.5 and self.swing.phase > self._config.contact_phase
-        late = self.time - self.step_duration
         low = self._soles[swing, 2] - self._soles[self.stance, 2] < 0.004
         if not (touched or (late > 0.02 and low) or late > self._config.late_s):
             return
         self.touchdowns += 1
-        step = _turned(-self._yaws[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
-        self._hull = self._support_hull()
-        inside = margin_inside(self._dcm, self._hull) > 2.0 * self._config.stand_margin
+        self._trim_velocity()
+        step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
+        inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * self._config.stand_margin
         if not moving and inside and abs(step[0]) < self._config.stop_length:
-            self.phase, self.time, self._dcm_reference, self.swinging = "stand", 0.0, None, False
+            self._marks.clear()
+            self._stand()
+            self._leave_two_feet(moving)
             return
         self.intended_yaw = self.foothold[2]
         self._begin_step(swing, self._gait.double_support_s)
 
-    def _orbit(self, stance: int) -> tuple[Array, Array, float]:
-        """DCM offset at this foot's touchdown on the periodic orbit, and the next nominal step (x, y) with its turn."""
-        twist, step_s = self._command.twist, self._command.step_duration_s
-        width = step_width(self._gait, twist[1], step_s)
-        side = 1.0 if stance == LEFT else -1.0
-        first, second = nominal_step(twist, step_s, width, side), nominal_step(twist, step_s, width, -side)
-        kappa = transfer_shift(self._omega, self._gait.double_support_s)
-        b = periodic_offset(first[:2], first[2], second[:2], second[2], self._omega, step_s, kappa)
-        return b, first[:2], first[2]
+    def _trim_velocity(self) -> None:
+        """Integrate the mean velocity error over the last two steps, heading frame."""
+        self._marks.append((self.tick * self._dt, float(self._com[0]), float(self._com[1])))
+        if len(self._marks) < 3:
+            return
+        (t0, x0, y0), (t1, x1, y1) = self._marks.pop(0), self._marks[-1]
+        seconds = t1 - t0
+        middle_heading = self.heading - 0.5 * float(self._command.twist[2]) * seconds
+        mean = turned(-middle_heading, np.array([x1 - x0, y1 - y0])) / seconds
+        limit = self._config.velocity_trim_max
+        change = self._config.velocity_gain * np.clip(self._command.twist[:2] - mean, -0.2, 0.2)
+        self.velocity_trim = np.clip(self.velocity_trim + change, -limit, limit)
+
+    def _orbit(self, side: float) -> tuple[Array, Array, Array, Array]:
+        twist, step_s = self._command.twist.copy(), self._command.step_duration_s
+        twist[:2] += self.velocity_trim
+        width = step_width(self._gait, float(twist[1]), step_s)
+        return orbit_plan(twist, step_s, width, side, self._omega, self._kappa)
+
+    def _reach(self, side: float) -> Array:
+        """(2, 2) reach of the next foothold in the stance frame; side +1 when the left foot stands."""
+        g = self._gait
+        low, high = (-g.reach_outward_m, -g.reach_inward_m) if side > 0 else (g.reach_inward_m, g.reach_outward_m)
+        return np.array([[-g.reach_backward_m, g.reach_forward_m], [low, high]])
+
+    def _horizon_start(self) -> tuple[Array, float]:
+        """DCM offset (2,) in the stance frame when single support begins (or now), and the time elapsed by then."""
+        dcm = turned(-self.sole_yaw[self.stance], self.dcm - self._soles[self.stance, :2])
+        waiting = self.double_support - self.time
+        if waiting <= 0.0:
+            return dcm, self.time
+        return dcm_in_double_support(dcm, self.last_step, self._omega, self.time, self.double_support, waiting), self.double_support
+
+    def _run_mpc(self) -> None:
+        """Pose a problem every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
+        if self._coming is not None and self.tick >= self._coming.ready:
+            self._nominal, self._coming = self._coming, None
+        dcm, elapsed = self._horizon_start()
+        left = self.step_duration - elapsed
+        if self.tick % self._config.mpc_every or left < self._config.adaptation.freeze_s:
+            return
+        side = 1.0 if self.stance == LEFT else -1.0
+        first, second, here, there = self._orbit(side)
+        yaw = self.sole_yaw[self.stance]
+        step = np.array([first[:2], second[:2], first[:2]])
+        offsets = self._command.footstep_offset * np.array([[1.0, -side], [1.0, side]])
+        step[:2] += offsets
+        step[0] = turned(wrap_angle(self.intended_yaw - yaw), step[0])
+        turn = np.array([first[2] + wrap_angle(self.intended_yaw - yaw), second[2], first[2]])
+        reach = np.stack((self._reach(side), self._reach(-side), self._reach(side)))
+        plan = self._mpc.solve(
+            MpcInput(
+                dcm, self._omega, left, self._command.step_duration_s, self._kappa, step, turn, np.stack((there, here, there)), reach, self._cop_box
+            )
+        )
+        foothold = self._soles[self.stance, :2] + turned(yaw, plan.footholds[0, :2])
+        ready = self.tick + self._config.mpc_delay
+        self._coming = _Nominal(self.touchdowns, self.tick, ready, foothold, turned(yaw, plan.offset), plan.usable, plan.status)
 
     def _adapt(self) -> tuple[float, Array, Array, float]:
         """Time left, foothold and CoP shift of the current step in the stance frame, and their cost."""
-        cfg, gait, stance = self._config.adaptation, self._gait, self.stance
-        yaw, sole = self._yaws[stance], self._soles[stance, :2]
-        dcm = _turned(-yaw, self._dcm - sole)
-        waiting = max(0.0, self.double_support - self.time)
-        if waiting > 0.0:
-            dcm = dcm_in_double_support(dcm, self.last_step, self._omega, self.time, self.double_support, waiting)
-        elapsed = max(self.time, self.double_support)
+        cfg, gait = self._config.adaptation, self._gait
+        side = 1.0 if self.stance == LEFT else -1.0
+        yaw, sole = self.sole_yaw[self.stance], self._soles[self.stance, :2]
+        dcm, elapsed = self._horizon_start()
         left = self.step_duration - elapsed
-        _, u_nom, turn = self._orbit(stance)
-        b_next, _, _ = self._orbit(1 - stance)
-        side = 1.0 if stance == LEFT else -1.0
-        correction = wrap_angle(self.intended_yaw - yaw)
-        offset = self._command.footstep_offset[0] * np.array([1.0, -side])
-        u_nom, b_nom = _turned(correction, u_nom + offset), _turned(correction + turn, b_next)
-        reach = np.array([[-gait.reach_backward_m, gait.reach_forward_m], [-gait.reach_outward_m, -gait.reach_inward_m]])
-        if side < 0:
-            reach[1] = -reach[1, ::-1]
-        swing_position = _turned(-yaw, self.swing.position[:2] - sole)
-        swing_velocity = _turned(-yaw, self.swing.velocity[:2])
-        frozen = self.swinging and left < cfg.freeze_s
-        if frozen:
-            held = _turned(-yaw, self.foothold[:2] - sole)
-            reach = np.stack((held, held), axis=1)
-            low = high = max(left, 0.01)
+        nominal = self._nominal
+        if nominal is not None and nominal.usable and nominal.step == self.touchdowns:
+            u_nom, b_nom = turned(-yaw, nominal.foothold - sole), turned(-yaw, nominal.offset)
         else:
-            low = max(gait.step_duration_min_s - elapsed, cfg.freeze_s)
-            high = max(gait.step_duration_max_s - elapsed, low)
-        weights = np.array([cfg.weight_foothold, cfg.weight_offset, cfg.weight_cop, cfg.weight_time_nominal, cfg.weight_time_change])
-        nominal = self._command.step_duration_s - elapsed
-        limit = 1e6 if frozen else cfg.swing_acceleration
+            first, _, _, there = self._orbit(side)
+            correction = wrap_angle(self.intended_yaw - yaw)
+            u_nom = turned(correction, first[:2] + self._command.footstep_offset[0] * np.array([1.0, -side]))
+            b_nom = turned(correction + first[2], there)
+        start = self._soles[1 - self.stance] if self.swing is None else self.swing.position
+        velocity = np.zeros(2) if self.swing is None else turned(-yaw, self.swing.velocity[:2])
+        reach, limit = self._reach(side), cfg.swing_acceleration
+        low, high = max(gait.step_duration_min_s - elapsed, cfg.freeze_s), max(gait.step_duration_max_s - elapsed, cfg.freeze_s)
+        if self._frozen(left):
+            held = turned(-yaw, self.foothold[:2] - sole)
+            reach, limit = np.stack((held, held), axis=1), 1e6
+            low = high = max(left, 0.01)
         return adapt_step(
-            dcm, low, high, nominal, left, self._omega, u_nom, b_nom, reach, self._cop_box, swing_position, swing_velocity, weights, limit, cfg.grid_s
+            dcm,
+            low,
+            high,
+            self._command.step_duration_s - elapsed,
+            left,
+            self._omega,
+            u_nom,
+            b_nom,
+            reach,
+            self._cop_box,
+            turned(-yaw, start[:2] - sole),
+            velocity,
+            self._weights,
+            limit,
+            cfg.grid_s,
         )
 
-    def _step_reference(self, d: Dynamics) -> Reference:
-        stance, swing, gait = self.stance, 1 - self.stance, self._gait
-        yaw, sole = self._yaws[stance], self._soles[stance]
+    def _frozen(self, left: float) -> bool:
+        """Close to touchdown the foothold and its time are kept: re-planning would postpone it for ever."""
+        return self.swing is not None and left < self._config.adaptation.freeze_s
+
+    def _step_reference(self) -> Reference:
+        swing, yaw, sole = 1 - self.stance, self.sole_yaw[self.stance], self._soles[self.stance]
         time_left, u, shift, _ = self._adapt()
         elapsed = max(self.time, self.double_support)
-        left_before = self.step_duration - elapsed
-        if not self.swinging or left_before >= self._config.adaptation.freeze_s:
-            self.step_duration = elapsed + time_left
-            self.foothold[:2] = sole[:2] + _turned(yaw, u)
-            wanted = self.heading + self._command.twist[2] * (time_left + 0.5 * self._command.step_duration_s)
-            self.foothold[2] = yaw + np.clip(wrap_angle(wanted - yaw), -self._config.turn_max, self._config.turn_max)
-        self.heading = wrap_angle(self.heading + self._dt * self._command.twist[2])
-        zmp = sole[:2] + _turned(yaw, shift)
-        contact = np.ones(2)
-        if self.time < self.double_support:
-            zmp = zmp - _turned(yaw, self.last_step) * (1.0 - self.time / self.double_support)
-        else:
-            if not self.swinging:
-                self.swinging = True
-                self.swing = SwingFoot(d.sole_position[swing], self._dt)
-                self._lift_yaw = self._yaws[swing]
-            contact[swing] = 0.0
-            self.swing.advance(self.foothold[:2], self.step_duration - self.time, gait.swing_height_m, float(sole[2]))
-        s = self.swing
-        phase = s.phase if self.swinging else 0.0
-        start = getattr(self, "_lift_yaw", self._yaws[swing])
-        blend = phase * phase * (3 - 2 * phase)
-        swing_yaw = start + blend * wrap_angle(self.foothold[2] - start)
         rate = float(self._command.twist[2])
-        return Reference(zmp, self._dcm, contact, s.position, s.velocity, s.acceleration, swing_yaw, self.heading, rate, float(sole[2]))
+        if not self._frozen(self.step_duration - elapsed):
+            self.step_duration = elapsed + time_left
+            self.foothold[:2] = sole[:2] + turned(yaw, u)
+            wanted = self.heading + rate * (time_left + 0.5 * self._command.step_duration_s)
+            self.foothold[2] = yaw + np.clip(wrap_angle(wanted - yaw), -self._config.turn_max, self._config.turn_max)
+        self.heading = wrap_angle(self.heading + self._dt * rate)
+        self.zmp, contact = sole[:2] + turned(yaw, shift), np.ones(2)
+        state, swing_yaw = np.zeros((3, 3)), self.sole_yaw[swing]
+        if self.time < self.double_support:
+            self.zmp = self.zmp - turned(yaw, self.last_step) * (1.0 - self.time / self.double_support)
+        else:
+            if self.swing is None:
+                self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
+            contact[swing] = 0.0
+            self.swing.advance(self.foothold[:2], self.step_duration - self.time, self._gait.swing_height_m, float(sole[2]))
+            state = self.swing.state()
+            s = self.swing.phase
+            swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(self.foothold[2] - self.lift_yaw)
+        self.dcm_target = self.foothold[:2]
+        return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, float(sole[2]))
+
+
+def _copied(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list):
+        return list(value)
+    return value.copy() if isinstance(value, SwingFoot) else value

@@ -70,3 +70,16 @@ def clamp_inside(point: Array, hull: Array, inset: float) -> Array:
         if not moved:
             break
     return out
+
+
+@njit(cache=True)
+def support_hull(soles: Array, yaws: Array, polygon: Array) -> Array:
+    """Hull (k, 2) of both soles' polygons (m, 2) at positions (2, ≥ 2) and yaws (2,)."""
+    m = polygon.shape[0]
+    points = np.empty((2 * m, 2))
+    for foot in range(2):
+        c, s = np.cos(yaws[foot]), np.sin(yaws[foot])
+        for i in range(m):
+            points[foot * m + i, 0] = soles[foot, 0] + c * polygon[i, 0] - s * polygon[i, 1]
+            points[foot * m + i, 1] = soles[foot, 1] + s * polygon[i, 0] + c * polygon[i, 1]
+    return convex_hull(points)

@@ -53,3 +53,10 @@ def rotation_error(wanted: Array, actual: Array) -> Array:
 def wrap_angle(angle: float) -> float:
     """The same angle in (−π, π], rad."""
     return np.arctan2(np.sin(angle), np.cos(angle))
+
+
+@njit(cache=True)
+def turned(angle: float, vector: Array) -> Array:
+    """A plane vector (2,) turned by an angle, rad."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])

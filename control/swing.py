@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from poise.robots.types import Array
@@ -56,6 +57,17 @@ class SwingFoot:
         self.velocity = 0.0 * position
         self.acceleration = 0.0 * position
         self.phase = 0.0
+
+    def copy(self) -> SwingFoot:
+        """An independent copy."""
+        other = SwingFoot(self.position, self._dt)
+        other.start_height, other.phase = self.start_height, self.phase
+        other.velocity[:], other.acceleration[:] = self.velocity, self.acceleration
+        return other
+
+    def state(self) -> Array:
+        """Position, velocity and acceleration, (3, 3), m."""
+        return np.stack((self.position, self.velocity, self.acceleration))
 
     def advance(self, foothold: Array, time_left: float, height: float, landing_z: float) -> None:
         """Move the reference by one tick towards foothold (2,) m, to be reached in `time_left` s at height landing_z."""

@@ -31,6 +31,8 @@ def build_pinocchio(mj: mujoco.MjModel) -> pin.Model:
         first = mj.body_jntadr[body]
         for j in range(first, first + mj.body_jntnum[body]):
             anchor = pin.SE3(np.eye(3), np.array(mj.jnt_pos[j]))
+            if mj.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE:
+                placement = pin.SE3.Identity()  # a free joint's coordinates are the world pose, whatever the body's place at rest
             joint = model.addJoint(int(joint), _joint_model(mj, j), placement * anchor, mj.joint(j).name)
             placement = anchor.inverse()
             _copy_limits(mj, j, model, joint)

@@ -1,0 +1,98 @@
+"""From the proposal in force to this tick's references: interpolated knots behind a critically damped filter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from poise.robots.types import Array, MotionProposal
+
+ARM_RATE = 14.0  # 1/s, filter poles
+BODY_RATE = 8.0
+SPEED_MAX = 4.0  # rad/s (and m/s, never reached)
+
+
+@njit(cache=True)
+def follow(position: Array, velocity: Array, target: Array, rate: Array, speed_max: float, dt: float) -> None:
+    """One tick of ẍ = rate²·(target − x) − 2·rate·ẋ on vectors, in place, with bounded speed."""
+    for i in range(position.size):
+        acceleration = rate[i] * rate[i] * (target[i] - position[i]) - 2.0 * rate[i] * velocity[i]
+        velocity[i] = min(speed_max, max(-speed_max, velocity[i] + dt * acceleration))
+        position[i] += dt * velocity[i]
+
+
+@njit(cache=True)
+def interpolate(knots: Array, start: Array, period: float, age: float, out: Array) -> None:
+    """Linear interpolation, in place, between `start` (m,) at age 0 and knots (k, m) at multiples of `period`; held after."""
+    at = age / period
+    index = int(np.floor(at))
+    if index >= knots.shape[0]:
+        out[:] = knots[knots.shape[0] - 1]
+        return
+    before = start if index == 0 else knots[index - 1]
+    share = at - index
+    for i in range(out.size):
+        out[i] = before[i] + share * (knots[index, i] - before[i])
+
+
+class MotionReference:
+    """Arms, torso attitude and height as one vector (n_arms + 3 + 1,)."""
+
+    def __init__(self, arms: int, period_s: float) -> None:
+        self._arms, self._dt = arms, period_s
+        self._rate = np.concatenate((np.full(arms, ARM_RATE), np.full(4, BODY_RATE)))
+        self.position = np.zeros(arms + 4)
+        self.velocity = np.zeros(arms + 4)
+        self._target = np.zeros(arms + 4)
+        self._start = np.zeros(arms + 4)
+        self._knots = np.zeros((1, arms + 4))
+        self._period = 1.0
+
+    def reset(self, arms: Array, height_m: float) -> None:
+        """Rest at an arm posture (n_arms,) rad, upright, at a height."""
+        self.position[:] = np.concatenate((arms, np.zeros(3), [height_m]))
+        self.velocity[:] = 0.0
+        self._start[:] = self.position
+        self._knots, self._period = self.position[None, :].copy(), 1.0
+
+    def take(self, proposal: MotionProposal) -> None:
+        """Follow a proposal from the present reference on."""
+        self._start[:] = self.position
+        self._knots = np.column_stack((proposal.arm_position, proposal.torso_rpy, proposal.height_m))
+        self._period = proposal.period_s
+
+    def advance(self, age_s: float, arms: Array | None) -> None:
+        """One tick at an age of the proposal; `arms` (n_arms,) rad overrides its arm knots."""
+        interpolate(self._knots, self._start, self._period, age_s, self._target)
+        if arms is not None:
+            self._target[: self._arms] = arms
+        follow(self.position, self.velocity, self._target, self._rate, SPEED_MAX, self._dt)
+
+    @property
+    def arms(self) -> Array:
+        """(n_arms,) rad."""
+        return self.position[: self._arms]
+
+    @property
+    def arms_velocity(self) -> Array:
+        """(n_arms,) rad/s."""
+        return self.velocity[: self._arms]
+
+    @property
+    def torso_rpy(self) -> Array:
+        """(3,) rad in the heading frame."""
+        return self.position[self._arms : self._arms + 3]
+
+    @property
+    def height_m(self) -> float:
+        """Centre of mass above the stance sole, m."""
+        return float(self.position[-1])
+
+    def snapshot(self) -> tuple[Array, Array, Array, Array, float]:
+        """The state, copied."""
+        return self.position.copy(), self.velocity.copy(), self._start.copy(), self._knots.copy(), self._period
+
+    def restore(self, snapshot: tuple[Array, Array, Array, Array, float]) -> None:
+        """Go back to a snapshot."""
+        self.position[:], self.velocity[:], self._start[:] = snapshot[:3]
+        self._knots, self._period = snapshot[3].copy(), snapshot[4]

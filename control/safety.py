@@ -1,0 +1,143 @@
+"""The certifier: the last stage of a tick. It bounds every command and says what it changed.
+
+Bounds: motor torque; joint velocity; joint position, by viability: with at least `braking` rad/s² of deceleration left,
+a joint may move towards a limit no faster than it can still stop, v ≤ √(2·braking·distance) (Del Prete, RA-L 2018).
+A request inside all bounds passes untouched. Else OSQP finds the nearest torque:
+    min ‖(τ − τ_req)/τ_max‖²   s.t.  |τ| ≤ τ_max,   q̈_min ≤ q̈_req + W (τ − τ_req) ≤ q̈_max
+with W the joint block of the inverse inertia under the standing contacts. Then the box is clipped exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from poise.robots import RobotModel
+from poise.robots.types import Array, Certificate, JointCommand
+
+from .dynamics import Dynamics
+from .qp import INFINITY, OsqpSolver, QpProblem
+
+UNCHANGED = Certificate(False, (), 0.0, "unchanged")
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    """Braking deceleration assumed available (rad/s²), and how far a predicted acceleration may exceed its bound."""
+
+    braking: float = 60.0
+    tolerance: float = 0.5  # rad/s²; rounding and the whole-body QP's residual, not a licence
+    reported_change: float = 1e-3  # of the torque limit, below which a change is numerical
+
+
+@njit(cache=True)
+def viable_acceleration(
+    q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, braking: float, dt: float, lower: Array, upper: Array
+) -> None:
+    """Acceleration bounds (n,), rad/s², after which every joint can still stop before its limits."""
+    for i in range(q.size):
+        ahead = q[i] + v[i] * dt
+        fastest_up = min(v_max[i], np.sqrt(2.0 * braking * max(0.0, q_max[i] - ahead)))
+        fastest_down = min(v_max[i], np.sqrt(2.0 * braking * max(0.0, ahead - q_min[i])))
+        # Already too fast, or beyond a limit: brake as hard as assumed possible, not harder.
+        upper[i] = max((fastest_up - v[i]) / dt, -braking)
+        lower[i] = min((-fastest_down - v[i]) / dt, braking)
+
+
+@njit(cache=True)
+def first_look(torque: Array, limit: Array, acceleration: Array, lower: Array, upper: Array, tolerance: float) -> bool:
+    """Whether a request is finite and inside all bounds."""
+    for i in range(torque.size):
+        if not (np.abs(torque[i]) <= limit[i]):
+            return False
+        if not (lower[i] - tolerance <= acceleration[i] <= upper[i] + tolerance):
+            return False
+    return True
+
+
+class Certifier:
+    """Bounds torque and joint motion; always returns a command that is finite and inside the motor limits."""
+
+    def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
+        self._robot, self._config, self._dt = robot, config, period_s
+        n = robot.n
+        self._lower, self._upper = np.zeros(n), np.zeros(n)
+        self._solver = OsqpSolver(tolerance=1e-2, eps=1e-5, max_iterations=500)
+
+    def certify(self, d: Dynamics, command: JointCommand, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
+        """Bound a command whose predicted joint acceleration is (n,) rad/s²; contact (2,) says which soles stand."""
+        robot, cfg = self._robot, self._config
+        q, v = d.q[7:], d.v[6:]
+        if not self._targets_sound(command):
+            return self.damping(q), Certificate(True, ("not finite",), float(np.max(robot.torque_limit)), "damping")
+        viable_acceleration(
+            q, v, robot.position_min, robot.position_max, robot.velocity_limit, cfg.braking, self._dt, self._lower, self._upper
+        )
+        torque = command.tau + command.kp * (command.q - q) + command.kd * (command.v - v)
+        if first_look(torque, robot.torque_limit, acceleration, self._lower, self._upper, cfg.tolerance):
+            return command, UNCHANGED
+        return self._nearest(d, command, torque, acceleration, contact)
+
+    def damping(self, q: Array) -> JointCommand:
+        """The safe command: every joint damped where it is, no stiffness."""
+        robot, zero = self._robot, np.zeros(self._robot.n)
+        here = np.clip(np.nan_to_num(q), robot.position_min, robot.position_max)
+        return JointCommand(here, zero, zero, robot.hold_kd, zero, robot.torque_limit)
+
+    def _targets_sound(self, command: JointCommand) -> bool:
+        total = command.tau.sum() + command.q.sum() + command.v.sum() + command.kp.sum() + command.kd.sum()
+        return bool(np.isfinite(total))
+
+    def _nearest(self, d: Dynamics, command: JointCommand, torque: Array, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
+        robot, cfg = self._robot, self._config
+        reasons = self._reasons(torque, acceleration)
+        scale = robot.torque_limit
+        response = response_matrix(d, contact)
+        base = acceleration - response @ torque
+        rows = response * scale  # unknown: τ / τ_max
+        low = np.concatenate((np.full(robot.n, -1.0), self._lower - base))
+        high = np.concatenate((np.full(robot.n, 1.0), self._upper - base))
+        row_scale = 1.0 / np.maximum(np.abs(rows).max(axis=1), 1e-6)
+        low[robot.n :] *= row_scale
+        high[robot.n :] *= row_scale
+        np.clip(low, -INFINITY, INFINITY, out=low)
+        np.clip(high, -INFINITY, INFINITY, out=high)
+        problem = QpProblem(np.eye(robot.n), -torque / scale, rows * row_scale[:, None], low, high)
+        solution = self._solver.solve(problem)
+        method = "qp" if solution.usable else "clip"
+        wanted = solution.x * scale if solution.usable else torque
+        bounded = np.clip(wanted, -scale, scale)
+        if not solution.usable:  # no torque meets every bound: brake the joints that break theirs
+            over = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
+            bounded = np.where(over, np.clip(bounded - robot.hold_kd * d.v[6:], -scale, scale), bounded)
+        change = float(np.abs(bounded - torque).max())
+        zero = np.zeros(robot.n)
+        sent = JointCommand(command.q, command.v, zero, zero, bounded, command.torque_limit)
+        changed = bool((np.abs(bounded - torque) > cfg.reported_change * scale).any())
+        return sent, Certificate(changed, reasons if changed else (), change, method)
+
+    def _reasons(self, torque: Array, acceleration: Array) -> tuple[str, ...]:
+        names, cfg = self._robot.joint_names, self._config
+        beyond_torque = np.abs(torque) > self._robot.torque_limit
+        beyond_motion = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
+        return tuple(
+            [f"torque {names[i]}" for i in np.flatnonzero(beyond_torque)] + [f"motion {names[i]}" for i in np.flatnonzero(beyond_motion)]
+        )
+
+
+def response_matrix(d: Dynamics, contact: Array) -> Array:
+    """Joint acceleration per joint torque, (n, n) rad/s² per N·m, with the standing soles held still.
+
+    M⁻¹ − M⁻¹Jᵀ(J M⁻¹ Jᵀ)⁻¹ J M⁻¹ with J the standing soles' Jacobian; its joint block.
+    """
+    inverse = np.linalg.inv(d.mass_matrix)
+    standing = np.flatnonzero(contact > 0.5)
+    if standing.size:
+        jacobian = d.sole_jacobian[standing].reshape(6 * standing.size, -1)
+        projected = jacobian @ inverse
+        # Two flat soles on a rigid floor are independent; the small term guards a singular leg.
+        gram = projected @ jacobian.T + 1e-9 * np.eye(6 * standing.size)
+        inverse = inverse - projected.T @ np.linalg.solve(gram, projected)
+    return np.asarray(inverse[6:, 6:])

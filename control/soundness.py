@@ -1,0 +1,94 @@
+"""Can this state be used? What is missing, not finite, stale or of the wrong size is said in a sentence, never raised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from poise.robots import RobotModel
+from poise.robots.types import Array, Intent, JointCommand, RobotState
+
+
+class SoundnessMonitor:
+    """Checks states and intents, and remembers what was last sent for the few ticks that a gap is bridged."""
+
+    def __init__(self, robot: RobotModel, hold_ticks: int) -> None:
+        self._robot, self._hold_ticks = robot, hold_ticks
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._bad_ticks = 0
+        self._last_stamp = -np.inf
+        self._sent: JointCommand | None = None
+        self.last_position: Array = self._robot.posture
+        self.remark = ""
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the gap is short enough for the last command to stand in."""
+        return self._sent is not None and self._bad_ticks <= self._hold_ticks
+
+    @property
+    def last_command(self) -> JointCommand:
+        """What was sent last; only while `bridged`."""
+        assert self._sent is not None
+        return self._sent
+
+    def sent(self, command: JointCommand) -> None:
+        """Note what was sent."""
+        self._sent = command
+
+    def check(self, state: RobotState, intent: Intent) -> tuple[str, Intent]:
+        """What is wrong with the state ("" if nothing), and the intent with unusable parts left out."""
+        problem = self._state_problem(state)
+        self._bad_ticks = self._bad_ticks + 1 if problem else 0
+        if not problem:
+            self._last_stamp, self.last_position = state.stamp_s, state.joint_position
+        self.remark, intent = self._sound_intent(intent)
+        return problem, intent
+
+    def _state_problem(self, state: RobotState) -> str:
+        n = self._robot.n
+        checks = (
+            ("joint positions", state.joint_position, n),
+            ("joint velocities", state.joint_velocity, n),
+            ("base orientation", state.base_orientation_wxyz, 4),
+            ("gyro", state.gyro_imu, 3),
+            ("accelerometer", state.accelerometer_imu, 3),
+        )
+        for name, value, size in checks:
+            if value is None:
+                return f"{name} missing"
+            if np.shape(value) != (size,):
+                return f"{name} of the wrong size"
+            if not np.isfinite(np.sum(value)):
+                return f"{name} not finite"
+        if state.joint_torque is not None and not np.isfinite(np.sum(state.joint_torque)):
+            return "joint torques not finite"
+        assert state.base_orientation_wxyz is not None
+        if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
+            return "base orientation not a unit quaternion"
+        if not state.stamp_s > self._last_stamp:
+            return "state stale: its stamp did not advance"
+        return ""
+
+    def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
+        """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
+        wrong = []
+        for name, size in (("velocity", 3), ("waypoint", 3), ("torso_rpy", 3), ("arms", len(self._robot.arms)), ("height_m", 1)):
+            value = getattr(intent, name)
+            if value is not None and (np.size(value) != size or not np.isfinite(np.sum(value))):
+                wrong.append(name)
+        if not wrong:
+            return "", intent
+        return f"intent {', '.join(wrong)} not usable: left out", replace(intent, **dict.fromkeys(wrong))
+
+    def snapshot(self) -> tuple[int, float, JointCommand | None, Array]:
+        """The state."""
+        return self._bad_ticks, self._last_stamp, self._sent, self.last_position
+
+    def restore(self, snapshot: tuple[int, float, JointCommand | None, Array]) -> None:
+        """Go back to a snapshot."""
+        self._bad_ticks, self._last_stamp, self._sent, self.last_position = snapshot

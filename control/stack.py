@@ -1,0 +1,346 @@
+"""The control stack: `Stack.step` is the whole data flow of one tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from poise.robots import RobotModel
+from poise.robots.types import (
+    Array,
+    Belief,
+    Certificate,
+    Decision,
+    Intent,
+    JointCommand,
+    MotionProposal,
+    RobotState,
+    Verdict,
+)
+
+from .dynamics import Dynamics
+from .estimator import Estimator, EstimatorConfig
+from .footsteps import twist_command
+from .gait import GaitCommand, Reference, Walker, WalkerConfig
+from .motion import MotionReference
+from .protocols import Proposer, Situation, WorldModel
+from .rotation import matrix_from_quat, matrix_from_rpy, yaw_of
+from .safety import Certifier, SafetyConfig
+from .scripted import ScriptedProposer
+from .soundness import SoundnessMonitor
+from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """Rates in ticks of `period_s`, slews in m/s² and rad/s²."""
+
+    period_s: float = 0.002
+    propose_every: int = 50
+    propose_delay: int = 5  # ticks from a situation to the use of the proposals made for it
+    hold_ticks: int = 10  # how long the last command stands in for an unusable state
+    slew: tuple[float, float, float] = (0.8, 0.5, 1.5)
+    estimator: EstimatorConfig = EstimatorConfig()
+    walker: WalkerConfig = field(default_factory=WalkerConfig)
+    whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """Proposals of one moment, their verdicts and which of them acts from tick `ready` on."""
+
+    born: int
+    ready: int
+    proposals: tuple[MotionProposal, ...]
+    verdicts: tuple[Verdict, ...]
+    chosen: int
+    acting: MotionProposal
+
+
+class Stopwatch:
+    """Thread CPU time by part, µs."""
+
+    def __init__(self) -> None:
+        self._last = time.thread_time_ns()
+        self.parts: dict[str, float] = {}
+
+    def lap(self, part: str) -> None:
+        """Book the time since the last lap to a part."""
+        now = time.thread_time_ns()
+        self.parts[part] = self.parts.get(part, 0.0) + (now - self._last) * 1e-3
+        self._last = now
+
+
+class Stack:
+    """One robot's controller. Nothing in `step` raises for bad states, intents or proposals."""
+
+    def __init__(
+        self, robot: RobotModel, config: StackConfig | None = None, proposer: Proposer | None = None, world_model: WorldModel | None = None
+    ) -> None:
+        self.robot, self.config = robot, config or StackConfig()
+        cfg = self.config
+        self._scripted = ScriptedProposer(robot)
+        self._proposer: Proposer = proposer or self._scripted
+        self._world_model = world_model
+        self._dynamics = Dynamics(robot)
+        self._estimator = Estimator(robot, self._dynamics, cfg.estimator, cfg.period_s)
+        self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), cfg.walker, cfg.period_s)
+        self._whole_body = WholeBody(robot, cfg.whole_body)
+        self._certifier = Certifier(robot, cfg.safety, cfg.period_s)
+        self._motion = MotionReference(len(robot.arms), cfg.period_s)
+        self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
+        self._slew = np.array(cfg.slew) * cfg.period_s
+        self.reset()
+
+    @property
+    def period_s(self) -> float:
+        """Control period: `step` is to be called once each."""
+        return self.config.period_s
+
+    def reset(self, seed: int = 0) -> None:
+        """Start anew: the next state is taken as standing still."""
+        robot = self.robot
+        self._tick = 0
+        self._proposer.reset(seed)
+        self._estimator.reset()
+        self._walker.reset(0.0)
+        self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m)
+        self._monitor.reset()
+        self._contact = np.ones(2)
+        self._twist = np.zeros(3)
+        self._acting: _Choice | None = None
+        self._coming: _Choice | None = None
+        self._started = False
+
+    # -- the tick ---------------------------------------------------------------------------------------------
+
+    def step(self, state: RobotState, intent: Intent) -> Decision:
+        """Decide one tick: estimate → propose → imagine → refine → track → certify → record."""
+        watch = Stopwatch()
+        self._tick += 1
+        problem, intent = self._monitor.check(state, intent)
+        if problem and not self._monitor.bridged:
+            return self._safe_decision(state, intent, problem, watch)
+        if problem:
+            return self._held_decision(state, intent, problem, watch)
+        self._estimate(state)
+        watch.lap("estimate")
+        made = self._propose_and_imagine(state, intent, watch)
+        reference = self._refine(intent)
+        watch.lap("refine")
+        solution, command = self._track(reference, intent, state)
+        watch.lap("track")
+        command, certificate = self._certifier.certify(self._dynamics, command, solution.acceleration[6:], reference.contact)
+        watch.lap("certify")
+        decision = self._record(state, intent, made, command, certificate, solution, watch)
+        self._monitor.sent(command)
+        return decision
+
+    def _estimate(self, state: RobotState) -> None:
+        self._estimator.update(state, self._contact)
+        if not self._started:
+            self._started = True
+            self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
+
+    def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> _Choice | None:
+        """At its own rate; the result acts `propose_delay` ticks later, as it would from a thread of its own."""
+        if self._coming is not None and self._tick >= self._coming.ready:
+            self._acting, self._coming = self._coming, None
+            self._motion.take(self._acting.acting)
+        if self._acting is not None and (self._tick - 1) % self.config.propose_every:
+            return None
+        situation = self._situation(state, intent)
+        watch.lap("estimate")
+        proposals = self._proposer.propose(situation)
+        watch.lap("propose")
+        verdicts = self._world_model.imagine(situation, proposals) if self._world_model else tuple(map(_trusted, proposals))
+        watch.lap("imagine")
+        scores = [verdict.score if verdict.accepted else -np.inf for verdict in verdicts]
+        chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
+        acting = proposals[chosen] if chosen >= 0 else self._scripted.propose(situation)[0]
+        first = self._acting is None  # nothing acts yet: no delay to wait for
+        choice = _Choice(self._tick, self._tick + (0 if first else self.config.propose_delay), proposals, verdicts, chosen, acting)
+        if first:
+            self._acting = choice
+            self._motion.take(acting)
+        else:
+            self._coming = choice
+        return choice
+
+    def _refine(self, intent: Intent) -> Reference:
+        """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
+        assert self._acting is not None
+        proposal = self._acting.acting
+        limit = self._slew
+        self._twist = self._twist + np.minimum(np.maximum(proposal.twist - self._twist, -limit), limit)
+        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent.arms)
+        command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
+        return self._walker.update(self._dynamics, self._estimator.contact, command)
+
+    def _track(self, reference: Reference, intent: Intent, state: RobotState) -> tuple[WholeBodySolution, JointCommand]:
+        robot, motion, d = self.robot, self._motion, self._dynamics
+        self._contact = reference.contact
+        joints, speed = robot.posture.copy(), np.zeros(robot.n)
+        if intent.arms_external:  # moved by something else: they are where they are measured
+            joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
+        else:
+            joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
+        roll, pitch, yaw = motion.torso_rpy
+        pendulum = 9.81 / motion.height_m
+        targets = WholeBodyTargets(
+            com_acceleration_xy=pendulum * (d.com[:2] - reference.zmp),
+            com_height=reference.ground_height + motion.height_m,
+            pelvis_rotation=matrix_from_rpy(0.0, 0.0, reference.heading),
+            torso_rotation=matrix_from_rpy(roll, pitch, reference.heading + yaw),
+            yaw_rate=reference.heading_rate,
+            contact=reference.contact,
+            swing=reference.swing,
+            swing_yaw=reference.swing_yaw,
+            joints=joints,
+            joint_velocity=speed,
+        )
+        solution = self._whole_body.solve(d, targets)
+        zero = np.zeros(robot.n)
+        return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
+
+    # -- records ----------------------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        state: RobotState,
+        intent: Intent,
+        made: _Choice | None,
+        command: JointCommand,
+        certificate: Certificate,
+        solution: WholeBodySolution,
+        watch: Stopwatch,
+    ) -> Decision:
+        assert self._acting is not None
+        plan, belief = self._walker.plan(), self._belief()
+        reason = "" if solution.source != "hold" else "the whole-body QP failed: the posture is held"
+        reason = reason or self._monitor.remark
+        watch.lap("record")
+        return Decision(
+            tick=self._tick,
+            stamp_s=state.stamp_s,
+            status="degraded" if reason else "ok",
+            reason=reason,
+            intent=intent,
+            belief=belief,
+            plan=plan,
+            command=command,
+            certificate=certificate,
+            proposal=self._acting.acting,
+            proposal_age_s=(self._tick - self._acting.born) * self.period_s,
+            proposals=made.proposals if made else (),
+            verdicts=made.verdicts if made else (),
+            chosen=made.chosen if made else -1,
+            timings_us=_with_total(watch.parts),
+        )
+
+    def _held_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
+        return self._blind_decision(state, intent, "degraded", f"{problem}: the last command is repeated", self._monitor.last_command, watch)
+
+    def _safe_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
+        """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
+        self._started = False
+        self._estimator.reset()
+        command = self._certifier.damping(self._monitor.last_position)
+        return self._blind_decision(state, intent, "safe", f"{problem}: every joint is damped", command, watch)
+
+    def _blind_decision(self, state: RobotState, intent: Intent, status: str, reason: str, command: JointCommand, watch: Stopwatch) -> Decision:
+        watch.lap("estimate")
+        method = "damping" if status == "safe" else "unchanged"
+        return Decision(
+            tick=self._tick,
+            stamp_s=state.stamp_s,
+            status=status,
+            reason=reason,
+            intent=intent,
+            belief=None,
+            plan=None,
+            command=command,
+            certificate=Certificate(status == "safe", (reason,) if status == "safe" else (), 0.0, method),
+            proposal=self._acting.acting if self._acting else None,
+            proposal_age_s=(self._tick - self._acting.born) * self.period_s if self._acting else 0.0,
+            timings_us=_with_total(watch.parts),
+        )
+
+    def _belief(self) -> Belief:
+        d, e, walker = self._dynamics, self._estimator, self._walker
+        quat = np.array([d.q[6], d.q[3], d.q[4], d.q[5]])
+        std = np.sqrt(np.maximum(e.cov.diagonal(), 0.0))
+        return Belief(
+            base_position_world=d.q[:3].copy(),
+            base_orientation_wxyz=quat,
+            base_velocity_world=d.base_rotation @ d.v[:3],
+            base_angular_velocity_base=d.v[3:6].copy(),
+            com_position_world=d.com.copy(),
+            com_velocity_world=d.com_velocity.copy(),
+            dcm_world=walker.dcm,
+            sole_position_world=d.sole_position.copy(),
+            sole_yaw=walker.sole_yaw,
+            contact=e.contact.copy(),
+            foot_force_n=e.force.copy(),
+            position_std_m=std[:3],
+            velocity_std_mps=std[3:6],
+            age_s=0.0,
+        )
+
+    def _situation(self, state: RobotState, intent: Intent) -> Situation:
+        robot, walker, motion, d = self.robot, self._walker, self._motion, self._dynamics
+        walker.sense(d, motion.height_m)
+        pose = np.array([d.q[0], d.q[1], yaw_of(d.base_rotation)])
+        return Situation(
+            tick=self._tick,
+            stamp_s=state.stamp_s,
+            intent=intent,
+            twist=twist_command(intent, robot.overlay.gait, pose),
+            belief=self._belief(),
+            phase=walker.phase,
+            stance=walker.stance,
+            time_in_phase_s=walker.time,
+            step_duration_s=walker.step_duration,
+            dcm_offset_m=walker.dcm_offset(),
+            joint_position=np.array(state.joint_position),
+            joint_velocity=np.array(state.joint_velocity),
+            arm_reference=motion.arms.copy(),
+            arm_reference_velocity=motion.arms_velocity.copy(),
+            torso_reference_rpy=motion.torso_rpy.copy(),
+            height_reference_m=motion.height_m,
+        )
+
+    # -- replay -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> object:
+        """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
+        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started)
+        return (scalars, self._estimator.snapshot(), self._walker.snapshot(), self._motion.snapshot(), self._monitor.snapshot())
+
+    def restore(self, snapshot: object) -> None:
+        """Go back to a snapshot of this stack."""
+        scalars, estimator, walker, motion, monitor = snapshot  # type: ignore[misc]
+        self._tick, contact, twist, self._acting, self._coming, self._started = scalars
+        self._contact, self._twist = contact.copy(), twist.copy()
+        self._estimator.restore(estimator)
+        self._walker.restore(walker)
+        self._motion.restore(motion)
+        self._monitor.restore(monitor)
+
+
+def _trusted(proposal: MotionProposal) -> Verdict:
+    """The verdict where there is no world model: accepted, by its own likelihood."""
+    return Verdict(True, "", 0.0, "", proposal.log_likelihood or 0.0)
+
+
+def _with_total(parts: Mapping[str, float]) -> dict[str, float]:
+    """The tick is everything but proposing and imagining, which have a thread of their own on the robot."""
+    tick = sum(us for part, us in parts.items() if part not in ("propose", "imagine"))
+    return {**parts, "tick": tick}
+
+
+__all__ = ["Array", "Stack", "StackConfig"]

@@ -1,0 +1,236 @@
+"""Kernels of the whole-body QP: task rows and references, contact wrench generators, bounds, assembly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from poise.robots.types import Array
+
+from .rotation import rotation_error
+
+EDGES = 4  # friction pyramid edges a vertex
+TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
+
+
+class TaskWeights(NamedTuple):
+    """Cost of a squared error: per (m/s²)² or (rad/s²)², momentum per (N·m)²."""
+
+    com_xy: float = 100.0
+    com_z: float = 200.0
+    momentum: float = 0.5
+    momentum_yaw: float = 4.0
+    pelvis: float = 20.0
+    pelvis_yaw: float = 4.0
+    torso: float = 5.0
+    swing_xy: float = 60.0
+    swing_z: float = 200.0
+    swing_rotation: float = 10.0
+    contact: float = 1e4
+    contact_rotation: float = 1e3
+
+
+class TaskGains(NamedTuple):
+    """Stiffness in 1/s² (`_p`) and damping in 1/s (`_d`)."""
+
+    com_z_p: float = 100.0
+    com_z_d: float = 20.0
+    momentum_d: float = 5.0
+    pelvis_p: float = 250.0
+    pelvis_d: float = 30.0
+    torso_p: float = 200.0
+    torso_d: float = 28.0
+    swing_p: float = 600.0
+    swing_d: float = 45.0
+    swing_rotation_p: float = 400.0
+    swing_rotation_d: float = 35.0
+    contact_d: float = 20.0
+    contact_rotation_d: float = 5.0
+
+
+@njit(cache=True)
+def body_tasks(
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    centroidal_map: Array,
+    centroidal_drift: Array,
+    momentum: Array,
+    mass: float,
+    com_height: float,
+    base_rotation: Array,
+    base_omega: Array,
+    torso_jacobian: Array,
+    torso_drift: Array,
+    torso_rotation: Array,
+    torso_omega: Array,
+    com_acceleration_xy: Array,
+    height_target: float,
+    pelvis_target: Array,
+    torso_target: Array,
+    yaw_rate: float,
+    weights: TaskWeights,
+    gains: TaskGains,
+) -> None:
+    """Fill task rows 0–11: CoM, angular momentum, pelvis and torso attitude, as J q̈ = reference (drift subtracted)."""
+    rows[0:3] = centroidal_map[0:3] / mass
+    rows[3:6] = centroidal_map[3:6]
+    rows[6:12] = 0.0
+    rows[6:9, 3:6] = base_rotation
+    rows[9:12] = torso_jacobian
+    reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
+    reference[2] = gains.com_z_p * (height_target - com_height) - gains.com_z_d * momentum[2] / mass
+    omega = base_rotation @ base_omega
+    pelvis_error = rotation_error(pelvis_target, base_rotation)
+    torso_error = rotation_error(torso_target, torso_rotation)
+    for i in range(3):
+        wanted = yaw_rate if i == 2 else 0.0
+        reference[i] -= centroidal_drift[i] / mass
+        reference[3 + i] = -gains.momentum_d * momentum[3 + i] - centroidal_drift[3 + i]
+        reference[6 + i] = gains.pelvis_p * pelvis_error[i] + gains.pelvis_d * (wanted - omega[i])
+        reference[9 + i] = gains.torso_p * torso_error[i] + gains.torso_d * (wanted - torso_omega[i]) - torso_drift[i]
+        weight[i] = weights.com_z if i == 2 else weights.com_xy
+        weight[3 + i] = weights.momentum_yaw if i == 2 else weights.momentum
+        weight[6 + i] = weights.pelvis_yaw if i == 2 else weights.pelvis
+        weight[9 + i] = weights.torso
+
+
+@njit(cache=True)
+def sole_tasks(
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    jacobian: Array,
+    drift: Array,
+    position: Array,
+    rotation: Array,
+    velocity: Array,
+    contact: Array,
+    swing: Array,
+    swing_yaw: float,
+    weights: TaskWeights,
+    gains: TaskGains,
+) -> None:
+    """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration."""
+    flat = np.eye(3)
+    flat[0, 0], flat[0, 1], flat[1, 0], flat[1, 1] = np.cos(swing_yaw), -np.sin(swing_yaw), np.sin(swing_yaw), np.cos(swing_yaw)
+    for foot in range(2):
+        at = 12 + 6 * foot
+        rows[at : at + 6] = jacobian[foot]
+        stands = contact[foot] > 0.5
+        error = rotation_error(flat, rotation[foot])
+        for i in range(3):
+            linear, angular = velocity[foot, i], velocity[foot, 3 + i]
+            if stands:
+                reference[at + i] = -gains.contact_d * linear
+                reference[at + 3 + i] = -gains.contact_rotation_d * angular
+                weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
+            else:
+                reference[at + i] = swing[2, i] + gains.swing_p * (swing[0, i] - position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
+                reference[at + 3 + i] = gains.swing_rotation_p * error[i] - gains.swing_rotation_d * angular
+                weight[at + i] = weights.swing_z if i == 2 else weights.swing_xy
+                weight[at + 3 + i] = weights.swing_rotation
+            reference[at + i] -= drift[foot, i]
+            reference[at + 3 + i] -= drift[foot, 3 + i]
+
+
+@njit(cache=True)
+def friction_edges(vertices: Array, rotation: Array, friction: float, out: Array) -> None:
+    """Wrench generators (6, EDGES·k) at the sole origin, world-aligned, of unit normal force on the pyramid edges.
+
+    vertices (k, 2) m in the sole frame; the pyramid is inscribed in the cone of that friction coefficient.
+    """
+    side = friction / np.sqrt(2.0)
+    for i in range(vertices.shape[0]):
+        arm = vertices[i, 0] * rotation[:, 0] + vertices[i, 1] * rotation[:, 1]
+        for e in range(EDGES):
+            fx, fy = (side if e < 2 else -side), (side if e % 2 == 0 else -side)
+            force = fx * rotation[:, 0] + fy * rotation[:, 1] + rotation[:, 2]
+            column = EDGES * i + e
+            out[0, column], out[1, column], out[2, column] = force[0], force[1], force[2]
+            out[3, column] = arm[1] * force[2] - arm[2] * force[1]
+            out[4, column] = arm[2] * force[0] - arm[0] * force[2]
+            out[5, column] = arm[0] * force[1] - arm[1] * force[0]
+
+
+@njit(cache=True)
+def acceleration_bounds(q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, horizon: float, lower: Array, upper: Array) -> None:
+    """Joint acceleration bounds (n,), rad/s², that keep position limits within `horizon` s and the speed limit.
+
+    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; a bound that is already broken asks for a bounded return.
+    """
+    most = 2.0 / (horizon * horizon)
+    for i in range(q.size):
+        up = min(most * (q_max[i] - q[i] - horizon * v[i]), (v_max[i] - v[i]) / horizon)
+        low = max(most * (q_min[i] - q[i] - horizon * v[i]), (-v_max[i] - v[i]) / horizon)
+        upper[i] = min(1000.0, max(up, -300.0))
+        lower[i] = max(-1000.0, min(low, 300.0))
+        if lower[i] > upper[i]:
+            lower[i] = upper[i] = 0.5 * (lower[i] + upper[i])
+
+
+@njit(cache=True)
+def assemble(
+    mass: Array,
+    bias: Array,
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    joint_reference: Array,
+    joint_weight: Array,
+    regularise: float,
+    sole_jacobian: Array,
+    wrench_map: Array,
+    force_weight: float,
+    newton: float,
+    torque_limit: Array,
+    force_max: float,
+    hessian: Array,
+    gradient: Array,
+    constraint: Array,
+    lower: Array,
+    upper: Array,
+) -> None:
+    """Fill the QP over (q̈, λ): task cost, base dynamics and torque rows, total normal force; λ in units of `newton` N.
+
+    wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are (nv + nf + nv + 1,), bounds of q̈ given.
+    """
+    nv, nf = mass.shape[0], wrench_map.shape[1]
+    n = nv + nf
+    hessian[:] = 0.0
+    gradient[:] = 0.0
+    constraint[:] = 0.0
+    weighted = rows * weight.reshape(-1, 1)
+    hessian[:nv, :nv] = weighted.T @ rows
+    gradient[:nv] = -(weighted.T @ reference)
+    for i in range(nv - 6):
+        hessian[6 + i, 6 + i] += joint_weight[i]
+        gradient[6 + i] -= joint_weight[i] * joint_reference[i]
+    for i in range(nv):
+        hessian[i, i] += regularise
+    for i in range(nv, n):
+        hessian[i, i] = force_weight * newton * newton
+        constraint[nv, i] = 1.0
+        lower[i], upper[i] = 0.0, 1e30
+    constraint[:nv, :nv] = mass
+    constraint[:nv, nv:] = -newton * (sole_jacobian.T @ wrench_map)
+    for i in range(nv):
+        limit = 0.0 if i < 6 else torque_limit[i - 6]
+        lower[n + i], upper[n + i] = -bias[i] - limit, -bias[i] + limit
+    lower[n + nv], upper[n + nv] = -1e30, force_max / newton
+
+
+@njit(cache=True)
+def centre_of_pressure(sole_position: Array, wrench: Array) -> Array:
+    """CoP (2,) m, world, of two world-aligned sole wrenches (2, 6); NaN without vertical force."""
+    total = wrench[0, 2] + wrench[1, 2]
+    out = np.zeros(2)
+    if total < 1.0:
+        out[:] = np.nan
+        return out
+    for foot in range(2):
+        out[0] += sole_position[foot, 0] * wrench[foot, 2] - wrench[foot, 4]
+        out[1] += sole_position[foot, 1] * wrench[foot, 2] + wrench[foot, 3]
+    return out / total

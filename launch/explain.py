@@ -1,0 +1,150 @@
+"""Say in sentences what the stack did at one time of a recorded run, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poise.robots import Decision, Intent, MotionProposal, RecordError, Verdict, WalkPlan
+from poise.robots.plain import to_plain
+from poise.robots.record import Log, read_log
+
+from .run_folder import RunFolder
+
+FEET = ("left", "right")
+
+
+def explain(run_folder: RunFolder | str | Path, at_s: float | None = None) -> dict[str, Any]:
+    """What the stack did at a time of the run and why.
+
+    Args:
+        run_folder: of the run.
+        at_s: time in the run, s; None: the first moment at which something went wrong, else the last.
+
+    Returns:
+        `at_s`, `tick`, `status`, `sentences`, and the `decision` and `proposed` (the last with proposals) in full.
+
+    Raises:
+        RecordError: no recording, or a time outside it.
+    """
+    folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder.open(run_folder)
+    log = read_log(folder.log)
+    time_s = _moment(log, at_s)
+    decision = log.decision_at(time_s)
+    if decision is None:
+        raise RecordError(f"recording {folder.log}: no decision was explained until {time_s:.3f} s; give a later time")
+    proposed = next((d for d in reversed(log.decisions) if d.proposals and d.stamp_s <= time_s + 1e-9), None)
+    sentences = [_moment_sentence(log, decision, time_s), *decision_sentences(decision, proposed)]
+    plain = {"decision": to_plain(decision), "proposed": None if proposed is None else to_plain(proposed)}
+    return {"at_s": time_s, "tick": decision.tick, "status": decision.status, "sentences": sentences} | plain
+
+
+def _moment(log: Log, at_s: float | None) -> float:
+    times = log.pulse.get("time_s", np.zeros(0))
+    if not len(times) or not log.decisions:
+        raise RecordError("recording: holds no tick; the run ended before the first chunk was written")
+    if at_s is None:
+        odd = [d.stamp_s for d in log.decisions if d.status != "ok" or d.certificate.changed]
+        return odd[0] if odd else log.decisions[-1].stamp_s
+    if not times[0] - 1e-9 <= at_s <= times[-1] + 1e-9:
+        raise RecordError(f"the run lasts from {times[0]:.3f} to {times[-1]:.3f} s; {at_s:g} s is outside: give a time within")
+    return at_s
+
+
+def _moment_sentence(log: Log, decision: Decision, time_s: float) -> str:
+    age = time_s - decision.stamp_s
+    nearest = int(np.argmin(np.abs(log.pulse["time_s"] - time_s)))
+    status = ("ok", "degraded", "safe")[int(log.pulse["status"][nearest])]
+    since = f"; the last decision written in full is {age * 1e3:.0f} ms older" if age > 5e-4 else ""
+    return f"At {time_s:.3f} s (tick {int(log.pulse['tick'][nearest])}) the status was {status}{since}."
+
+
+def decision_sentences(decision: Decision, proposed: Decision | None = None) -> list[str]:
+    """One decision in sentences; `proposed` is the decision at whose tick the proposals in force were made."""
+    sentences = [f"Asked: {_intent(decision.intent)}."]
+    if proposed is None:
+        sentences.append("Proposed: nothing so far; the scripted motion acts.")
+    else:
+        sentences += _proposals(decision, proposed)
+    sentences.append("Planned: nothing, because there was no usable estimate." if decision.plan is None else f"Planned: {_plan(decision.plan)}.")
+    if decision.belief is not None:
+        sentences.append(_balance(decision))
+    if decision.status != "safe" or decision.certificate.changed:
+        sentences.append(_certificate(decision))
+    if decision.reason:
+        acted = "the safe command was sent" if decision.status == "safe" else "it went on"
+        sentences.append(f"Status {decision.status}: {decision.reason}; {acted}.")
+    if decision.timings_us:
+        slowest = max((part for part in decision.timings_us if part != "total"), key=lambda part: decision.timings_us[part], default="total")
+        total = decision.timings_us.get("total", sum(decision.timings_us.values()))
+        sentences.append(f"The tick took {total:.0f} µs, of which {slowest} {decision.timings_us[slowest]:.0f} µs.")
+    return sentences
+
+
+def _intent(intent: Intent) -> str:
+    if intent.velocity is not None:
+        vx, vy, wz = intent.velocity
+        wanted = f"{vx:+.2f} m/s forward, {vy:+.2f} m/s left, {wz:+.2f} rad/s turn"
+    elif intent.waypoint is not None:
+        x, y, yaw = intent.waypoint
+        wanted = f"go to x {x:.2f} m, y {y:.2f} m, yaw {yaw:.2f} rad"
+    else:
+        wanted = "stand"
+    return wanted + ("; something else moves the arms" if intent.arms_external else "")
+
+
+def _proposals(decision: Decision, proposed: Decision) -> list[str]:
+    judged = enumerate(zip(proposed.proposals, proposed.verdicts, strict=False))
+    rejected = [f"Rejected: number {i}, {_motion(p)}: {_broken(v)}." for i, (p, v) in judged if not v.accepted]
+    age = (decision.stamp_s - proposed.stamp_s) * 1e3
+    sentences = [f"Proposed {age:.0f} ms before: {len(proposed.proposals)} motions, {len(rejected)} of them rejected."]
+    if 0 <= proposed.chosen < len(proposed.proposals):
+        proposal = proposed.proposals[proposed.chosen]
+        sentences.append(f"Chosen: number {proposed.chosen}, {_motion(proposal)}{_why(proposed)}.")
+    else:
+        sentences.append("Chosen: none of them; the scripted motion acts.")
+    return sentences + rejected
+
+
+def _motion(proposal: MotionProposal) -> str:
+    vx, vy, wz = proposal.twist
+    likelihood = "" if proposal.log_likelihood is None else f", log-likelihood {proposal.log_likelihood:.1f}"
+    return f"{proposal.origin} ({vx:+.2f}, {vy:+.2f} m/s, {wz:+.2f} rad/s, step {proposal.step_duration_s:.2f} s{likelihood})"
+
+
+def _why(proposed: Decision) -> str:
+    if proposed.chosen >= len(proposed.verdicts):
+        return ""
+    verdict = proposed.verdicts[proposed.chosen]
+    margins = ", ".join(f"{name} {margin:+.3g}" for name, margin in sorted(verdict.margins.items(), key=lambda item: item[1]))
+    return f"; score {verdict.score:.2f}, tightest margin {verdict.margin:.3g} {verdict.unit}" + (f" (margins: {margins})" if margins else "")
+
+
+def _broken(verdict: Verdict) -> str:
+    return f"{verdict.constraint} would be broken by {abs(verdict.margin):.3g} {verdict.unit}".rstrip()
+
+
+def _plan(plan: WalkPlan) -> str:
+    text = f"{plan.phase} on the {FEET[plan.stance]} foot, {plan.time_in_phase_s:.2f} of {plan.step_duration_s:.2f} s"
+    if len(plan.footsteps):
+        x, y, yaw, due = plan.footsteps[0]
+        text += f"; next footstep at x {x:.2f} m, y {y:.2f} m, yaw {yaw:.2f} rad in {due:.2f} s"
+    return f"{text}; MPC {plan.mpc_status}, {plan.mpc_age_s * 1e3:.0f} ms old"
+
+
+def _balance(decision: Decision) -> str:
+    assert decision.belief is not None
+    if decision.plan is None:
+        return f"Balance: DCM at x {decision.belief.dcm_world[0]:.3f} m, y {decision.belief.dcm_world[1]:.3f} m."
+    error = float(np.linalg.norm(decision.belief.dcm_world - decision.plan.dcm_reference_world))
+    return f"Balance: the DCM is {error * 100:.1f} cm from its reference."
+
+
+def _certificate(decision: Decision) -> str:
+    certificate = decision.certificate
+    if not certificate.changed:
+        return "Certified: the torques were sent as asked."
+    reasons = ", ".join(certificate.reasons) or "no reason given"
+    return f"Certified: changed by {certificate.torque_change_nm:.1f} N·m at most ({certificate.method}), because of {reasons}."

@@ -1,0 +1,126 @@
+"""Generate demonstrations: the operator model in closed loop, an episode a file, in parallel, resumable."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poise.robots import RecordError
+
+from .operator import OperatorProposer
+from .trace import SCHEMA, EpisodeTrace, read_header, save_trace
+
+RunEpisode = Callable[[int, OperatorProposer], EpisodeTrace]
+"""Runs one episode of a seed with an operator; it is given by the caller and, for more than one process, picklable."""
+
+_Job = tuple[OperatorProposer, RunEpisode, Path, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """What `generate` did."""
+
+    episodes: int
+    kept: int  # found from an earlier run
+    fell: int
+    rows: int
+    path: str
+
+
+def generate(
+    operator: OperatorProposer,
+    episodes: int,
+    seed: int,
+    run_episode: RunEpisode,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+    processes: int = 2,
+) -> GenerationReport:
+    """Run episodes and write one file each to `path`; files of an interrupted run are kept, and the rest is made.
+
+    `progress(done, episodes)` is called after each episode.
+
+    Raises:
+        RecordError: `path` holds an episode of another seed, robot or configuration.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    wanted = [_header(operator, seed, i) for i in range(episodes)]
+    missing = [i for i in range(episodes) if not _is_kept(episode_path(path, i), wanted[i])]
+    done = episodes - len(missing)
+    if progress:
+        progress(done, episodes)
+    jobs = [(operator, run_episode, episode_path(path, i), wanted[i]) for i in missing]
+    for _ in _run(jobs, processes):
+        done += 1
+        if progress:
+            progress(done, episodes)
+    headers = [read_header(episode_path(path, i)) for i in range(episodes)]
+    return GenerationReport(
+        episodes=episodes,
+        kept=episodes - len(missing),
+        fell=sum(bool(header["fell"]) for header in headers),
+        rows=sum(int(header["rows"]) for header in headers),
+        path=str(path),
+    )
+
+
+def episode_path(path: Path, index: int) -> Path:
+    """File of the i-th episode."""
+    return path / f"episode_{index:05d}.npz"
+
+
+def episode_seed(seed: int, index: int) -> int:
+    """Seed of the i-th episode of a set."""
+    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+
+
+def _header(operator: OperatorProposer, seed: int, index: int) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "set_seed": seed,
+        "index": index,
+        "seed": episode_seed(seed, index),
+        "robot": operator.robot.name,
+        "joints": list(operator.robot.joint_names),
+        "operator": {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(operator.config).items()},
+    }
+
+
+def _is_kept(file: Path, wanted: dict[str, Any]) -> bool:
+    if not file.exists():
+        return False
+    header = read_header(file)
+    odd = [key for key, value in wanted.items() if header.get(key) != value]
+    if odd:
+        raise RecordError(f"demonstration {file}: differs from this set in {', '.join(odd)}; give another folder or delete it")
+    return True
+
+
+def _run(jobs: list[_Job], processes: int) -> Iterator[None]:
+    """Do all jobs and yield after each; with one process they run here."""
+    if processes <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            _make(*job)
+            yield
+        return
+    # Spawned, not forked: numerical libraries' threads do not survive a fork.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(_make, *job) for job in jobs]):
+                future.result()
+                yield
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _make(operator: OperatorProposer, run_episode: RunEpisode, file: Path, header: dict[str, Any]) -> None:
+    operator.reset(header["seed"])
+    trace = run_episode(header["seed"], operator)
+    save_trace(file, trace, {**header, "rows": len(trace.situations)})

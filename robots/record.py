@@ -1,0 +1,222 @@
+"""The recording of a run: an MCAP file that grows by compressed chunks and can be read up to the last whole one.
+
+Topics: `/tick` every few ticks, `/pulse` (status, certificate, times) every tick, `/truth` what only a simulator knows,
+`/decision_explained` the whole decision as JSON wherever there is something to explain. Vectors are ROS 2 messages.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import orjson
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader
+from mcap.writer import CompressionType, Writer
+
+from .errors import RecordError
+from .log_vectors import CODES, VectorLayout, parse_definition, tick_layout, tick_values
+from .model import RobotModel
+from .plain import from_plain, json_schema, to_plain
+from .types import Array, Decision, RobotState
+
+SCHEMA = "poise.log/1"
+CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
+
+_PULSE = (("status", (), "0 ok, 1 degraded, 2 safe"), ("certificate_changed", (), "0 or 1"), ("torque_change_nm", (), "N·m"))
+
+
+class LogWriter:
+    """Writes one run. A situation that stays the same is explained again at the rate of /tick only."""
+
+    def __init__(self, path: str | Path, robot: RobotModel, meta: Mapping[str, Any], every: int = 5, dtype: str = "float32") -> None:
+        """Start a file.
+
+        Args:
+            path: new file; one that exists is not overwritten.
+            robot: whose joint order the vectors have.
+            meta: configuration, versions, seed: anything that JSON can hold, or dataclasses.
+            every: ticks between two messages on /tick and /truth.
+            dtype: "float32", or "float64" for a state stream that replays bit for bit (with every=1).
+
+        Raises:
+            RecordError: the file exists or cannot be made.
+        """
+        try:
+            self._file = open(path, "xb")
+        except OSError as error:
+            raise RecordError(f"recording {path}: cannot be made ({error.strerror}); give a new file in a folder that exists") from error
+        self._every, self._dtype = every, dtype
+        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)  # type: ignore[arg-type]
+        self._writer.start(profile="ros2", library="poise")
+        head = {"schema": SCHEMA, "robot": robot.name, "joint_names": json.dumps(robot.joint_names)}
+        self._writer.add_metadata("poise", head | {"decision_schema": json.dumps(json_schema(Decision))})
+        self._writer.add_metadata("run", {key: json.dumps(to_plain(value)) for key, value in meta.items()})
+        self._explained = self._writer.register_channel("/decision_explained", "json", schema_id=0)
+        self._layouts: dict[tuple[Any, ...], tuple[int, VectorLayout]] = {}
+        self._tick = self._register("/tick", tick_layout(robot.n, dtype))
+        self._last: tuple[Any, ...] = ()
+        self._last_tick = 0
+        self._closed = False
+
+    def write(self, state: RobotState, decision: Decision, truth: Mapping[str, Any] | None = None) -> None:
+        """Record one tick.
+
+        Args:
+            state: what the stack was given.
+            decision: what it answered.
+            truth: what only a simulator knows: numbers or arrays by name (lower case, as `com_position_world`).
+        """
+        stamp = round(state.stamp_s * 1e9)
+        self._write_pulse(stamp, decision)
+        if decision.tick % self._every == 0:
+            sources = {"state": state, "intent": decision.intent, "belief": decision.belief, "plan": decision.plan}
+            self._add(self._tick, stamp, decision.tick, tick_values(sources | {"command": decision.command, "decision": decision}))
+            if truth:
+                self._write_truth(stamp, decision.tick, truth)
+            self._file.flush()  # so that a chunk, once it is full, is whole on the disk
+        if self._worth_explaining(decision):
+            data = orjson.dumps(to_plain(decision))
+            self._writer.add_message(self._explained, stamp, data, stamp, decision.tick)
+
+    def _write_pulse(self, stamp: int, decision: Decision) -> None:
+        certificate, times = decision.certificate, decision.timings_us
+        key = ("/pulse", *times)
+        if key not in self._layouts:
+            parts = ((f"{part}_us", (), "µs of thread CPU") for part in times)
+            self._layouts[key] = self._register("/pulse", VectorLayout((*_PULSE, *parts), "float32"))
+        status = CODES["pulse_status"].get(decision.status, np.nan)
+        values = (status, certificate.changed, certificate.torque_change_nm, *times.values())
+        self._add(self._layouts[key], stamp, decision.tick, values)
+
+    def _write_truth(self, stamp: int, tick: int, truth: Mapping[str, Any]) -> None:
+        key = ("/truth", *((name, np.shape(value)) for name, value in truth.items()))
+        if key not in self._layouts:
+            self._layouts[key] = self._register("/truth", VectorLayout(((name, np.shape(v), "") for name, v in truth.items()), self._dtype))
+        self._add(self._layouts[key], stamp, tick, truth.values())
+
+    def _worth_explaining(self, decision: Decision) -> bool:
+        situation = (decision.status, decision.reason, decision.certificate.reasons)
+        odd = decision.status != "ok" or decision.certificate.changed
+        fresh = situation != self._last or decision.tick - self._last_tick >= self._every
+        worth = bool(decision.proposals) or (odd and fresh) or not self._last
+        if worth:
+            self._last, self._last_tick = situation, decision.tick
+        return worth
+
+    def _register(self, topic: str, layout: VectorLayout) -> tuple[int, VectorLayout]:
+        name = f"poise/msg/{topic[1:].capitalize()}{len(self._layouts)}"
+        schema = self._writer.register_schema(name, "ros2msg", layout.definition.encode())
+        return self._writer.register_channel(topic, "cdr", schema), layout
+
+    def _add(self, channel: tuple[int, VectorLayout], stamp: int, tick: int, values: Any) -> None:
+        self._writer.add_message(channel[0], stamp, channel[1].pack(values), stamp, tick)
+
+    def close(self) -> None:
+        """Finish the file; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._writer.finish()
+            self._file.close()
+
+    def __enter__(self) -> LogWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """A recording in memory; every mapping of arrays has `time_s` (k,) and `tick` (k,) beside its fields."""
+
+    robot: str
+    joint_names: tuple[str, ...]
+    meta: Mapping[str, Any]
+    tick: Mapping[str, Array]  # by field of `log_vectors.TICK_FIELDS`, NaN where unknown
+    pulse: Mapping[str, Array]  # status, certificate_changed, torque_change_nm, and the parts as NAME_us
+    truth: Mapping[str, Array] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
+    complete: bool = True  # False: the file ends in the middle, as after a crash
+
+    def states(self) -> Iterator[RobotState]:
+        """The recorded states in order; what was unknown is None again."""
+        names = [name.removeprefix("state_") for name in self.tick if name.startswith("state_") and name != "state_stamp_s"]
+        for i, stamp in enumerate(self.tick["state_stamp_s"]):
+            rows = {name: self.tick[f"state_{name}"][i] for name in names}
+            yield RobotState(stamp_s=float(stamp), **{name: None if np.isnan(row).all() else row for name, row in rows.items()})
+
+    def decision_at(self, time_s: float) -> Decision | None:
+        """The explained decision in force at a time: the last one made until then, None before the first."""
+        return next((d for d in reversed(self.decisions) if d.stamp_s <= time_s + 1e-9), None)
+
+
+def read_log(path: str | Path) -> Log:
+    """Read a recording, up to its last whole chunk where the end is missing.
+
+    Raises:
+        RecordError: no such file, not a recording of ours, of an unknown version, or damaged beyond its head.
+    """
+    records, complete = _read_records(Path(path))
+    metadata = {record.name: record.metadata for record in records if isinstance(record, Metadata)}
+    head = metadata.get("poise", {})
+    if head.get("schema") != SCHEMA:
+        found = head.get("schema", "not a poise recording")
+        raise RecordError(f'recording {path}: schema is {found}; this version reads "{SCHEMA}"')
+    schemas = {record.id: record for record in records if isinstance(record, Schema)}
+    channels = {record.id: record for record in records if isinstance(record, Channel)}
+    messages: dict[int, list[Message]] = {}
+    for record in records:
+        if isinstance(record, Message):
+            messages.setdefault(record.channel_id, []).append(record)
+    topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
+    explained = [m for id_, c in channels.items() if c.topic == "/decision_explained" for m in messages.get(id_, [])]
+    return Log(
+        robot=head["robot"],
+        joint_names=tuple(json.loads(head["joint_names"])),
+        meta={key: json.loads(value) for key, value in metadata.get("run", {}).items()},
+        tick=topics["/tick"],
+        pulse=topics["/pulse"],
+        truth=topics["/truth"],
+        decisions=tuple(from_plain(Decision, orjson.loads(message.data)) for message in explained),
+        complete=complete,
+    )
+
+
+def _read_records(path: Path) -> tuple[list[Any], bool]:
+    """Every record of the file in order, and whether it ends as it should."""
+    records: list[Any] = []
+    try:
+        with path.open("rb") as file:
+            for record in StreamReader(file, validate_crcs=True).records:
+                records.append(record)
+    except OSError as error:
+        raise RecordError(f"recording {path}: cannot be read ({error.strerror}); give the path of a log.mcap") from error
+    except (McapError, ValueError, RuntimeError, struct.error) as error:
+        if not records:
+            raise RecordError(f"recording {path}: not an MCAP file; give the path of a log.mcap") from error
+        return records, False
+    return records, True
+
+
+def _read_topic(
+    topic: str, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], messages: Mapping[int, list[Message]]
+) -> dict[str, Array]:
+    """Fields of a topic over all its channels, in order of the ticks; NaN where a channel has not the field."""
+    parts = [(parse_definition(schemas[c.schema_id].data.decode()), messages[i]) for i, c in channels.items() if c.topic == topic and i in messages]
+    if not parts:
+        return {}
+    tick = np.array([m.sequence for _, group in parts for m in group], dtype=float)
+    order = np.argsort(tick, kind="stable")
+    time_s = np.array([m.log_time for _, group in parts for m in group])[order] * 1e-9
+    tables = [(layout.unpack([m.data for m in group]), len(group)) for layout, group in parts]
+    shapes = {name: shape for layout, _ in parts for name, shape, _ in layout.entries}
+    merged = {name: np.concatenate([t.get(name, np.full((k, *shape), np.nan)) for t, k in tables])[order] for name, shape in shapes.items()}
+    return {"time_s": time_s, "tick": tick[order]} | merged

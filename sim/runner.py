@@ -1,0 +1,49 @@
+"""The closed loop: read, decide, write, until the time is over or the robot has fallen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from poise.robots import Decision, Intent, RobotState
+
+from .metrics import Meter, RunResult, fallen
+from .mujoco_backend import MujocoBackend
+
+
+class Steps(Protocol):
+    """What the loop needs of a stack."""
+
+    def step(self, state: RobotState, intent: Intent) -> Decision:
+        """Decide one control period."""
+        ...
+
+
+def run(
+    stack: Steps,
+    backend: MujocoBackend,
+    intents: Callable[[float, RobotState], Intent],
+    seconds: float,
+    on_tick: Callable[[Decision, RobotState], None] | None = None,
+) -> RunResult:
+    """Run a stack on a plant from where both are; reset them before.
+
+    Args:
+        intents: what is wanted at a time since the start of this run, s, and a state.
+        on_tick: sees every decision and the state it was made on.
+    """
+    meter = Meter(backend.period_s)
+    fell = fallen(backend)
+    for tick in range(round(seconds / backend.period_s)):
+        if fell:
+            break
+        state = backend.read()
+        meter.before(backend)
+        decision = stack.step(state, intents(tick * backend.period_s, state))
+        meter.decided(decision)
+        backend.write(decision.command)
+        meter.after(backend)
+        if on_tick is not None:
+            on_tick(decision, state)
+        fell = fallen(backend)
+    return meter.result(fell, backend)

@@ -1,0 +1,121 @@
+"""The contract: comes back from its file whole, and refuses in one line what does not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from poise.learning.contract import METADATA_KEY, Contract, check, from_json, model_hash, normalise, to_json
+from poise.learning.proposer import LearnedProposer, ProposerNetwork
+from poise.learning.training import TrainingReport
+from poise.robots import ContractError, RobotModel
+
+
+@pytest.fixture(scope="module")
+def contract(trained: TrainingReport) -> Contract:
+    return ProposerNetwork(Path(trained.out)).contract
+
+
+def edited(trained: TrainingReport, out: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
+    """The trained file with its contract's JSON edited."""
+    model = onnx.load(trained.out)
+    (entry,) = (prop for prop in model.metadata_props if prop.key == METADATA_KEY)
+    entries = json.loads(entry.value)
+    edit(entries)
+    entry.value = json.dumps(entries)
+    onnx.save(model, str(out))
+    return out
+
+
+def refusal(robot: RobotModel, path: Path) -> str:
+    with pytest.raises(ContractError) as caught:
+        LearnedProposer(robot, path)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+    return str(caught.value)
+
+
+def test_says_what_was_trained(robot: RobotModel, trained: TrainingReport, contract: Contract) -> None:
+    check(contract, robot)
+    assert contract.joint_names == robot.joint_names
+    assert contract.arm_joints == robot.arm_joints
+    assert contract.mass_kg == pytest.approx(33.34, abs=0.01)
+    assert contract.model_hash == model_hash(robot)
+    assert (contract.training["command"], contract.training["seed"]) == ("poise train proposer", 3)
+    assert contract.training["best_epoch"] == trained.best_epoch
+    assert contract.layout.knot_period_s == 0.2
+
+
+def test_json_comes_back_bit_for_bit(contract: Contract) -> None:
+    back = from_json(to_json(contract), "x")
+    for field in fields(Contract):
+        first, second = getattr(contract, field.name), getattr(back, field.name)
+        if field.name == "whitening":
+            assert all(np.array_equal(getattr(first, f.name), getattr(second, f.name)) for f in fields(first))
+        else:
+            assert np.array_equal(first, second) if isinstance(first, np.ndarray) else first == second
+
+
+def test_hash_tells_models_apart(robot: RobotModel) -> None:
+    assert model_hash(replace(robot, position_max=robot.position_max + 0.1)) != model_hash(robot)
+
+
+def test_normalise() -> None:
+    seen = np.array([3.0, 1.0, -100.0], dtype=np.float32)
+    np.testing.assert_array_equal(normalise(seen, np.array([1.0, 0.0, 0.0]), np.array([0.5, 0.0, 1.0])), np.array([1.0, 0.0, -6.0], dtype=np.float32))
+
+
+def swap_joints(entries: dict[str, Any]) -> None:
+    names = entries["joint_names"]
+    names[0], names[1] = names[1], names[0]
+
+
+REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "schema": (lambda e: e.update(schema="poise.proposer/2"), r'schema is \'poise.proposer/2\'; this version reads "poise.proposer/1"'),
+    "order": (swap_joints, "joint order differs"),
+    "arms": (lambda e: e["arm_joints"].pop(), "arm joints differs .*13 joints for 14"),
+    "robot": (lambda e: e.update(robot="h1"), "trained for robot 'h1', this is 'g1'"),
+    "features": (lambda e: e["feature_names"].reverse(), "features are not this version's"),
+    "mean": (lambda e: e["feature_mean"].pop(), "feature mean has size"),
+    "basis": (lambda e: e["whitening"]["basis"].pop(), "whitening basis has size"),
+    "knots": (lambda e: e["layout"].update(knots=6), "chunk names has size"),
+    "rank": (lambda e: e["whitening"].update(rank=31), "mean has shape .* its contract says"),
+    "components": (lambda e: e.update(components=5), "logits has shape"),
+    "lacks": (lambda e: e.pop("whitening"), "lacks or misspells an entry"),
+    "ragged": (lambda e: e["whitening"]["basis"][0].pop(), "lacks or misspells an entry"),
+    "extra": (lambda e: e.update(colour="blue"), "lacks or misspells an entry .*colour"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refuses_what_does_not_fit(robot: RobotModel, trained: TrainingReport, tmp_path: Path, case: str) -> None:
+    import re
+
+    edit, message = REFUSALS[case]
+    assert re.search(message, refusal(robot, edited(trained, tmp_path / "edited.onnx", edit)))
+
+
+def test_refuses_a_file_without_a_contract(robot: RobotModel, trained: TrainingReport, tmp_path: Path) -> None:
+    model = onnx.load(trained.out)
+    del model.metadata_props[:]
+    onnx.save(model, str(tmp_path / "bare.onnx"))
+    assert "has no contract" in refusal(robot, tmp_path / "bare.onnx")
+
+
+def test_refuses_an_unreadable_or_missing_file(robot: RobotModel, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("not a network")
+    assert "cannot be read" in refusal(robot, tmp_path / "text.onnx")
+    assert "no such file" in refusal(robot, tmp_path / "missing.onnx")
+
+
+def test_refuses_a_contract_that_is_not_json() -> None:
+    for text in ("{", "[]", "3"):
+        with pytest.raises(ContractError, match="proposer file"):
+            from_json(text, "file")
