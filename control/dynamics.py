@@ -1,12 +1,19 @@
-"""The rigid-body terms of one tick, computed once by Pinocchio and shared by estimator, whole-body QP and certifier."""
+"""The rigid-body terms of one tick, computed once by Pinocchio and shared by estimator, whole-body QP and certifier.
+
+They come in two halves, because the estimator needs the legs' kinematics before it knows where the base is: `shape`
+with the base at the origin and without linear velocity, then `place` adds what the base's position and velocity change.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pinocchio as pin
+from numba import njit
 
 from poise.robots import RobotModel
 from poise.robots.types import Array
+
+from .lip import GRAVITY
 
 _ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
 
@@ -14,10 +21,10 @@ _ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
 class Dynamics:
     """Terms of M(q) q̈ + h(q, q̇) = Sᵀτ + Σ Jᵀf for Pinocchio's q (nq,), v (nv,): base velocity in the base frame.
 
-    `update` fills, in place: `mass_matrix` (nv, nv), `bias` (nv,) N·m, `sole_jacobian` (2, 6, nv) and
-    `sole_drift` (2, 6) (J̇v, m/s² and rad/s²) world-aligned, `sole_position` (2, 3), `sole_rotation` (2, 3, 3),
-    `sole_velocity` (2, 6), `torso_jacobian` (3, nv) angular, `torso_drift` (3,), `torso_rotation`, `torso_omega` (3,),
-    `centroidal_map` (6, nv), `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,).
+    `mass_matrix` (nv, nv), `bias` (nv,) N·m, `sole_jacobian` (2, 6, nv) and `sole_drift` (2, 6) (J̇v, m/s² and
+    rad/s²) world-aligned, `sole_position` (2, 3), `sole_rotation` (2, 3, 3), `sole_velocity` (2, 6), `torso_jacobian`
+    (3, nv) angular, `torso_drift` (3,), `torso_rotation`, `torso_omega` (3,), `centroidal_map` (6, nv),
+    `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,).
     """
 
     def __init__(self, robot: RobotModel) -> None:
@@ -26,9 +33,9 @@ class Dynamics:
         self.data = self.model.createData()
         nv = self.model.nv
         self._zero = np.zeros(nv)
-        self.base_rotation = np.eye(3)
         self.q = pin.neutral(self.model)
         self.v = np.zeros(nv)
+        self.base_rotation = np.eye(3)
         self.mass_matrix = np.zeros((nv, nv))
         self.bias = np.zeros(nv)
         self.sole_jacobian = np.zeros((2, 6, nv))
@@ -48,28 +55,110 @@ class Dynamics:
 
     def update(self, q: Array, v: Array) -> None:
         """Compute every term at (q, v)."""
-        model, data = self.model, self.data
-        self.q[:], self.v[:] = q, v
-        np.copyto(self.mass_matrix, pin.crba(model, data, q))
-        np.copyto(self.bias, pin.nonLinearEffects(model, data, q, v))
-        np.copyto(self.centroidal_map, pin.computeCentroidalMap(model, data, q))
-        np.copyto(self.momentum, self.centroidal_map @ v)
-        drift = pin.computeCentroidalMomentumTimeVariation(model, data, q, v, self._zero)
-        self.centroidal_drift[:] = drift.vector
-        np.copyto(self.com, data.com[0])
-        np.divide(self.momentum[:3], self.robot.mass, out=self.com_velocity)
-        pin.computeJointJacobians(model, data, q)
+        quat = np.array([q[6], q[3], q[4], q[5]])
+        self.shape(quat, np.array(v[3:6]), q[7:], v[6:])
+        self.place(np.array(q[:3]), self.base_rotation @ v[:3])
+
+    def shape(self, quat_wxyz: Array, omega_base: Array, joint_position: Array, joint_velocity: Array) -> None:
+        """First half: every term with the base at the origin, its linear velocity 0; shapes (4,), (3,), (n,), (n,)."""
+        model, data, q, v = self.model, self.data, self.q, self.v
+        q[:3], q[3:6], q[6], q[7:] = 0.0, quat_wxyz[1:], quat_wxyz[0], joint_position
+        v[:3], v[3:6], v[6:] = 0.0, omega_base, joint_velocity
+        self.mass_matrix[:] = pin.crba(model, data, q)
+        self.bias[:] = pin.nonLinearEffects(model, data, q, v)
         pin.forwardKinematics(model, data, q, v, self._zero)
+        pin.computeJointJacobians(model, data)
         self.base_rotation[:] = data.oMi[1].rotation
         for foot, frame in enumerate(self.robot.sole_frames):
             placement = pin.updateFramePlacement(model, data, frame)
-            self.sole_position[foot], self.sole_rotation[foot] = placement.translation, placement.rotation
+            self.sole_position[foot] = placement.translation
+            self.sole_rotation[foot] = placement.rotation
             self.sole_jacobian[foot] = pin.getFrameJacobian(model, data, frame, _ALIGNED)
             self.sole_drift[foot] = pin.getFrameClassicalAcceleration(model, data, frame, _ALIGNED).vector
-            self.sole_velocity[foot] = self.sole_jacobian[foot] @ v
         torso = self.robot.torso_frame
         self.torso_rotation[:] = pin.updateFramePlacement(model, data, torso).rotation
         self.torso_jacobian[:] = pin.getFrameJacobian(model, data, torso, _ALIGNED)[3:]
         self.torso_drift[:] = pin.getFrameClassicalAcceleration(model, data, torso, _ALIGNED).angular
-        np.matmul(self.torso_jacobian, v, out=self.torso_omega)
+        multiply(self.sole_jacobian, self.torso_jacobian, v, self.sole_velocity, self.torso_omega)
 
+    def place(self, position_world: Array, velocity_world: Array) -> None:
+        """Second half: move the base to a position (3,) m with a linear velocity (3,) m/s, world frame."""
+        place_base(
+            position_world,
+            velocity_world,
+            self.q,
+            self.v,
+            self.base_rotation,
+            self.mass_matrix,
+            self.bias,
+            self.sole_position,
+            self.sole_velocity,
+            self.sole_drift,
+            self.centroidal_map,
+            self.centroidal_drift,
+            self.momentum,
+            self.com,
+            self.com_velocity,
+        )
+
+
+@njit(cache=True)
+def multiply(sole_jacobian: Array, torso_jacobian: Array, v: Array, sole_velocity: Array, torso_omega: Array) -> None:
+    """Frame velocities from Jacobians, in place."""
+    for foot in range(2):
+        sole_velocity[foot] = sole_jacobian[foot] @ v
+    torso_omega[:] = torso_jacobian @ v
+
+
+@njit(cache=True)
+def _cross(a: Array, b: Array) -> Array:
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+@njit(cache=True)
+def place_base(
+    position: Array,
+    velocity: Array,
+    q: Array,
+    v: Array,
+    rotation: Array,
+    mass: Array,
+    bias: Array,
+    sole_position: Array,
+    sole_velocity: Array,
+    sole_drift: Array,
+    centroidal_map: Array,
+    centroidal_drift: Array,
+    momentum: Array,
+    com: Array,
+    com_velocity: Array,
+) -> None:
+    """Add a base position and linear velocity to terms computed without them, and derive the centroidal terms, in place.
+
+    With v̇ = 0 in the base frame, the base's origin accelerates by ω × v: that is what changes bias and drifts. The
+    centroidal map is the base's rows of M moved to the centre of mass, and its drift the base's rows of h without
+    gravity (dh/dt of the momentum is the force that moves it; Orin, Goswami & Lee, Autonomous Robots 2013).
+    """
+    local = rotation.T @ velocity
+    extra = _cross(v[3:6], local)
+    q[:3], v[:3] = position, local
+    bias += np.ascontiguousarray(mass[:, :3]) @ extra
+    extra_world = rotation @ extra
+    for foot in range(2):
+        sole_position[foot] += position
+        sole_velocity[foot, :3] += velocity
+        sole_drift[foot, :3] += extra_world
+    total = mass[0, 0]
+    # M's block (angular, linear) of the base is mass times the cross matrix of the centre of mass, base frame.
+    lever = rotation @ (np.array([mass[5, 1], mass[3, 2], mass[4, 0]]) / total)
+    com[:] = position + lever
+    linear, angular = rotation @ mass[:3], rotation @ mass[3:6]
+    centroidal_map[:3] = linear
+    for i in range(linear.shape[1]):
+        centroidal_map[3:, i] = angular[:, i] - _cross(lever, linear[:, i])
+    momentum[:] = centroidal_map @ v
+    com_velocity[:] = momentum[:3] / total
+    force = rotation @ bias[:3]
+    centroidal_drift[3:] = rotation @ bias[3:6] - _cross(lever, force)
+    centroidal_drift[:3] = force
+    centroidal_drift[2] -= total * GRAVITY

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pinocchio as pin
 from numba import njit
 
 from poise.robots import RobotModel, RobotState
@@ -19,9 +18,6 @@ from poise.robots.types import Array
 
 from .dynamics import Dynamics
 from .lip import GRAVITY
-from .rotation import matrix_from_quat
-
-_ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
 
 
 class EstimatorConfig(NamedTuple):
@@ -96,7 +92,7 @@ def filter_step(
     x: Array,
     cov: Array,
     started: bool,
-    quat: Array,
+    rotation: Array,
     omega: Array,
     specific_force: Array,
     imu: Array,
@@ -105,14 +101,11 @@ def filter_step(
     stands: Array,
     dt: float,
     config: EstimatorConfig,
-    q: Array,
-    v: Array,
-) -> None:
-    """One filter step in place; writes the base pose and velocity into Pinocchio's q and v.
+) -> tuple[Array, Array]:
+    """One filter step, in place; gives the base's position and linear velocity (3,), world frame.
 
     sole_position and sole_velocity (2, 3) are relative to the base origin, world axes, with the base's ω included.
     """
-    rotation = matrix_from_quat(quat)
     lever, lever_velocity = rotation @ imu, rotation @ _cross(omega, imu)
     relative, motion = sole_position - lever, sole_velocity - lever_velocity
     if not started:  # stand at the origin, the lower sole at height 0
@@ -128,8 +121,7 @@ def filter_step(
     acceleration[2] -= GRAVITY
     predict(x, cov, acceleration, dt, config.accelerometer_std, config.foot_walk_std * np.sqrt(inflation))
     correct(x, cov, relative, motion, config.kinematics_std**2, config.foot_velocity_std**2 * inflation)
-    q[:3] = x[:3] - lever
-    v[:3] = rotation.T @ (x[3:6] - lever_velocity)
+    return x[:3] - lever, x[3:6] - lever_velocity
 
 
 @njit(cache=True)
@@ -159,7 +151,6 @@ class Estimator:
         self._robot, self._dynamics, self._config, self._dt = robot, dynamics, config, period_s
         self._imu = np.array(robot.overlay.imu_position_base)
         self._legs = robot.legs.reshape(2, -1) + 6
-        self._kinematics = robot.pinocchio.createData()
         self.x = np.zeros(12)
         self.cov = np.eye(12)
         self._residual = np.zeros((2, self._legs.shape[1]))
@@ -178,20 +169,24 @@ class Estimator:
         """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
         assert state.base_orientation_wxyz is not None and state.gyro_imu is not None and state.accelerometer_imu is not None
         d, quat, omega = self._dynamics, state.base_orientation_wxyz, state.gyro_imu
-        model, data, q, v = d.model, self._kinematics, d.q, d.v
-        np.copyto(self._v_last, v)
-        q[:3], q[3:6], q[6], q[7:] = 0.0, quat[1:], quat[0], state.joint_position
-        v[:3], v[3:6], v[6:] = 0.0, omega, state.joint_velocity
-        pin.forwardKinematics(model, data, q, v)
-        position, velocity = np.empty((2, 3)), np.empty((2, 3))
-        for foot, frame in enumerate(self._robot.sole_frames):
-            position[foot] = pin.updateFramePlacement(model, data, frame).translation
-            velocity[foot] = pin.getFrameVelocity(model, data, frame, _ALIGNED).linear
+        np.copyto(self._v_last, d.v)
+        d.shape(quat, omega, state.joint_position, state.joint_velocity)
         stands = np.minimum(self.contact, planned_contact)
-        filter_step(
-            self.x, self.cov, self._started, quat, omega, state.accelerometer_imu, self._imu, position, velocity, stands, self._dt, self._config, q, v
+        position, velocity = filter_step(
+            self.x,
+            self.cov,
+            self._started,
+            d.base_rotation,
+            omega,
+            state.accelerometer_imu,
+            self._imu,
+            d.sole_position,
+            d.sole_velocity[:, :3],
+            stands,
+            self._dt,
+            self._config,
         )
-        d.update(q, v)
+        d.place(position, velocity)
         if not self._started:
             self._start(state)
         elif state.joint_torque is not None:  # without joint torques the plan is believed

@@ -68,9 +68,32 @@ def constraint_violation(x: Array, rows: Array, lower: Array, upper: Array) -> f
 
 
 @njit(cache=True)
+def data_fault(hessian: Array, gradient: Array, rows: Array, lower: Array, upper: Array) -> int:
+    """0 for data that can be solved with, 1 where an entry is not finite (bounds may be infinite), 2 where bounds cross."""
+    if not np.isfinite(hessian.sum() + gradient.sum() + rows.sum()):
+        return 1
+    for i in range(lower.size):
+        if np.isnan(lower[i]) or np.isnan(upper[i]) or lower[i] == np.inf or upper[i] == -np.inf:
+            return 1
+        if lower[i] > upper[i]:
+            return 2
+    return 0
+
+
+@njit(cache=True)
 def _mark_equalities(lower: Array, upper: Array, sense: Array) -> None:
     for i in range(lower.size):
         sense[i] = _EQUALITY if upper[i] - lower[i] < 1e-12 else 0
+
+
+def _refusal(problem: QpProblem) -> str:
+    """Why no solver should see this problem; empty when it may."""
+    fault = data_fault(problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper)
+    return ("", "data not finite", "bounds crossed")[fault]
+
+
+def _unsolved(problem: QpProblem, status: str) -> QpSolution:
+    return QpSolution(np.zeros(problem.gradient.size), False, np.inf, 0, status, np.zeros(problem.lower.size))
 
 
 def kkt_residual(problem: QpProblem, solution: QpSolution) -> tuple[float, float, float]:
@@ -93,18 +116,26 @@ class DaqpSolver:
         self._tolerance, self._max_iterations = tolerance, max_iterations
         self._model: daqp.Model | None = None
         self._sense = np.zeros(0, dtype=np.int32)
+        self._shape = (0, 0)
 
     def solve(self, problem: QpProblem) -> QpSolution:
         """Solve; the result depends on the problem alone."""
-        if self._model is None or problem.lower.size != self._sense.size:
+        if refusal := _refusal(problem):
+            return _unsolved(problem, refusal)
+        data = (problem.hessian, problem.gradient, problem.rows, problem.upper, problem.lower)
+        if self._model is None or self._shape != problem.rows.shape:
+            self._shape = problem.rows.shape
             self._sense = np.zeros(problem.lower.size, dtype=np.int32)
             _mark_equalities(problem.lower, problem.upper, self._sense)
             self._model = daqp.Model()
             self._model.settings = {"iter_limit": self._max_iterations, "primal_tol": 0.1 * self._tolerance}
-            self._model.setup(problem.hessian, problem.gradient, problem.rows, problem.upper, problem.lower, self._sense)
+            flag, _ = self._model.setup(*data, self._sense)
         else:
             _mark_equalities(problem.lower, problem.upper, self._sense)
-            self._model.update(problem.hessian, problem.gradient, problem.rows, problem.upper, problem.lower, self._sense)
+            flag = self._model.update(*data, self._sense)
+        if flag < 0:  # it keeps nothing, or the last problem: start afresh next time
+            self._model = None
+            return _unsolved(problem, f"daqp {flag}")
         x, _, flag, info = self._model.solve()
         residual = constraint_violation(x, problem.rows, problem.lower, problem.upper)
         return QpSolution(x, flag > 0 and residual <= self._tolerance, residual, int(info["iterations"]), f"daqp {flag}", np.asarray(info["lam"]))
@@ -133,6 +164,8 @@ class OsqpSolver:
     def solve(self, problem: QpProblem) -> QpSolution:
         """Solve; the residual decides, not OSQP's status, and the result depends on the problem alone."""
         m, n = problem.rows.shape
+        if refusal := _refusal(problem):
+            return _unsolved(problem, refusal)
         if self._solver is None or self._shape != (n, m):
             self._set_up(problem)
         else:

@@ -65,8 +65,11 @@ class SoundnessMonitor:
                 return f"{name} of the wrong size"
             if not np.isfinite(np.sum(value)):
                 return f"{name} not finite"
-        if state.joint_torque is not None and not np.isfinite(np.sum(state.joint_torque)):
-            return "joint torques not finite"
+        if state.joint_torque is not None:
+            if np.shape(state.joint_torque) != (n,):
+                return "joint torques of the wrong size"
+            if not np.isfinite(np.sum(state.joint_torque)):
+                return "joint torques not finite"
         assert state.base_orientation_wxyz is not None
         if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
             return "base orientation not a unit quaternion"

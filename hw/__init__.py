@@ -1,1 +1,5 @@
-"""hw."""
+"""What runs the stack on a robot; it knows no simulator."""
+
+from .clock import Clock
+
+__all__ = ["Clock"]

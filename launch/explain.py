@@ -68,7 +68,8 @@ def decision_sentences(decision: Decision, proposed: Decision | None = None) -> 
         sentences.append("Proposed: nothing so far; the scripted motion acts.")
     else:
         sentences += _proposals(decision, proposed)
-    sentences.append("Planned: nothing, because there was no usable estimate." if decision.plan is None else f"Planned: {_plan(decision.plan)}.")
+    planned = "nothing, because there was no usable estimate" if decision.plan is None else _plan(decision.plan)
+    sentences.append(f"Planned: {planned}.")
     if decision.belief is not None:
         sentences.append(_balance(decision))
     if decision.status != "safe" or decision.certificate.changed:
@@ -77,9 +78,10 @@ def decision_sentences(decision: Decision, proposed: Decision | None = None) -> 
         acted = "the safe command was sent" if decision.status == "safe" else "it went on"
         sentences.append(f"Status {decision.status}: {decision.reason}; {acted}.")
     if decision.timings_us:
-        slowest = max((part for part in decision.timings_us if part != "total"), key=lambda part: decision.timings_us[part], default="total")
-        total = decision.timings_us.get("total", sum(decision.timings_us.values()))
-        sentences.append(f"The tick took {total:.0f} µs, of which {slowest} {decision.timings_us[slowest]:.0f} µs.")
+        parts = {part: spent for part, spent in decision.timings_us.items() if part != "tick"} or dict(decision.timings_us)
+        slowest = max(parts, key=lambda part: parts[part])
+        total = decision.timings_us.get("tick", sum(parts.values()))
+        sentences.append(f"The tick took {total:.0f} µs, of which {slowest} {parts[slowest]:.0f} µs.")
     return sentences
 
 
@@ -119,7 +121,8 @@ def _why(proposed: Decision) -> str:
         return ""
     verdict = proposed.verdicts[proposed.chosen]
     margins = ", ".join(f"{name} {margin:+.3g}" for name, margin in sorted(verdict.margins.items(), key=lambda item: item[1]))
-    return f"; score {verdict.score:.2f}, tightest margin {verdict.margin:.3g} {verdict.unit}" + (f" (margins: {margins})" if margins else "")
+    listed = f" (margins: {margins})" if margins else ""
+    return f"; score {verdict.score:.2f}, tightest margin {verdict.margin:.3g} {verdict.unit}{listed}"
 
 
 def _broken(verdict: Verdict) -> str:

@@ -26,7 +26,7 @@ class BodyMesh:
     faces: Faces  # (m, 3)
 
 
-def body_meshes(model: mujoco.MjModel, cell_m: float = 0.006) -> list[BodyMesh]:
+def body_meshes(model: mujoco.MjModel, cell_m: float = 0.005) -> list[BodyMesh]:
     """One mesh for each body and colour of its visual geometry; planes are left out.
 
     A body's visual geometry is what takes no part in collisions, or all of it where everything collides.

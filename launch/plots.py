@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,7 +20,7 @@ from poise.robots.types import LEFT, RIGHT, Array
 MOST_POINTS = 900  # of one line: more than a page shows
 LONG_AND_NARROW = 6.0  # from this ratio on, a path is drawn stretched
 WORST_JOINTS = 6
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
     "axes.edgecolor": "#94a3b8", "xtick.color": "#475569", "ytick.color": "#475569", "axes.labelcolor": "#334155",
     "legend.frameon": False, "legend.fontsize": 8, "lines.linewidth": 1.2, "svg.hashsalt": "poise",
@@ -142,9 +143,9 @@ def torque(log: Log) -> Figure:
 
 
 def tick_total_us(log: Log) -> Array:
-    """Thread CPU of each tick, (k,) µs: the part `total`, or the sum of the parts; empty where none was timed."""
-    if "total_us" in log.pulse:
-        return np.asarray(log.pulse["total_us"])
+    """Thread CPU of each tick, (k,) µs: the part `tick`, or the sum of the parts; empty where none was timed."""
+    if "tick_us" in log.pulse:
+        return np.asarray(log.pulse["tick_us"])
     parts = [values for name, values in log.pulse.items() if name.endswith("_us")]
     return np.nansum(parts, axis=0) if parts else np.zeros(0)
 
@@ -156,9 +157,10 @@ def tick_time(log: Log) -> Figure:
     total = tick_total_us(log)
     if len(total):
         left.plot(*_worst(log.pulse["time_s"], total), color=VIOLET, lw=0.8)
-        right.hist(total, bins=40, color=VIOLET, log=True)
-    left.set(xlabel="time, s", ylabel="worst tick, µs", ylim=(0, None))
-    right.set(xlabel="tick, µs", ylabel="ticks")
+        right.hist(total[total <= np.percentile(total, 99.9)], bins=40, color=VIOLET, log=True)
+        left.set_yscale("log")
+    left.set(xlabel="time, s", ylabel="worst tick, µs")
+    right.set(xlabel="tick, µs (to 99.9 %)", ylabel="ticks")
     return figure
 
 
@@ -175,7 +177,7 @@ def proposals(log: Log) -> Figure:
     left.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, 1.2))
     reasons = rejections(log)
     right.barh(list(reasons)[::-1], list(reasons.values())[::-1], color=RED)
-    right.set(xlabel="rejected")
+    right.set(xlabel="rejected", xlim=(0, None if reasons else 1))
     return figure
 
 

@@ -56,6 +56,7 @@ def render(log: Log, summary: Mapping[str, Any], name: str) -> str:
     """The page as a string."""
     times = log.pulse["time_s"]
     note = "" if log.complete else " · the recording ends in the middle: shown up to its last whole chunk"
+    head = f"{log.robot} · {times[-1] - times[0]:.1f} s · {len(times)} ticks · seed {show(log.meta.get('seed'))}{note}"
     wide = {"From above", "Velocity against command"}
     plots = "".join(_section(title, f'<img alt="{title}" src="{uri}">', title in wide) for title, uri in draw(log).items())
     tables = _section("Why proposals were rejected", _rejection_table(log)) + _section("What happened", _event_table(log))
@@ -63,7 +64,7 @@ def render(log: Log, summary: Mapping[str, Any], name: str) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{CSS}</style><main>'
         f"<h1>{html.escape(name)}</h1>"
-        f'<p class="sub">{html.escape(log.robot)} · {times[-1] - times[0]:.1f} s · {len(times)} ticks · seed {html.escape(show(log.meta.get("seed")))}{note}</p>'
+        f'<p class="sub">{html.escape(head)}</p>'
         f'<div class="cards">{"".join(_card(*figure) for figure in key_figures(log, summary))}</div>'
         f'<div class="grid">{plots}{tables}</div>'
         f"<details><summary>Every figure of the summary</summary>{everything}</details></main></html>"
@@ -121,7 +122,9 @@ def _rejection_table(log: Log) -> str:
     origins = Counter(p.origin for d in log.decisions for p in d.proposals)
     rows = [(name, str(count), f"{worst[name][0]:.3g} {worst[name][1]}") for name, count in rejections(log).items()]
     made = ", ".join(f"{count} {origin}" for origin, count in origins.most_common()) or "none"
-    return f"<p>Made: {html.escape(made)}.</p>" + _table(("constraint", "rejected", "worst margin"), rows)
+    return f"<p>Made: {html.escape(made)}.</p>" + (
+        _table(("constraint", "rejected", "worst margin"), rows) if rows else "<p>None was rejected.</p>"
+    )
 
 
 def _event_table(log: Log) -> str:
@@ -132,7 +135,7 @@ def _event_table(log: Log) -> str:
 
 
 def _section(title: str, body: str, wide: bool = False) -> str:
-    return f'<section{" class=wide" if wide else ""}><h2>{html.escape(title)}</h2>{body}</section>'
+    return f"<section{' class=wide' if wide else ''}><h2>{html.escape(title)}</h2>{body}</section>"
 
 
 def _card(name: str, value: str, mood: str) -> str:

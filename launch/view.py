@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import viser
 
 FRAME_S = 1.0 / 30.0
-STEPS_SHOWN = 4
-BLUE, ORANGE, GREEN, RED, GREY = (37, 99, 235), (234, 88, 12), (22, 163, 74), (220, 38, 38), (148, 163, 184)
-STATUS_MARKS = {"ok": "🟢", "degraded": "🟠", "safe": "🔴"}
+BLUE, ORANGE, GREEN, GREY = (37, 99, 235), (234, 88, 12), (22, 163, 74), (148, 163, 184)
+SKY = ((30, 64, 175), (59, 130, 246), (125, 175, 250), (190, 215, 252))  # the next footstep first
 
 
 class Viewer:
@@ -36,7 +35,7 @@ class Viewer:
             raise PoiseError("the view needs viser: pip install 'poise[view]'") from error
         self._robot = robot
         self._server = viser.ViserServer(host="127.0.0.1", port=port, label=f"poise · {robot.name}", verbose=False)
-        self._server.initial_camera.position, self._server.initial_camera.look_at = (2.2, -1.8, 1.3), (0.0, 0.0, 0.6)
+        self._server.initial_camera.position, self._server.initial_camera.look_at = (1.7, -1.3, 1.1), (0.0, 0.0, 0.55)
         self._due = 0.0
         self._pushed = threading.Event()
         self._rejected = ""
@@ -51,7 +50,8 @@ class Viewer:
     @property
     def velocity(self) -> tuple[float, float, float]:
         """What the sliders ask: vx, vy (m/s) and wz (rad/s), heading frame."""
-        return float(self._vx.value), float(self._vy.value), float(self._wz.value)
+        vx, vy, wz = (float(slider.value) for slider in self._sliders)
+        return vx, vy, wz
 
     def pushed(self) -> bool:
         """Whether the push button was pressed since the last call."""
@@ -61,7 +61,7 @@ class Viewer:
 
     def stop(self) -> None:
         """Set the velocity to zero, as the stop button does."""
-        for slider in (self._vx, self._vy, self._wz):
+        for slider in self._sliders:
             slider.value = 0.0
 
     def update(self, data: mujoco.MjData, decision: Decision | None = None) -> bool:
@@ -76,6 +76,8 @@ class Viewer:
             for body, frame in self._bodies.items():
                 frame.position, frame.wxyz = data.xpos[body], data.xquat[body]
             base = data.body(self._robot.overlay.base).xpos
+            if decision is not None and decision.belief is not None:
+                self._align(data, decision.belief)
             self._world.position = (-base[0], -base[1], 0.0) if self._follow.value else (0.0, 0.0, 0.0)
             if decision is not None:
                 self._show(decision)
@@ -87,14 +89,13 @@ class Viewer:
 
     def _build_gui(self, most: tuple[float, float, float]) -> None:
         gui = self._server.gui
-        gui.configure_theme(control_layout="fixed", control_width="large", show_logo=False, show_share_button=False)
+        gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         with gui.add_folder("Walk"):
-            self._vx = gui.add_slider("forward, m/s", -most[0], most[0], 0.05, 0.0)
-            self._vy = gui.add_slider("left, m/s", -most[1], most[1], 0.05, 0.0)
-            self._wz = gui.add_slider("turn, rad/s", -most[2], most[2], 0.05, 0.0)
-            self._stop_button = gui.add_button("Stop", color="red")
-            self._push_button = gui.add_button("Push", color="orange")
-            self._follow = gui.add_checkbox("follow the robot", True)
+            names = ("forward, m/s", "left, m/s", "turn, rad/s")
+            self._sliders: list[Any] = [gui.add_slider(name, -m, m, 0.05, 0.0) for name, m in zip(names, most, strict=True)]
+            self._stop_button: Any = gui.add_button("Stop", color="red")
+            self._push_button: Any = gui.add_button("Push", color="orange")
+            self._follow: Any = gui.add_checkbox("follow the robot", True)
         with gui.add_folder("Status"):
             self._status = gui.add_markdown("waiting for the first tick")
         self._stop_button.on_click(lambda _: self.stop())
@@ -111,28 +112,32 @@ class Viewer:
 
         scene = self._server.scene
         self._world = scene.add_frame("/world", show_axes=False)
-        scene.add_grid("/world/floor", infinite_grid=True, cell_size=0.25, section_size=1.0, plane_color=(226, 232, 240), plane_opacity=0.6)
+        scene.add_grid("/world/floor", infinite_grid=True, cell_size=0.25, section_size=1.0, plane_color=(226, 232, 240))
         self._bodies: dict[int, viser.FrameHandle] = {}
         for i, mesh in enumerate(body_meshes(model)):
             frame = f"/world/bodies/{mesh.body}"
             if mesh.body not in self._bodies:
                 self._bodies[mesh.body] = scene.add_frame(frame, show_axes=False)
-            scene.add_mesh_simple(f"{frame}/{i}", mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32), color=mesh.colour)
+            vertices, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
+            scene.add_mesh_simple(f"{frame}/{i}", vertices, faces, color=mesh.colour, side="double")
         balls = (("com", BLUE, 0.035), ("dcm", ORANGE, 0.025), ("zmp", GREEN, 0.025))
-        self._balls = {name: scene.add_icosphere(f"/world/{name}", radius, colour, visible=False) for name, colour, radius in balls}
+        self._odometry = scene.add_frame("/world/odometry", show_axes=False)
+        self._balls = {
+            name: scene.add_icosphere(f"/world/odometry/{name}", radius, colour, visible=False) for name, colour, radius in balls
+        }
         labels = (("com", "CoM"), ("dcm", "DCM"), ("zmp", "ZMP"))
         for name, text in labels:
-            scene.add_label(f"/world/{name}/label", text, position=(0.0, 0.0, 0.05))
-        self._soles = [self._add_sole(f"/world/soles/{side}", GREEN, 0.9) for side in ("left", "right")]
-        self._steps = [self._add_sole(f"/world/steps/{i}", BLUE, 0.7 - 0.15 * i) for i in range(STEPS_SHOWN)]
+            scene.add_label(f"/world/odometry/{name}/label", text, position=(0.0, 0.0, 0.05))
+        self._soles = [self._add_sole(f"/world/odometry/soles/{side}", GREEN) for side in ("left", "right")]
+        self._steps = [self._add_sole(f"/world/odometry/steps/{i}", colour) for i, colour in enumerate(SKY)]
 
-    def _add_sole(self, name: str, colour: tuple[int, int, int], opacity: float) -> Any:
+    def _add_sole(self, name: str, colour: tuple[int, int, int]) -> Any:
         polygon = np.array(self._robot.overlay.sole_polygon)
         centre = polygon.mean(axis=0)
         polygon = polygon[np.argsort(np.arctan2(*(polygon - centre).T[::-1]))]
         vertices = np.column_stack([polygon, np.zeros(len(polygon))]).astype(np.float32)
         fan = np.array([[0, i, i + 1] for i in range(1, len(polygon) - 1)], dtype=np.uint32)
-        return self._server.scene.add_mesh_simple(name, vertices, fan, color=colour, opacity=opacity, side="double", cast_shadow=False, visible=False)
+        return self._server.scene.add_mesh_simple(name, vertices, fan, color=colour, side="double", cast_shadow=False, visible=False)
 
     def _show(self, decision: Decision) -> None:
         if decision.belief is not None:
@@ -144,12 +149,20 @@ class Viewer:
         if text != self._status.content:
             self._status.content = text
 
+    def _align(self, data: mujoco.MjData, belief: Belief) -> None:
+        """Lay the stack's odometry over the plant, base on base, so that what it thinks is drawn where the robot is."""
+        base = data.body(self._robot.overlay.base)
+        yaw = _yaw(base.xquat) - _yaw(belief.base_orientation_wxyz)
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        turned = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]) @ belief.base_position_world
+        _place(self._odometry, base.xpos - turned, yaw)
+
     def _show_belief(self, belief: Belief) -> None:
         ground = float(belief.sole_position_world[:, 2].min())
         _place(self._balls["com"], belief.com_position_world)
         _place(self._balls["dcm"], np.append(belief.dcm_world, ground))
         for sole, position, yaw, contact in zip(self._soles, belief.sole_position_world, belief.sole_yaw, belief.contact, strict=True):
-            _place(sole, position + [0.0, 0.0, 0.004], float(yaw))
+            _place(sole, position + [0.0, 0.0, 0.006], float(yaw))
             colour = GREEN if contact > 0.5 else GREY
             if tuple(sole.color) != colour:
                 sole.color = colour
@@ -159,9 +172,14 @@ class Viewer:
         for i, mark in enumerate(self._steps):
             if i < len(plan.footsteps):
                 x, y, yaw, _ = plan.footsteps[i]
-                _place(mark, np.array([x, y, ground + 0.002]), float(yaw))
+                _place(mark, np.array([x, y, ground + 0.003]), float(yaw))
             else:
                 mark.visible = False
+
+
+def _yaw(wxyz: Array) -> float:
+    w, x, y, z = wxyz
+    return float(np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)))
 
 
 def _place(handle: Any, position: Array, yaw: float = 0.0) -> None:
@@ -175,7 +193,7 @@ def _place(handle: Any, position: Array, yaw: float = 0.0) -> None:
 
 def status_text(decision: Decision) -> str:
     """The newest decision in a few lines of Markdown."""
-    lines = [f"{STATUS_MARKS[decision.status]} **{decision.status}** at {decision.stamp_s:.1f} s"]
+    lines = [f"**{decision.status}** at {decision.stamp_s:.1f} s"]
     if decision.reason:
         lines.append(decision.reason)
     if decision.plan is not None:

@@ -76,9 +76,10 @@ def episode_pairs(trace: EpisodeTrace, robot: RobotModel, layout: ChunkLayout, i
     stamps = np.array([s.stamp_s for s in trace.situations])
     end = stamps[-1] - (DISCARDED_BEFORE_FALL_S if trace.fell else 0.0) if len(stamps) else 0.0
     rows = [i for i in range(len(stamps)) if stamps[i] + layout.knots * layout.knot_period_s <= end + 1e-6]
+    seen = [features(trace.situations[i], robot) for i in rows]
     chunks = [executed_chunk(trace, stamps, i, layout) for i in rows]
     return Pairs(
-        features=np.array([features(trace.situations[i], robot) for i in rows], dtype=np.float32).reshape(len(rows), len(feature_names(robot))),
+        features=np.array(seen, dtype=np.float32).reshape(len(rows), len(feature_names(robot))),
         chunks=np.array(chunks).reshape(len(rows), layout.size),
         episode=np.full(len(rows), index, dtype=np.int64),
     )

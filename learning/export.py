@@ -24,12 +24,17 @@ OUTPUTS = ("logits", "mean", "log_std")
 
 def export(network: MixtureNetwork, contract: Contract, out: Path) -> Path:
     """Write weights and contract to `out`, whole or not at all: input `features` (1, d), outputs `logits`, `mean`, `log_std`."""
-    example = torch.zeros(1, len(contract.feature_names))
-    names = {"input_names": ["features"], "output_names": list(OUTPUTS)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # the exporter reports its progress on stdout
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(network.eval(), (example,), dynamo=True, opset_version=OPSET, verbose=False, **names)
+        program = torch.onnx.export(
+            network.eval(),
+            (torch.zeros(1, len(contract.feature_names)),),
+            input_names=["features"],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamo=True,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
     model = program.model_proto

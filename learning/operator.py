@@ -18,6 +18,8 @@ from .gestures import arm_vector, draw_gesture
 from .schedules import Schedule, draw_height, draw_velocity
 
 INTEGRATION_S = 0.04
+FOLLOW_RATE = 6.0  # 1/s: how fast the operator closes a distance to what it wants
+LAG_S = 0.06  # of its velocity
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class OperatorProposer:
         knots = np.empty((c.knots, n + 4))
         for i in range(1, c.knots * per_knot + 1):
             wanted, rate = self._wanted(situation, i * INTEGRATION_S)
-            aim = np.clip(rate + 6.0 * (np.clip(wanted, self._low, self._high) - position), -self._speed, self._speed)
-            velocity = velocity + INTEGRATION_S * np.clip((aim - velocity) / 0.06, -self._acceleration, self._acceleration)
+            aim = np.clip(rate + FOLLOW_RATE * (np.clip(wanted, self._low, self._high) - position), -self._speed, self._speed)
+            velocity = velocity + INTEGRATION_S * np.clip((aim - velocity) / LAG_S, -self._acceleration, self._acceleration)
             position = position + INTEGRATION_S * velocity
             if i % per_knot == 0:
                 knots[i // per_knot - 1] = position
@@ -186,6 +188,18 @@ class OperatorProposer:
         second = [0.5 * gain * error[0], -0.5 * gain * error[1] * outward + self._style.outward_m]
         limit = self.config.footstep_offset_max_m
         return np.asarray(np.clip(np.array([first, second]), -limit, limit))
+
+
+def remaining_distance(knots: int, knot_period_s: float) -> Array:
+    """Share (k,) of a small distance to what the operator wants that remains at each knot, from rest."""
+    per_knot = round(knot_period_s / INTEGRATION_S)
+    distance, velocity, remaining = 1.0, 0.0, np.empty(knots)
+    for i in range(1, knots * per_knot + 1):
+        velocity += INTEGRATION_S * (-FOLLOW_RATE * distance - velocity) / LAG_S
+        distance += INTEGRATION_S * velocity
+        if i % per_knot == 0:
+            remaining[i // per_knot - 1] = distance
+    return remaining
 
 
 def _draw_style(rng: np.random.Generator, joints: tuple[str, ...]) -> Style:

@@ -14,6 +14,7 @@ import torch
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
+from .augmentation import with_disturbed_copies
 from .checkpoint import State, fingerprint, load_checkpoint, save_checkpoint
 from .contract import Contract, model_hash, normalise
 from .dataset import Dataset, Pairs, build_dataset
@@ -140,7 +141,7 @@ def _fit(
 ) -> tuple[MixtureNetwork, State]:
     """Train until validation stops improving; the network returned is the best of it."""
     torch.manual_seed(seed)
-    features, z = _tensors(dataset.training, contract)
+    features, z = _tensors(with_disturbed_copies(dataset.training, contract.feature_names, contract.layout, seed), contract)
     validation = _tensors(dataset.validation, contract)
     network = MixtureNetwork(features.shape[1], contract.whitening.rank, config.components, config.hidden)
     _solve_linear(network, features, z)

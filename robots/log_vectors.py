@@ -146,6 +146,6 @@ def tick_layout(joints: int, dtype: str) -> VectorLayout:
 
 def tick_values(sources: Mapping[str, Any]) -> list[Any]:
     """Values of `TICK_FIELDS` from their sources; everything of a source that is None is None."""
-    values = [getattr(sources[source], name, None) for source, name in _PLACES]
+    values: list[Any] = [getattr(sources[source], name, None) for source, name in _PLACES]
     values[_PHASE] = CODES["plan_phase"].get(values[_PHASE])
     return values

@@ -11,10 +11,12 @@ import mujoco
 import numpy as np
 import pinocchio as pin
 
+from .checks import check_models, check_names, check_stance
 from .errors import RobotDescriptionError
 from .overlay import Overlay, read_overlay
 from .pinocchio_model import build_pinocchio, mujoco_to_pinocchio
 from .plant import compile_plant
+from .tree import Indices
 from .types import Array
 
 ROBOTS = ("g1",)
@@ -37,9 +39,9 @@ class RobotModel:
     hold_kd: Array  # (n,) N·m·s/rad
     posture: Array  # (n,) rad, nominal
     mass: float  # kg
-    legs: Array  # (n_legs,) indices into joint arrays, left leg first
-    waist: Array
-    arms: Array
+    legs: Indices  # (n_legs,) indices into joint arrays, left leg first
+    waist: Indices
+    arms: Indices
     sole_frames: tuple[int, int]  # Pinocchio frame ids, left and right
     imu_frame: int
     torso_frame: int
@@ -85,17 +87,22 @@ def load_robot(robot: str | Path, overlay: str | Path | None = None) -> RobotMod
 
 
 def build_robot(description: Path, overlay: Overlay) -> RobotModel:
-    """Build the model from a description file and an overlay, and check that they agree."""
+    """Build the model from a description file and an overlay, and check that they agree.
+
+    Raises:
+        RobotDescriptionError: with the first disagreement.
+    """
     mj = compile_plant(description)
     if mj.njnt == 0 or mj.jnt_type[0] != mujoco.mjtJoint.mjJNT_FREE:
         raise RobotDescriptionError(f"robot file {description}: the first joint must be the free joint of the base")
     model = build_pinocchio(mj)
     joints = tuple(mj.joint(j).name for j in range(1, mj.njnt))
-    _check_names(description, overlay, mj, joints)
-    soles = tuple(_add_frame(model, f"{side}_sole", body, overlay.sole_origin) for side, body in zip(("left", "right"), overlay.sole_bodies, strict=True))
+    check_names(overlay, [mj.body(b).name for b in range(mj.nbody)], joints)
+    sides = zip(("left", "right"), overlay.sole_bodies, strict=True)
+    soles = [_add_frame(model, f"{side}_sole", body, overlay.sole_origin) for side, body in sides]
     imu = _add_frame(model, "imu", overlay.base, overlay.imu_position_base)
     motors = [overlay.motor(joint) for joint in joints]
-    return RobotModel(
+    robot = RobotModel(
         name=overlay.name,
         description=description,
         overlay=overlay,
@@ -116,36 +123,19 @@ def build_robot(description: Path, overlay: Overlay) -> RobotModel:
         imu_frame=imu,
         torso_frame=model.getFrameId(overlay.torso),
     )
+    check_models(robot, mj)
+    check_stance(robot)
+    return robot
 
 
-def _indices(joints: Sequence[str], names: Sequence[str]) -> Array:
-    return np.array([joints.index(name) for name in names])
+def _indices(joints: Sequence[str], names: Sequence[str]) -> Indices:
+    return np.array([joints.index(name) for name in names], dtype=np.int64)
 
 
 def _add_frame(model: pin.Model, name: str, body: str, position: tuple[float, float, float]) -> int:
     parent = model.frames[model.getFrameId(body)]
     placement = parent.placement * pin.SE3(np.eye(3), np.array(position))
     return int(model.addFrame(pin.Frame(name, parent.parentJoint, placement, pin.FrameType.OP_FRAME)))
-
-
-def _check_names(description: Path, overlay: Overlay, mj: mujoco.MjModel, joints: tuple[str, ...]) -> None:
-    """Refuse an overlay that names what the description has not, or a joint that is in no group."""
-    bodies = {mj.body(b).name for b in range(mj.nbody)}
-    wanted_bodies = {overlay.base, overlay.torso, *overlay.sole_bodies, *(c.body for c in overlay.capsules)}
-    grouped = [*overlay.legs, *overlay.waist, *overlay.arms]
-    capsules = {c.name for c in overlay.capsules}
-    problems = [
-        ("bodies", sorted(wanted_bodies - bodies)),
-        ("posture joints", sorted(set(overlay.posture) - set(joints))),
-        ("grouped joints", sorted(set(grouped) - set(joints))),
-        ("capsules", sorted({name for pair in overlay.collision_pairs for name in pair} - capsules)),
-    ]
-    for what, missing in problems:
-        if missing:
-            raise RobotDescriptionError(f"overlay {overlay.name}: {what} {', '.join(missing)} are not in {description}; mend the names")
-    if sorted(grouped) != sorted(joints):
-        odd = sorted(set(joints) ^ set(grouped)) or sorted({j for j in grouped if grouped.count(j) > 1})
-        raise RobotDescriptionError(f"overlay {overlay.name}: each joint must be in exactly one group; look at {', '.join(odd)}")
 
 
 __all__ = ["ROBOTS", "RobotModel", "build_robot", "load_robot", "mujoco_to_pinocchio"]

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from fnmatch import fnmatch
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from .errors import RobotDescriptionError
 
 SCHEMA = "poise.overlay/1"
+
+# Every table and its entries, so that a misspelt one is refused rather than passed over.
+_TABLES = {
+    "frames": ("base", "torso", "imu_position_base"),
+    "soles": ("bodies", "origin", "polygon", "friction"),
+    "groups": ("legs", "waist", "arms"),
+    "collision": ("capsules", "pairs"),
+}
+_FREE_TABLES = ("posture", "gait", "motors")  # joints, patterns, and what their types name
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,10 @@ class Overlay:
                 found = motor
         return found
 
+    def unmatched_motors(self, joints: Sequence[str]) -> list[str]:
+        """The patterns that match none of the joints: misspelt, most likely."""
+        return [pattern for pattern in self.motors if pattern != "default" and not any(fnmatch(joint, pattern) for joint in joints)]
+
 
 def read_overlay(path: Path) -> Overlay:
     """Read an overlay file.
@@ -97,39 +111,84 @@ def read_overlay(path: Path) -> Overlay:
     if raw.get("schema") != SCHEMA:
         raise RobotDescriptionError(f'overlay {path}: schema is {raw.get("schema")!r}; this version reads "{SCHEMA}"')
     try:
+        _refuse_unknown(raw)
         return _parse(raw)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RobotDescriptionError(f"overlay {path}: missing or wrong entry {error}; see robots/overlay.py") from error
+    except KeyError as error:
+        raise RobotDescriptionError(f"overlay {path}: entry {error} is missing; see robots/overlay.py") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RobotDescriptionError(f"overlay {path}: wrong entry ({error}); see robots/overlay.py") from error
 
 
-def _parse(raw: dict[str, Any]) -> Overlay:
+def _refuse_unknown(raw: Mapping[str, Any]) -> None:
+    known_tables = ("schema", "name", *_FREE_TABLES, *_TABLES)
+    unknown = [f"[{table}]" if isinstance(raw[table], dict) else table for table in raw if table not in known_tables]
+    for table, known in _TABLES.items():
+        unknown += [f"{key} in [{table}]" for key in raw.get(table, {}) if key not in known]
+    if unknown:
+        raise ValueError(f"unknown {', '.join(unknown)}")
+
+
+def _parse(raw: Mapping[str, Any]) -> Overlay:
     frames, soles, groups, collision = raw["frames"], raw["soles"], raw["groups"], raw.get("collision", {})
-    gait = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["gait"].items()}
-    capsules = tuple(
-        Capsule(c["name"], c["body"], _triple(c["from"]), _triple(c["to"]), float(c["radius"]))
-        for c in collision.get("capsules", ())
-    )
     left, right = soles["bodies"]
+    motors = {pattern: Motor(**_numbers(Motor, values)) for pattern, values in raw["motors"].items()}
     return Overlay(
-        name=raw["name"],
-        base=frames["base"],
-        torso=frames["torso"],
-        imu_position_base=_triple(frames["imu_position_base"]),
+        name=str(raw["name"]),
+        base=str(frames["base"]),
+        torso=str(frames["torso"]),
+        imu_position_base=_triple(frames["imu_position_base"], "imu_position_base"),
         sole_bodies=(left, right),
-        sole_origin=_triple(soles["origin"]),
-        sole_polygon=tuple((float(x), float(y)) for x, y in soles["polygon"]),
-        friction=float(soles["friction"]),
-        posture=raw["posture"],
-        legs=tuple(groups["legs"]),
-        waist=tuple(groups["waist"]),
-        arms=tuple(groups["arms"]),
-        gait=Gait(**gait),
-        motors={pattern: Motor(**values) for pattern, values in raw["motors"].items()},
-        capsules=capsules,
+        sole_origin=_triple(soles["origin"], "origin"),
+        sole_polygon=tuple((_number(x, "polygon"), _number(y, "polygon")) for x, y in soles["polygon"]),
+        friction=_number(soles["friction"], "friction"),
+        posture={joint: _number(angle, joint) for joint, angle in raw["posture"].items()},
+        legs=_names(groups["legs"]),
+        waist=_names(groups["waist"]),
+        arms=_names(groups["arms"]),
+        gait=Gait(**_numbers(Gait, raw["gait"])),
+        motors={"default": motors.pop("default"), **motors},
+        capsules=tuple(_capsule(entry) for entry in collision.get("capsules", ())),
         collision_pairs=tuple((a, b) for a, b in collision.get("pairs", ())),
     )
 
 
-def _triple(values: list[float]) -> tuple[float, float, float]:
-    x, y, z = values
-    return float(x), float(y), float(z)
+def _capsule(entry: Mapping[str, Any]) -> Capsule:
+    start, end = (_triple(entry[key], key) for key in ("from", "to"))
+    return Capsule(entry["name"], entry["body"], start, end, _number(entry["radius"], "radius"))
+
+
+def _numbers(kind: type[Gait] | type[Motor], table: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a table of numbers, and of tuples of them, each of which its type names and needs."""
+    unknown = ", ".join(sorted(set(table) - {entry.name for entry in fields(kind)}))
+    if unknown:
+        raise ValueError(f"unknown {unknown} in {kind.__name__.lower()}")
+    return {entry.name: _entry(entry.name, str(entry.type), table[entry.name]) for entry in fields(kind)}
+
+
+def _entry(name: str, annotation: str, value: Any) -> float | tuple[float, ...]:
+    """A number, or as many of them as the annotation of the entry counts."""
+    if annotation == "float":
+        return _number(value, name)
+    count = annotation.count("float")
+    if not isinstance(value, list) or len(value) != count:
+        raise ValueError(f"{name} takes {count} numbers, got {value!r}")
+    return tuple(_number(number, name) for number in value)
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise TypeError(f"{names!r} must be a list")
+    return tuple(names)
+
+
+def _triple(values: Sequence[Any], name: str) -> tuple[float, float, float]:
+    if len(values) != 3:
+        raise ValueError(f"{name} takes 3 numbers, got {values!r}")
+    x, y, z = (_number(value, name) for value in values)
+    return x, y, z
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{name}: {value!r} is not a finite number")
+    return float(value)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def from_plain(kind: type[T], data: Any) -> T:
         RecordError: the data lacks an entry, has one too many, or holds the wrong kind of value.
     """
     try:
-        message: T = _reader(kind)(data)
+        message: T = _reader(cast(Hashable, kind))(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{kind.__name__}: missing or wrong entry ({error}); the recording is damaged or from another version") from error
     return message

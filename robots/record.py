@@ -54,7 +54,7 @@ class LogWriter:
         except OSError as error:
             raise RecordError(f"recording {path}: cannot be made ({error.strerror}); give a new file in a folder that exists") from error
         self._every, self._dtype = every, dtype
-        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)  # type: ignore[arg-type]
+        self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
         self._writer.start(profile="ros2", library="poise")
         head = {"schema": SCHEMA, "robot": robot.name, "joint_names": json.dumps(robot.joint_names)}
         self._writer.add_metadata("poise", head | {"decision_schema": json.dumps(json_schema(Decision))})
@@ -123,7 +123,7 @@ class LogWriter:
         """Finish the file; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._writer.finish()
+            self._writer.finish()  # type: ignore[no-untyped-call]
             self._file.close()
 
     def __enter__(self) -> LogWriter:
@@ -151,7 +151,8 @@ class Log:
         names = [name.removeprefix("state_") for name in self.tick if name.startswith("state_") and name != "state_stamp_s"]
         for i, stamp in enumerate(self.tick["state_stamp_s"]):
             rows = {name: self.tick[f"state_{name}"][i] for name in names}
-            yield RobotState(stamp_s=float(stamp), **{name: None if np.isnan(row).all() else row for name, row in rows.items()})
+            known: dict[str, Any] = {name: None if np.isnan(row).all() else row for name, row in rows.items()}
+            yield RobotState(stamp_s=float(stamp), **known)
 
     def decision_at(self, time_s: float) -> Decision | None:
         """The explained decision in force at a time: the last one made until then, None before the first."""
@@ -210,7 +211,11 @@ def _read_topic(
     topic: str, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], messages: Mapping[int, list[Message]]
 ) -> dict[str, Array]:
     """Fields of a topic over all its channels, in order of the ticks; NaN where a channel has not the field."""
-    parts = [(parse_definition(schemas[c.schema_id].data.decode()), messages[i]) for i, c in channels.items() if c.topic == topic and i in messages]
+    parts = [
+        (parse_definition(schemas[c.schema_id].data.decode()), messages[i])
+        for i, c in channels.items()
+        if c.topic == topic and i in messages
+    ]
     if not parts:
         return {}
     tick = np.array([m.sequence for _, group in parts for m in group], dtype=float)

@@ -127,22 +127,24 @@ class WalkEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.backend.reset(run_seed)
         self._stack.reset(run_seed)
         self._seen = np.zeros(self.observation_space.shape or (), np.float32)
-        decision = self._tick()
-        return self._observe(decision), self._info(decision)
+        for _ in range(self._ticks):  # a whole period, so that a stack that proposes once a period does so as a step begins
+            decision = self._tick()
+        return self._observe(decision), _info(decision, [])
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Propose a motion and walk one proposal period with what the stack makes of it."""
         self._proposer.proposal = decode(action, self.robot)
-        poses, work = [self._pose()], 0.0
+        poses, work, rejected = [self._pose()], 0.0, list[str]()
         for _ in range(self._ticks):
             decision = self._tick()
+            rejected += [verdict.constraint for verdict in decision.verdicts if not verdict.accepted]
             poses.append(self._pose())
             work += self.backend.power_w
             if fallen(self.backend):
                 break
         power = work / (len(poses) - 1)
         tracking = self._tracking(np.array(poses))
-        info = self._info(decision) | {"tracking": tracking, "power_w": power}
+        info = _info(decision, rejected) | {"tracking": tracking, "power_w": power}
         return self._observe(decision), tracking - EFFORT_WEIGHT * power, fallen(self.backend), False, info
 
     def close(self) -> None:
@@ -161,15 +163,16 @@ class WalkEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         error = np.subtract(mean_velocity(poses, self.backend.period_s), self._intent.velocity or (0.0, 0.0, 0.0)) / VELOCITY_SCALE
         return float(0.5 * np.exp(-(error[0] ** 2 + error[1] ** 2)) + 0.5 * np.exp(-(error[2] ** 2)))
 
-    def _info(self, decision: Decision) -> dict[str, Any]:
-        reasons = [verdict.constraint for verdict in decision.verdicts if not verdict.accepted]
-        return {"status": decision.status, "reason": decision.reason, "rejected": reasons}
-
     def _observe(self, decision: Decision) -> NDArray[np.float32]:
         """What the stack believes; where it has no belief, the last observation stands."""
         if decision.belief is not None:
             self._seen = observe(decision, decision.belief, self.backend.read(), self.robot)
         return self._seen.copy()
+
+
+def _info(decision: Decision, rejected: list[str]) -> dict[str, Any]:
+    """What the stack did with the action: its status, and the constraints that the proposal broke."""
+    return {"status": decision.status, "reason": decision.reason, "rejected": rejected}
 
 
 def observe(decision: Decision, belief: Belief, state: RobotState, robot: RobotModel) -> NDArray[np.float32]:

@@ -32,7 +32,11 @@ def sample_run(robot: RobotModel, seconds: float, seed: int = 0) -> Iterator[Sam
     """State, decision and truth of each tick."""
     rng = np.random.default_rng(seed)
     for tick in range(round(seconds / PERIOD_S)):
-        yield sample_state(robot, tick, rng), sample_decision(robot, tick, rng), {"com_position_world": com(tick) + 0.01, "zmp_world": com(tick)[:2]}
+        yield (
+            sample_state(robot, tick, rng),
+            sample_decision(robot, tick, rng),
+            {"com_position_world": com(tick) + 0.01, "zmp_world": com(tick)[:2]},
+        )
 
 
 def com(tick: int) -> Array:
@@ -61,7 +65,7 @@ def sample_decision(robot: RobotModel, tick: int, rng: np.random.Generator) -> D
     verdicts = tuple(sample_verdict(i, rng) for i in range(len(proposals)))
     changed, degraded, unusable = tick % 500 >= 480, 2.0 <= t < 2.2, tick == 7
     reason = "the state is older than 20 ms" if unusable else "the MPC did not converge; the last plan is followed" if degraded else ""
-    times = {"estimate": 60.0, "mpc": 250.0 if tick % 5 == 0 else 0.0, "track": 300.0, "total": 700.0 + 50.0 * rng.standard_normal() ** 2}
+    times = {"estimate": 60.0, "mpc": 250.0 if tick % 5 == 0 else 0.0, "track": 300.0, "tick": 700.0 + 50.0 * rng.standard_normal() ** 2}
     return Decision(
         tick=tick,
         stamp_s=t,
@@ -71,7 +75,9 @@ def sample_decision(robot: RobotModel, tick: int, rng: np.random.Generator) -> D
         belief=None if unusable else sample_belief(tick),
         plan=None if unusable else sample_plan(tick),
         command=JointCommand(robot.posture, np.zeros(robot.n), robot.hold_kp, robot.hold_kd, np.ones(robot.n), robot.torque_limit),
-        certificate=Certificate(changed, ("torque left_knee_joint",) if changed else (), 12.5 if changed else 0.0, "qp" if changed else "unchanged"),
+        certificate=Certificate(
+            changed, ("torque left_knee_joint",) if changed else (), 12.5 if changed else 0.0, "qp" if changed else "unchanged"
+        ),
         proposal=proposals[0] if proposals else None,
         proposal_age_s=(tick % PROPOSE_EVERY) * PERIOD_S,
         proposals=proposals,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def advance(robot: RobotModel, now: Situation, motion: MotionProposal, intent: I
     torso, _ = follow(now.torso_reference_rpy, (motion.torso_rpy[0] - now.torso_reference_rpy) / motion.period_s, motion.torso_rpy)
     phase, stance, elapsed = clock(now, bool(np.any(twist)))
     velocity = np.array([twist[0] + 4.0 * push[0], twist[1], 0.0]) + rng.normal(0.0, 0.03, 3)
-    changes: dict[str, object] = {
+    changes: dict[str, Any] = {
         "tick": now.tick + 50,
         "stamp_s": now.stamp_s + PERIOD_S,
         "intent": intent,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -69,7 +70,9 @@ def test_hash_tells_models_apart(robot: RobotModel) -> None:
 
 def test_normalise() -> None:
     seen = np.array([3.0, 1.0, -100.0], dtype=np.float32)
-    np.testing.assert_array_equal(normalise(seen, np.array([1.0, 0.0, 0.0]), np.array([0.5, 0.0, 1.0])), np.array([1.0, 0.0, -6.0], dtype=np.float32))
+    normal = normalise(seen, mean=np.array([1.0, 0.0, 0.0]), gain=np.array([0.5, 0.0, 1.0]))
+    assert normal.dtype == np.float32
+    assert normal.tolist() == [1.0, 0.0, -6.0]
 
 
 def swap_joints(entries: dict[str, Any]) -> None:
@@ -96,8 +99,6 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refuses_what_does_not_fit(robot: RobotModel, trained: TrainingReport, tmp_path: Path, case: str) -> None:
-    import re
-
     edit, message = REFUSALS[case]
     assert re.search(message, refusal(robot, edited(trained, tmp_path / "edited.onnx", edit)))
 

@@ -56,7 +56,9 @@ def test_shuffling_permutes_each_tensor(trained: TrainingReport, tmp_path: Path)
     assert changed >= 7
 
 
-def test_a_shuffled_network_predicts_worse_than_the_gaussian(robot: RobotModel, demonstrations: Path, trained: TrainingReport, tmp_path: Path) -> None:
+def test_shuffled_predicts_worse_than_the_gaussian(
+    robot: RobotModel, demonstrations: Path, trained: TrainingReport, tmp_path: Path
+) -> None:
     shuffled = shuffle_weights(Path(trained.out), 4, tmp_path / "s.onnx")
     LearnedProposer(robot, shuffled)
     held_out = build_dataset(demonstrations, robot, seed=3).held_out

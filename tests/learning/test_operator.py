@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from poise.robots import MotionProposal, RobotModel
 from poise.robots.collision import CollisionModel
 from poise.robots.types import LEFT, RIGHT
 
-SEEDS = (11, 12, 13)
+SEEDS = (11, 12, 13, 14, 15)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,13 @@ def reset_and_run(operator: OperatorProposer, seed: int) -> EpisodeTrace:
     return run_episode(seed, operator)
 
 
-def propose(operator: OperatorProposer, seed: int, robot: RobotModel, **changes: object) -> MotionProposal:
+def propose(operator: OperatorProposer, seed: int, robot: RobotModel, **changes: Any) -> MotionProposal:
     operator.reset(seed)
     (motion,) = operator.propose(make_situation(robot, **changes))
     return motion
 
 
-def calm(robot: RobotModel, **changes: object) -> dict[str, object]:
+def calm(robot: RobotModel, **changes: Any) -> dict[str, Any]:
     """Changes that make a situation's DCM the nominal one."""
     return changes | {"dcm_offset_m": nominal_dcm_offset(make_situation(robot, **changes), robot)}
 
@@ -58,7 +59,8 @@ def test_intents_hold_and_stay_within_the_gait(robot: RobotModel) -> None:
     assert np.diff(changes).min() >= 2.0 - 0.11
     assert (commands[:10] == 0.0).all()
     moving = commands[np.any(commands != 0.0, axis=1)]
-    assert (moving[:, 0] > 0.2).any() and (moving[:, 0] < -0.1).any() and (abs(moving[:, 1]) > 0.1).any() and (abs(moving[:, 2]) > 0.3).any()
+    assert (moving[:, 0] > 0.2).any() and (moving[:, 0] < -0.1).any()
+    assert (abs(moving[:, 1]) > 0.1).any() and (abs(moving[:, 2]) > 0.3).any()
 
 
 def test_asking_later_first_changes_nothing(robot: RobotModel) -> None:
@@ -101,8 +103,8 @@ def test_arms_stay_clear_of_the_body(robot: RobotModel, episodes: list[EpisodeTr
 def test_left_arm_swings_forward_with_the_right_leg(robot: RobotModel) -> None:
     """Through a step on the left foot the right leg goes from behind to the front, and so does the left arm."""
     start = propose(OperatorProposer(robot), 2, robot, **calm(robot, time_in_phase_s=0.0))
-    pitch = robot.arm_joints.index("left_shoulder_pitch_joint"), robot.arm_joints.index("right_shoulder_pitch_joint")
-    left, right = start.arm_position[1, pitch[0]] - start.arm_position[0, pitch[0]], start.arm_position[1, pitch[1]] - start.arm_position[0, pitch[1]]
+    pitch = [robot.arm_joints.index(f"{side}_shoulder_pitch_joint") for side in ("left", "right")]
+    left, right = start.arm_position[1, pitch] - start.arm_position[0, pitch]
     assert left < -0.02 and right > 0.02  # negative pitch is forward
     mirrored = propose(OperatorProposer(robot), 2, robot, **calm(robot, time_in_phase_s=0.0, stance=RIGHT))
     assert mirrored.arm_position[1, pitch[0]] - mirrored.arm_position[0, pitch[0]] > 0.02

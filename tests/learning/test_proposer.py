@@ -90,7 +90,7 @@ def test_starts_where_the_arms_are(robot: RobotModel, proposer: LearnedProposer)
 
 def test_closed_loop_stays_within_limits(robot: RobotModel, proposer: LearnedProposer) -> None:
     operator, rng, situation = OperatorProposer(robot), np.random.default_rng(0), make_situation(robot)
-    for tick in range(150):
+    for tick in range(100):
         motion = proposer.propose(situation)[0]
         situation = advance(robot, situation, motion, operator.intent(0.1 * tick), np.zeros(2), rng)
         assert (robot.position_min[robot.arms] < situation.arm_reference).all()

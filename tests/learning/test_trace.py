@@ -25,7 +25,8 @@ def same(first: object, second: object) -> bool:
 
 
 def test_everything_comes_back(robot: RobotModel, tmp_path: Path) -> None:
-    intents = [Intent(), Intent(velocity=(0.1, 0.0, 0.2)), Intent(waypoint=(1.0, 2.0, 0.5), height_m=0.6, arms=np.arange(14.0), arms_external=True)]
+    waypoint = Intent(waypoint=(1.0, 2.0, 0.5), height_m=0.6, arms=np.arange(14.0), arms_external=True)
+    intents = [Intent(), Intent(velocity=(0.1, 0.0, 0.2)), waypoint]
     situations = tuple(make_situation(robot, i, intent=intent, stamp_s=0.1 * i) for i, intent in enumerate(intents))
     trace = EpisodeTrace(7, situations, np.array([0.4, 0.41, 0.42]), np.arange(12.0).reshape(3, 2, 2), fell=True)
     save_trace(tmp_path / "e.npz", trace, {"index": 3})

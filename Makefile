@@ -1,0 +1,60 @@
+# `make demo` and `make test` set up .venv by themselves, from the locks; ARGS goes to the command: make demo ARGS="--quick".
+PYTHON ?= python3
+BIN := .venv/bin
+CHECK_DIR := build/wheel-check
+PACKAGES := robots control learning sim hw launch
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --unsafe-package=pip --build-deps-for=editable \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint lock wheel-check clean
+
+help:
+	@echo "make demo         walk in simulation (sets up .venv to run)"
+	@echo "make test         lint, types and tests (sets up .venv to develop)"
+	@echo "make lint         lint and types only"
+	@echo "make lock         renew requirements.lock and requirements-dev.lock from pyproject.toml"
+	@echo "make wheel-check  build the wheel, install it into a new environment and run the demo from there"
+	@echo "make clean        remove .venv, caches and builds"
+
+demo: .venv/run.stamp
+	$(BIN)/poise demo $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Newer locks only: an environment to develop holds all that is needed to run, at the same versions.
+lock: .venv/dev.stamp
+	$(COMPILE) --output-file=requirements.lock pyproject.toml
+	$(COMPILE) --extra=learn --extra=view --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements-dev.lock  # a local build's tag would tie the lock to where it came from
+
+wheel-check: .venv/dev.stamp
+	rm -rf $(CHECK_DIR)
+	$(BIN)/python -m build --no-isolation --wheel --outdir $(CHECK_DIR) .
+	$(PYTHON) -m venv $(CHECK_DIR)/venv
+	$(CHECK_DIR)/venv/bin/pip install --quiet --requirement requirements.lock
+	$(CHECK_DIR)/venv/bin/pip install --quiet --no-deps $(CHECK_DIR)/poise-*.whl
+	cd $(CHECK_DIR) && venv/bin/poise demo --quick
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/run.stamp: requirements.lock pyproject.toml
+	$(call install,requirements.lock)
+	touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml
+	$(call install,requirements-dev.lock)
+	touch $@
+
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement $(1)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+endef

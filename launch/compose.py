@@ -1,0 +1,34 @@
+"""Wire a `control.Stack` with a proposer and a world model."""
+
+from __future__ import annotations
+
+from poise.control import Proposer, Stack, StackConfig, WorldModel
+from poise.learning.proposer import LearnedProposer
+from poise.learning.world_model import LipWorldModel
+from poise.robots import PoiseError, RobotModel
+
+MODES = ("hybrid", "model")
+
+
+def build_stack(
+    robot: RobotModel,
+    mode: str = "hybrid",
+    proposer: Proposer | None = None,
+    world_model: WorldModel | None = None,
+    config: StackConfig | None = None,
+    seed: int = 0,
+) -> Stack:
+    """A stack for a robot: "hybrid" takes learned proposals, "model" the scripted ones; both are imagined first.
+
+    `proposer` and `world_model` replace the mode's own.
+
+    Raises:
+        PoiseError: unknown mode, or (hybrid) weights that do not fit the robot.
+    """
+    if mode not in MODES:
+        raise PoiseError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+    if proposer is None and mode == "hybrid":
+        proposer = LearnedProposer(robot)
+    stack = Stack(robot, config, proposer, world_model or LipWorldModel(robot))
+    stack.reset(seed)
+    return stack

@@ -1,0 +1,155 @@
+"""Checks at load: a robot whose description, overlay and two models disagree is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+import pinocchio as pin
+
+from .errors import RobotDescriptionError
+from .overlay import Overlay
+from .types import LEFT, RIGHT, Array
+
+if TYPE_CHECKING:
+    from .model import RobotModel
+
+GRAVITY = (0.0, 0.0, -9.81)  # m/s²
+GRAVITY_TOLERANCE = 0.05  # m/s², as it varies over the Earth
+MASS_MATRIX_TOLERANCE = 1e-10  # kg, kg·m, kg·m²
+MASS_TOLERANCE = 1e-9  # kg
+LENGTH_TOLERANCE = 1e-3  # m
+LEVEL_TOLERANCE = 1e-2  # rad
+STATES = 3  # at which the mass matrices are compared
+
+
+def check_names(overlay: Overlay, bodies: Sequence[str], joints: Sequence[str]) -> None:
+    """Refuse an overlay that names what the description has not, or leaves a joint out of the groups or names it twice.
+
+    Raises:
+        RobotDescriptionError: with the names.
+    """
+    grouped = [*overlay.legs, *overlay.waist, *overlay.arms]
+    wanted_bodies = {overlay.base, overlay.torso, *overlay.sole_bodies, *(c.body for c in overlay.capsules)}
+    paired = {name for pair in overlay.collision_pairs for name in pair}
+    for what, names, known in (
+        ("bodies", wanted_bodies, bodies),
+        ("posture joints", set(overlay.posture), joints),
+        ("grouped joints", set(grouped), joints),
+        ("capsules", paired, [c.name for c in overlay.capsules]),
+    ):
+        missing = sorted(names - set(known))
+        _refuse_if(bool(missing), overlay, f"{what} {', '.join(missing)} are not in the description; mend the names")
+    idle = overlay.unmatched_motors(joints)
+    _refuse_if(bool(idle), overlay, f"motors {', '.join(idle)} match no joint; mend the patterns")
+    odd = sorted(set(joints) ^ set(grouped)) or sorted({joint for joint in grouped if grouped.count(joint) > 1})
+    _refuse_if(bool(odd), overlay, f"each joint must be in exactly one group; look at {', '.join(odd)}")
+
+
+def check_models(robot: RobotModel, mj: mujoco.MjModel) -> None:
+    """Refuse a Pinocchio model that is not the compiled MuJoCo model: sizes, joints, gravity, mass, mass matrix.
+
+    Raises:
+        RobotDescriptionError: with the first thing that differs.
+    """
+    model, where = robot.pinocchio, robot.description
+    names = tuple(model.names)[2:]
+    base = mj.jnt_bodyid[0]
+    mass = float(mj.body_subtreemass[base])
+    problems = (
+        ((model.nq, model.nv) != (mj.nq, mj.nv), f"nq, nv are {model.nq}, {model.nv} in Pinocchio and {mj.nq}, {mj.nv} in MuJoCo"),
+        (model.nv != robot.n + 6, "only joints of one degree of freedom may follow the free joint"),
+        (names != robot.joint_names, f"joints in Pinocchio's order are {', '.join(names)}"),
+        (not np.allclose(model.gravity.linear, GRAVITY, atol=GRAVITY_TOLERANCE), f"gravity is {_list(mj.opt.gravity)}, not {_list(GRAVITY)} m/s²"),
+        (abs(robot.mass - mass) > MASS_TOLERANCE, f"the bodies weigh {robot.mass:.6g} kg and what hangs on the free joint {mass:.6g} kg"),
+    )
+    for wrong, sentence in problems:
+        if wrong:
+            raise RobotDescriptionError(f"robot file {where}: {sentence}; mend the description")
+    error = mass_matrix_error(robot, mj)
+    if not error < MASS_MATRIX_TOLERANCE:
+        raise RobotDescriptionError(
+            f"robot file {where}: the mass matrices of Pinocchio and MuJoCo differ by {error:.2g};"
+            " remove what only MuJoCo knows (tendon armature, for one)"
+        )
+
+
+def mass_matrix_error(robot: RobotModel, mj: mujoco.MjModel, states: int = STATES) -> float:
+    """Largest difference between the two mass matrices, over random postures within the limits and random base orientations."""
+    model, rng = robot.pinocchio, np.random.default_rng(0)
+    data, mj_data, full = model.createData(), mujoco.MjData(mj), np.zeros((mj.nv, mj.nv))
+    low, high = np.maximum(robot.position_min, -np.pi), np.minimum(robot.position_max, np.pi)
+    worst = 0.0
+    for _ in range(states):
+        quaternion = rng.normal(size=4)
+        quaternion /= np.linalg.norm(quaternion)
+        joints = rng.uniform(low, high)
+        mj_data.qpos[:] = np.concatenate([np.zeros(3), quaternion, joints])
+        mujoco.mj_kinematics(mj, mj_data)
+        mujoco.mj_comPos(mj, mj_data)
+        mujoco.mj_makeM(mj, mj_data)
+        mujoco.mj_fullM(mj, mj_data, full)
+        q = np.concatenate([np.zeros(3), np.roll(quaternion, -1), joints])
+        to_base = np.eye(mj.nv)  # MuJoCo's linear base velocity is in the world, Pinocchio's in the base
+        to_base[:3, :3] = pin.Quaternion(q[3:7]).toRotationMatrix().T
+        worst = max(worst, float(np.abs(to_base.T @ pin.crba(model, data, q) @ to_base - full).max()))
+    return worst
+
+
+def check_stance(robot: RobotModel) -> None:
+    """Refuse a nominal posture outside the limits or with soles that are not level, and soles that are no mirror images.
+
+    Raises:
+        RobotDescriptionError: with the first thing that is wrong.
+    """
+    overlay, joints = robot.overlay, robot.joint_names
+    outside = (robot.posture < robot.position_min) | (robot.posture > robot.position_max)
+    beyond = ", ".join(joints[i] for i in np.flatnonzero(outside))
+    _refuse_if(bool(beyond), overlay, f"the posture is outside the limits of {beyond}; mend [posture]")
+    data = robot.pinocchio.createData()
+    pin.framesForwardKinematics(robot.pinocchio, data, robot.standing_configuration())
+    left, right = (data.oMf[frame] for frame in robot.sole_frames)
+    tilt = [float(np.arccos(np.clip(sole.rotation[2, 2], -1.0, 1.0))) for sole in (left, right)]
+    for side in (LEFT, RIGHT):
+        name = overlay.sole_bodies[side]
+        _refuse_if(tilt[side] > LEVEL_TOLERANCE, overlay, f"the sole of {name} is tilted by {tilt[side]:.3f} rad in [posture]; level it")
+    mirrored = right.translation * (1.0, -1.0, 1.0)
+    apart = float(np.abs(left.translation - mirrored).max())
+    _refuse_if(apart > LENGTH_TOLERANCE, overlay, f"the soles are {1000 * apart:.1f} mm off being mirror images in [posture]; mend it or [soles]")
+    _refuse_if(not left.translation[1] > 0.0, overlay, f"the first sole, of {overlay.sole_bodies[LEFT]}, is not on the left; swap [soles] bodies")
+    _check_polygon(overlay)
+
+
+def _check_polygon(overlay: Overlay) -> None:
+    """The same polygon serves both feet, so it must be its own mirror image, beside being convex and counter-clockwise."""
+    corners = np.array(overlay.sole_polygon)
+    edges = np.roll(corners, -1, axis=0) - corners
+    ahead = np.roll(edges, -1, axis=0)
+    cross, dot = edges[:, 0] * ahead[:, 1] - edges[:, 1] * ahead[:, 0], np.sum(edges * ahead, axis=1)
+    once_around = abs(np.sum(np.arctan2(cross, dot)) - 2.0 * np.pi) < 1e-6  # a star turns more often
+    _refuse_if(
+        len(corners) < 3 or not once_around or not (cross > 0.0).all(),
+        overlay,
+        "the sole polygon must be convex and counter-clockwise; mend [soles] polygon",
+    )
+    _refuse_if(
+        not np.allclose(_sorted(corners), _sorted(corners * (1.0, -1.0)), atol=LENGTH_TOLERANCE),
+        overlay,
+        "the sole polygon must be symmetric about its x axis, as it serves both feet; mend [soles] polygon",
+    )
+
+
+def _sorted(corners: Array) -> Array:
+    rounded = corners.round(6)
+    return np.asarray(corners[np.lexsort((rounded[:, 1], rounded[:, 0]))])
+
+
+def _refuse_if(wrong: bool, overlay: Overlay, sentence: str) -> None:
+    if wrong:
+        raise RobotDescriptionError(f"overlay {overlay.name}: {sentence}")
+
+
+def _list(values: Sequence[float] | Array) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import mujoco
+import numpy as np
+import pytest
+
+from poise.control.dynamics import Dynamics
+from poise.control.estimator import Estimator, EstimatorConfig, correct, observe_contact, predict
+from poise.control.lip import GRAVITY
+from poise.control.rotation import matrix_from_quat
+from poise.robots import RobotModel, RobotState
+from poise.robots.commands import hold_command
+from poise.robots.types import LEFT, RIGHT, Array
+from poise.sim import MujocoBackend
+from poise.sim.noise import NOISE
+
+DT, CONFIG, BOTH = 0.002, EstimatorConfig(), np.ones(2)
+ACCELEROMETER, WALK, KINEMATICS, FOOT_VELOCITY = 0.3, np.array([0.002, 0.01]), 0.003, np.array([0.06, 0.2])
+
+IDENTITY, ZERO = np.eye(3), np.zeros((3, 3))
+F = np.eye(12)
+F[:3, 3:6] = DT * IDENTITY
+G = np.concatenate((0.5 * DT**2 * IDENTITY, DT * IDENTITY, ZERO, ZERO))
+Q = ACCELEROMETER**2 * G @ G.T + np.diag(np.repeat([0.0, 0.0, WALK[0] ** 2, WALK[1] ** 2], 3))
+H = np.block([[-IDENTITY, ZERO, IDENTITY, ZERO], [ZERO, IDENTITY, ZERO, ZERO], [-IDENTITY, ZERO, ZERO, IDENTITY], [ZERO, IDENTITY, ZERO, ZERO]])
+R = np.diag(np.repeat([KINEMATICS**2, FOOT_VELOCITY[0] ** 2, KINEMATICS**2, FOOT_VELOCITY[1] ** 2], 3))
+
+
+def measured(position: Array, velocity: Array) -> Array:
+    """The stacked measurement (12,) of both feet for H."""
+    return np.concatenate((position[0], -velocity[0], position[1], -velocity[1]))
+
+
+def test_filter_is_the_dense_kalman_filter() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(12, 12))
+    x, cov = rng.normal(size=12), 1e-3 * (root @ root.T)
+    dense, dense_cov = x.copy(), cov.copy()
+    for _ in range(20):
+        acceleration, position, velocity = rng.normal(size=3), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+        predict(x, cov, acceleration, DT, ACCELEROMETER, WALK)
+        dense, dense_cov = F @ dense + G @ acceleration, F @ dense_cov @ F.T + Q
+        np.testing.assert_allclose(x, dense, atol=1e-10)
+        np.testing.assert_allclose(cov, dense_cov, atol=1e-12)
+        correct(x, cov, position, velocity, KINEMATICS**2, FOOT_VELOCITY**2)
+        gain = dense_cov @ H.T @ np.linalg.inv(H @ dense_cov @ H.T + R)
+        dense = dense + gain @ (measured(position, velocity) - H @ dense)
+        dense_cov = (np.eye(12) - gain @ H) @ dense_cov
+        np.testing.assert_allclose(x, dense, atol=1e-9)
+        np.testing.assert_allclose(cov, dense_cov, atol=1e-11)
+
+
+def test_covariance_says_how_wrong_the_estimate_is() -> None:
+    """The normalised squared error of runs whose noise is the filter's own is χ² with 12 degrees of freedom."""
+    rng, runs, start = np.random.default_rng(1), 200, np.diag(np.repeat([1e-4, 1e-2, 1e-4, 1e-4], 3))
+    errors = np.empty(runs)
+    for run in range(runs):
+        truth = rng.normal(size=12)
+        x, cov = truth + np.sqrt(np.diag(start)) * rng.normal(size=12), start.copy()
+        for _ in range(50):
+            acceleration = rng.normal(0.0, 2.0, 3)
+            walk = np.concatenate((np.zeros(6), np.repeat(WALK, 3) * rng.normal(size=6)))
+            truth = F @ truth + G @ (acceleration + rng.normal(0.0, ACCELEROMETER, 3)) + walk
+            seen = H @ truth + np.sqrt(np.diag(R)) * rng.normal(size=12)
+            predict(x, cov, acceleration, DT, ACCELEROMETER, WALK)
+            position, velocity = np.stack((seen[:3], seen[6:9])), -np.stack((seen[3:6], seen[9:]))
+            correct(x, cov, position, velocity, KINEMATICS**2, FOOT_VELOCITY**2)
+        errors[run] = (x - truth) @ np.linalg.solve(cov, x - truth)
+    assert errors.mean() == pytest.approx(12.0, abs=4.0 * np.sqrt(24.0 / runs))
+
+
+def still(g1: RobotModel, stamp_s: float = 0.0) -> RobotState:
+    """What the sensors read of a robot that stands still and level."""
+    level = np.array([1.0, 0.0, 0.0, 0.0])
+    return RobotState(stamp_s, g1.posture.copy(), np.zeros(g1.n), None, level, np.zeros(3), np.array([0.0, 0.0, GRAVITY]))
+
+
+def estimator(g1: RobotModel) -> tuple[Estimator, Dynamics]:
+    """An estimator and the terms that it fills."""
+    d = Dynamics(g1)
+    return Estimator(g1, d, CONFIG, DT), d
+
+
+def test_a_standing_robot_stays_where_it_stands(g1: RobotModel) -> None:
+    e, d = estimator(g1)
+    for tick in range(1000):
+        e.update(still(g1, tick * DT), BOTH)
+    expected = g1.standing_configuration()
+    np.testing.assert_allclose(d.q[:3], expected[:3], atol=1e-6)
+    np.testing.assert_allclose(d.v, 0.0, atol=1e-6)
+    np.testing.assert_allclose(d.sole_position[:, 2], 0.0, atol=1e-6)
+    np.testing.assert_allclose(e.x[6:12].reshape(2, 3), d.sole_position, atol=1e-6)
+
+
+def test_the_base_moves_over_a_stance_foot_that_stays_put(g1: RobotModel) -> None:
+    """Both feet fixed, the knees bend and stretch: from encoders and IMU alone the pelvis is seen to go up and down."""
+    e, d = estimator(g1)
+    names = g1.joint_names
+    pitch = {f"{side}_{joint}_joint": factor for side in ("left", "right") for joint, factor in (("hip_pitch", -1), ("knee", 2), ("ankle_pitch", -1))}
+    bend = np.array([pitch.get(name, 0.0) for name in names])
+    truth = Dynamics(g1)
+    heights = []
+    for tick in range(1000):
+        t = tick * DT
+        angle, rate, curve = 0.1 * (1 - np.cos(3 * t)), 0.3 * np.sin(3 * t), 0.9 * np.cos(3 * t)
+        q = g1.standing_configuration()
+        q[7:] += angle * bend
+        v = np.concatenate((np.zeros(6), rate * bend))
+        truth.update(q, v)
+        heights.append(-truth.sole_position[LEFT, 2] + q[2])
+        acceleration = -(truth.sole_jacobian[LEFT, :3, 6:] @ bend * curve + truth.sole_drift[LEFT, :3])
+        state = replace(still(g1, t), joint_position=q[7:], joint_velocity=v[6:], accelerometer_imu=acceleration + [0.0, 0.0, GRAVITY])
+        e.update(state, BOTH)
+    assert np.ptp(heights) > 0.02
+    assert d.q[2] == pytest.approx(heights[-1], abs=1e-3)
+    np.testing.assert_allclose(d.v[:3], -truth.sole_velocity[LEFT, :3], atol=0.01)
+    np.testing.assert_allclose(d.sole_position[:, 2], 0.0, atol=1e-3)
+
+
+def test_a_swinging_foot_does_not_pull_the_base(g1: RobotModel) -> None:
+    """The right knee moves: planned as swing, the base stays over the left foot; believed to stand, it is pulled."""
+    pulled = {}
+    for planned in (np.array([1.0, 0.0]), BOTH):
+        e, d = estimator(g1)
+        knee = g1.joint_names.index("right_knee_joint")
+        for tick in range(200):
+            state = still(g1, tick * DT)
+            state.joint_position[knee] += 0.5 * tick * DT
+            state.joint_velocity[knee] = 0.5
+            e.update(state, planned)
+        pulled[planned[RIGHT]] = np.abs(d.q[:3] - g1.standing_configuration()[:3]).max()
+    assert pulled[0.0] < 1e-3
+    assert pulled[1.0] > 10 * pulled[0.0]
+
+
+def test_orientation_and_turning_rate_are_the_imus(g1: RobotModel) -> None:
+    e, d = estimator(g1)
+    quat = np.array([0.98, 0.02, -0.05, 0.19])
+    state = replace(still(g1), base_orientation_wxyz=quat / np.linalg.norm(quat), gyro_imu=np.array([0.1, -0.2, 0.3]))
+    e.update(state, BOTH)
+    np.testing.assert_allclose(d.base_rotation, matrix_from_quat(quat / np.linalg.norm(quat)), atol=1e-12)
+    np.testing.assert_allclose(d.v[3:6], [0.1, -0.2, 0.3])
+    assert d.sole_position[:, 2].min() == pytest.approx(0.0, abs=5e-3)
+
+
+def test_snapshot_continues_bit_for_bit(g1: RobotModel) -> None:
+    rng, e = np.random.default_rng(0), estimator(g1)
+    states = [
+        replace(still(g1, k * DT), joint_position=g1.posture + rng.normal(0.0, 0.01, g1.n), joint_torque=rng.normal(0.0, 5.0, g1.n)) for k in range(40)
+    ]
+    for state in states[:20]:
+        e[0].update(state, BOTH)
+    saved = e[0].snapshot()
+    results = []
+    for _ in range(2):
+        e[0].restore(saved)
+        for state in states[20:]:
+            e[0].update(state, BOTH)
+        results.append((e[0].x.copy(), e[0].force.copy(), e[1].q.copy(), e[1].v.copy()))
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_observer_finds_the_forces_of_the_dynamics(g1: RobotModel) -> None:
+    """Joint torques made from known sole wrenches: after the low-pass the vertical forces come back."""
+    d, dt = Dynamics(g1), DT
+    d.update(g1.standing_configuration(), np.zeros(35))
+    wrench = np.array([[10.0, -5.0, 200.0, 1.0, -3.0, 0.5], [-4.0, 3.0, 90.0, 0.5, 1.0, 0.1]])
+    legs = g1.legs.reshape(2, 6) + 6
+    torque = (d.bias - np.einsum("fij,fi->j", d.sole_jacobian, wrench))[6:]
+    residual, force, contact = np.zeros((2, 6)), np.zeros(2), np.zeros(2)
+    for k in range(1, 101):
+        observe_contact(d.mass_matrix, d.bias, d.v, d.v, torque, legs, d.sole_jacobian, dt, CONFIG, residual, force, contact)
+        share = 1.0 - (1.0 - CONFIG.observer_rate * dt) ** k
+        np.testing.assert_allclose(force, share * wrench[:, 2], rtol=2e-3)
+    np.testing.assert_allclose(contact, [1.0, 1.0])
+    torque[legs[RIGHT] - 6] = d.bias[legs[RIGHT]]  # the right leg now hangs
+    for _ in range(60):
+        observe_contact(d.mass_matrix, d.bias, d.v, d.v, torque, legs, d.sole_jacobian, dt, CONFIG, residual, force, contact)
+    np.testing.assert_array_equal(contact, [1.0, 0.0])
+
+
+def test_standing_in_the_simulator_each_foot_carries_half(g1: RobotModel) -> None:
+    plant = MujocoBackend(g1, noise=NOISE["none"])
+    stiff = hold_command(g1, g1.posture)
+    stiff = replace(stiff, kp=4.0 * stiff.kp, kd=4.0 * stiff.kd)
+    e, d = estimator(g1)
+    state = plant.reset(0)
+    forces = []
+    for tick in range(750):
+        e.update(state, BOTH)
+        plant.write(stiff)
+        state = plant.read()
+        if tick >= 500:
+            forces.append(e.force.copy())
+    mean, weight = np.mean(forces, axis=0), g1.mass * GRAVITY
+    true = np.array([sole_force(plant, side) for side in ("left", "right")])
+    np.testing.assert_allclose(mean, true, atol=0.05 * weight)
+    assert mean.sum() == pytest.approx(weight, rel=0.05)
+    np.testing.assert_allclose(mean, 0.5 * weight, rtol=0.3)
+    np.testing.assert_array_equal(e.contact, [1.0, 1.0])
+    assert d.q[2] == pytest.approx(plant.base_position_world[2], abs=0.01)
+
+
+def sole_force(plant: MujocoBackend, side: str) -> float:
+    """Truth: vertical contact force on a foot, N."""
+    body, total, wrench = plant.model.body(f"{side}_ankle_roll_link").id, 0.0, np.zeros(6)
+    for index, contact in enumerate(plant.data.contact):
+        if body in plant.model.geom_bodyid[list(contact.geom)]:
+            mujoco.mj_contactForce(plant.model, plant.data, index, wrench)
+            total += abs(float(wrench[0]))
+    return total

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, MotionReference, follow, interpolate
+from poise.robots import MotionProposal
+from poise.robots.types import Array
+
+DT, ARMS = 0.002, 3
+
+
+def critically_damped(target: float, start: float, speed: float, rate: float, t: float) -> float:
+    """The answer of ẍ = r²(x* − x) − 2rẋ."""
+    return target + ((start - target) + (speed + rate * (start - target)) * t) * float(np.exp(-rate * t))
+
+
+@pytest.mark.parametrize(("start", "speed"), [(0.0, 0.0), (0.3, -1.0), (-0.2, 2.0)])
+def test_filter_answers_as_a_critically_damped_one(start: float, speed: float) -> None:
+    rates = np.array([ARM_RATE, BODY_RATE])
+    position, velocity, dt = np.full(2, start), np.full(2, speed), 1e-4
+    for k in range(1, 5001):
+        follow(position, velocity, np.full(2, 0.1), rates, SPEED_MAX, dt)
+        if k % 500 == 0:
+            expected = [critically_damped(0.1, start, speed, rate, k * dt) for rate in rates]
+            np.testing.assert_allclose(position, expected, atol=2e-3)
+
+
+def test_filter_never_overshoots_and_keeps_its_speed() -> None:
+    position, velocity, fastest = np.zeros(1), np.zeros(1), 0.0
+    for _ in range(3000):
+        follow(position, velocity, np.array([6.0]), np.array([ARM_RATE]), SPEED_MAX, DT)
+        fastest = max(fastest, float(velocity[0]))
+        assert position[0] <= 6.0 + 0.02
+    assert fastest == SPEED_MAX
+    assert position[0] == pytest.approx(6.0, abs=1e-6)
+
+
+def test_interpolation_by_hand() -> None:
+    knots, start, out = np.array([[1.0, 10.0], [3.0, 10.0]]), np.array([0.0, 20.0]), np.full(2, np.nan)
+    for age, expected in ((0.0, (0.0, 20.0)), (0.1, (0.5, 15.0)), (0.2, (1.0, 10.0)), (0.35, (2.5, 10.0)), (0.4, (3.0, 10.0)), (9.0, (3.0, 10.0))):
+        interpolate(knots, start, 0.2, age, out)
+        np.testing.assert_allclose(out, expected, atol=1e-9)
+
+
+def proposal(knots: int = 5) -> MotionProposal:
+    """Arms to 0.4 rad, torso pitched, lower: ramps over a second."""
+    share = np.linspace(1.0 / knots, 1.0, knots)
+    return MotionProposal(
+        origin="test",
+        period_s=0.2,
+        twist=np.zeros(3),
+        height_m=0.62 - 0.04 * share,
+        torso_rpy=share[:, None] * [0.0, 0.1, 0.0],
+        arm_position=share[:, None] * np.array([0.4, -0.2, 0.1]),
+        step_duration_s=0.4,
+        footstep_offset=np.zeros((2, 2)),
+    )
+
+
+def advanced(reference: MotionReference, ticks: int, arms: Array | None = None, start: int = 0) -> None:
+    """Advance through that many ticks of a proposal's age."""
+    for tick in range(start, start + ticks):
+        reference.advance(tick * DT, arms)
+
+
+def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
+    reference = MotionReference(ARMS, DT)
+    reference.reset(np.array([0.1, 0.0, -0.1]), 0.62)
+    advanced(reference, 100)
+    np.testing.assert_array_equal(reference.arms, [0.1, 0.0, -0.1])
+    assert reference.height_m == 0.62
+    reference.take(proposal())
+    advanced(reference, 1500)
+    np.testing.assert_allclose(reference.arms, [0.4, -0.2, 0.1], atol=1e-6)
+    np.testing.assert_allclose(reference.torso_rpy, [0.0, 0.1, 0.0], atol=1e-6)
+    np.testing.assert_allclose(reference.arms_velocity, 0.0, atol=1e-6)
+    assert reference.height_m == pytest.approx(0.58, abs=1e-6)
+
+
+def test_a_ramp_is_followed_with_the_filters_lag() -> None:
+    """A critically damped filter follows a ramp of slope s at a distance 2s/rate."""
+    reference = MotionReference(ARMS, DT)
+    reference.reset(np.zeros(ARMS), 0.62)
+    reference.take(proposal())
+    advanced(reference, 475)
+    t = 474 * DT
+    np.testing.assert_allclose(reference.arms, np.array([0.4, -0.2, 0.1]) * (t - 2.0 / ARM_RATE), atol=2e-3)
+    np.testing.assert_allclose(reference.arms_velocity, [0.4, -0.2, 0.1], atol=2e-3)
+
+
+def test_given_arms_override_the_proposals_and_only_them() -> None:
+    reference, arms = MotionReference(ARMS, DT), np.array([0.7, 0.7, 0.7])
+    reference.reset(np.zeros(ARMS), 0.62)
+    reference.take(proposal())
+    advanced(reference, 1500, arms)
+    np.testing.assert_allclose(reference.arms, arms, atol=1e-6)
+    assert reference.height_m == pytest.approx(0.58, abs=1e-6)
+
+
+def test_taking_another_proposal_does_not_jump() -> None:
+    reference, trail = MotionReference(ARMS, DT), []
+    reference.reset(np.zeros(ARMS), 0.62)
+    for sign in (1.0, -1.0, 1.0):
+        base = proposal()
+        reference.take(replace(base, arm_position=sign * base.arm_position))
+        for tick in range(100):
+            reference.advance(tick * DT, None)
+            trail.append(reference.position.copy())
+    assert np.abs(np.diff(trail, n=2, axis=0)).max() < 20.0 * DT**2  # rad/s²
+
+
+def test_snapshot_continues_bit_for_bit() -> None:
+    reference, results = MotionReference(ARMS, DT), []
+    reference.reset(np.zeros(ARMS), 0.62)
+    reference.take(proposal())
+    advanced(reference, 50)
+    saved = reference.snapshot()
+    for _ in range(2):
+        reference.restore(saved)
+        advanced(reference, 50, start=50)
+        reference.take(proposal(3))
+        advanced(reference, 50)
+        results.append(reference.position.copy())
+    np.testing.assert_array_equal(*results)

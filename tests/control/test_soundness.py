@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poise.control.soundness import SoundnessMonitor
+from poise.robots import Intent, RobotModel, RobotState
+from poise.robots.commands import hold_command
+
+
+def good(g1: RobotModel, stamp_s: float = 1.0) -> RobotState:
+    """A complete state."""
+    level = np.array([1.0, 0.0, 0.0, 0.0])
+    return RobotState(stamp_s, g1.posture, np.zeros(g1.n), np.zeros(g1.n), level, np.zeros(3), np.array([0.0, 0.0, 9.81]))
+
+
+PARTS = {
+    "joint_position": "joint positions",
+    "joint_velocity": "joint velocities",
+    "base_orientation_wxyz": "base orientation",
+    "gyro_imu": "gyro",
+    "accelerometer_imu": "accelerometer",
+    "joint_torque": "joint torques",
+}
+
+
+def problem(g1: RobotModel, **changes: Any) -> str:
+    """What a fresh monitor says of a state with changes."""
+    return SoundnessMonitor(g1, 5).check(replace(good(g1), **changes), Intent())[0]
+
+
+def test_a_complete_state_has_no_problem(g1: RobotModel) -> None:
+    assert problem(g1) == ""
+    assert problem(g1, joint_torque=None) == ""  # not every robot has it
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_bad_part_has_its_sentence(g1: RobotModel, part: str) -> None:
+    value = np.asarray(getattr(good(g1), part))
+    if part != "joint_torque":
+        assert problem(g1, **{part: None}) == f"{PARTS[part]} missing"
+    for bad in (np.nan, np.inf, -np.inf):
+        broken = value.copy()
+        broken[-1] = bad
+        assert problem(g1, **{part: broken}) == f"{PARTS[part]} not finite"
+    for size in (value[:-1], np.append(value, 0.0), np.zeros(0), value[None, :], np.array(1.0)):
+        assert problem(g1, **{part: size}) == f"{PARTS[part]} of the wrong size"
+
+
+@pytest.mark.parametrize("quat", [(0.0, 0.0, 0.0, 0.0), (2.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.5, 0.4)])
+def test_orientation_must_be_a_unit_quaternion(g1: RobotModel, quat: tuple[float, ...]) -> None:
+    assert problem(g1, base_orientation_wxyz=np.array(quat)) == "base orientation not a unit quaternion"
+
+
+def test_time_must_advance(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 5)
+    assert monitor.check(good(g1, 1.0), Intent())[0] == ""
+    for stamp in (1.0, 0.5, np.nan):
+        assert "stale" in monitor.check(good(g1, stamp), Intent())[0]
+    assert monitor.check(good(g1, 1.002), Intent())[0] == ""
+    monitor.reset()
+    assert monitor.check(good(g1, 0.0), Intent())[0] == ""
+
+
+def test_an_infinite_stamp_does_not_make_all_that_follow_stale(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 5)
+    assert monitor.check(good(g1, np.inf), Intent())[0] != ""
+    assert monitor.check(good(g1, 1.0), Intent())[0] == ""
+
+
+def test_a_short_gap_is_bridged_by_what_was_sent(g1: RobotModel) -> None:
+    monitor, lost = SoundnessMonitor(g1, 3), replace(good(g1), gyro_imu=None)
+    monitor.check(lost, Intent())
+    assert not monitor.bridged  # nothing was sent yet
+    monitor.check(good(g1), Intent())
+    command = hold_command(g1, g1.posture)
+    monitor.sent(command)
+    for tick in range(5):
+        monitor.check(lost, Intent())
+        assert monitor.bridged == (tick < 3)
+        if monitor.bridged:
+            assert monitor.last_command is command
+    monitor.check(good(g1, 2.0), Intent())
+    assert monitor.bridged
+
+
+def test_the_last_good_position_is_remembered(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 3)
+    monitor.check(replace(good(g1), joint_position=g1.posture + 0.1), Intent())
+    monitor.check(replace(good(g1, 2.0), joint_position=np.full(g1.n, np.nan)), Intent())
+    np.testing.assert_array_equal(monitor.last_position, g1.posture + 0.1)
+
+
+@pytest.mark.parametrize(
+    ("wish", "names"),
+    [
+        ({"velocity": (np.nan, 0.0, 0.0)}, "velocity"),
+        ({"waypoint": (0.0, np.inf, 0.0)}, "waypoint"),
+        ({"torso_rpy": (0.0, 0.0, np.nan), "height_m": np.nan}, "torso_rpy, height_m"),
+        ({"arms": np.zeros(3)}, "arms"),
+        ({"arms": np.zeros((14, 1))}, "arms"),
+        ({"arms": np.full(14, np.nan), "velocity": (0.1, 0.0, 0.0)}, "arms"),
+    ],
+)
+def test_unusable_parts_of_an_intent_are_left_out(g1: RobotModel, wish: dict[str, Any], names: str) -> None:
+    monitor = SoundnessMonitor(g1, 3)
+    said, intent = monitor.check(good(g1), Intent(**wish))
+    assert said == ""  # the state is good
+    assert monitor.remark == f"intent {names} not usable: left out"
+    for name in wish:
+        assert (getattr(intent, name) is None) == (name in names)
+
+
+def test_a_good_intent_is_handed_on_as_it_is(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 3)
+    intent = Intent(velocity=(0.5, 0.0, 0.0), height_m=0.6, arms=np.zeros(14), torso_rpy=(0.0, 0.1, 0.0))
+    assert monitor.check(good(g1), intent)[1] is intent
+    assert monitor.remark == ""
+
+
+def test_snapshot_goes_back(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 3)
+    monitor.check(good(g1), Intent())
+    monitor.sent(hold_command(g1, g1.posture))
+    saved = monitor.snapshot()
+    for _ in range(10):
+        monitor.check(replace(good(g1), gyro_imu=None), Intent())
+    assert not monitor.bridged
+    monitor.restore(saved)
+    assert monitor.bridged
+    assert "stale" in monitor.check(good(g1), Intent())[0]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.polynomial import Polynomial
+
+from poise.control.swing import DESCENT_MPS, LATE_DESCENT_MPS, SwingFoot, height_profile, quintic_step
+from poise.robots.types import Array
+
+DT = 0.002
+
+
+def quintic(start: tuple[float, float, float], target: float, duration: float) -> Polynomial:
+    """The quintic of those boundary conditions, at rest at the end, by solving for its coefficients."""
+    at_start = [[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]]
+    powers = np.arange(6)
+    position, velocity = duration**powers, powers * duration ** np.maximum(powers - 1, 0)
+    acceleration = powers * (powers - 1) * duration ** np.maximum(powers - 2, 0)
+    return Polynomial(np.linalg.solve(np.array([*at_start, position, velocity, acceleration], dtype=float), [*start, target, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("start", [(0.0, 0.0, 0.0), (0.1, 0.8, -3.0), (-0.2, -0.5, 10.0)])
+@pytest.mark.parametrize("elapsed", [DT, 0.1, 0.3])
+def test_quintic_step_is_on_the_quintic(start: tuple[float, float, float], elapsed: float) -> None:
+    curve = quintic(start, 0.25, 0.3)
+    expected = [curve(elapsed), curve.deriv()(elapsed), curve.deriv(2)(elapsed)]
+    np.testing.assert_allclose(quintic_step(*start, 0.25, 0.3, elapsed), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_quintic_replanned_every_tick_is_the_quintic_planned_once() -> None:
+    state, start, duration = (0.1, 0.4, 2.0), (0.1, 0.4, 2.0), 0.4
+    for k in range(180):
+        state = quintic_step(*state, 0.3, duration - k * DT, DT)
+    curve = quintic(start, 0.3, duration)
+    np.testing.assert_allclose(state, [curve(0.36), curve.deriv()(0.36), curve.deriv(2)(0.36)], rtol=1e-6, atol=1e-7)
+
+
+def test_a_minimum_jerk_move_peaks_where_the_adaptation_thinks() -> None:
+    """From rest the acceleration of a move of length D in T peaks at 5.77 D/T²."""
+    peak = max(abs(quintic_step(0.0, 0.0, 0.0, 1.0, 1.0, t)[2]) for t in np.linspace(0.0, 1.0, 2001))
+    assert peak == pytest.approx(5.77, abs=0.01)
+
+
+@pytest.mark.parametrize("landing", [0.0, 0.02, -0.03])
+def test_height_profile_starts_peaks_and_lands_as_said(landing: float) -> None:
+    rate, height = 1.0 / 0.4, 0.06
+    np.testing.assert_allclose(height_profile(0.0, height, landing, rate), (0.0, 0.0, 0.0), atol=1e-12)
+    np.testing.assert_allclose(height_profile(0.45, height, landing, rate), (height, 0.0, 0.0), atol=1e-12)
+    np.testing.assert_allclose(height_profile(1.0, height, landing, rate), (landing, -DESCENT_MPS, 0.0), atol=1e-9)
+    heights = [height_profile(phase, height, landing, rate)[0] for phase in np.linspace(0.0, 1.0, 501)]
+    assert max(heights) == pytest.approx(height, abs=1e-9)
+    assert min(heights) >= min(0.0, landing) - 1e-12  # nothing under the ground
+
+
+@pytest.mark.parametrize("phase", [0.1, 0.3, 0.449, 0.451, 0.7, 0.95])
+def test_height_profile_rates_are_derivatives(phase: float) -> None:
+    rate, eps = 2.5, 1e-5
+
+    def profile(t: float) -> Array:
+        return np.array(height_profile(phase + rate * t, 0.06, 0.01, rate))
+
+    slope = (profile(eps) - profile(-eps)) / (2 * eps)
+    np.testing.assert_allclose(profile(0.0)[1:], slope[:2], rtol=1e-5, atol=1e-5)
+
+
+def swung(duration: float, footholds: Array, landing: Array) -> tuple[SwingFoot, Array]:
+    """A swing foot advanced to `duration` with a foothold (k, 2) and landing height (k,) a tick; all its states (k, 3, 3)."""
+    foot, states = SwingFoot(np.array([-0.2, 0.1, 0.03]), DT), []
+    for k in range(len(footholds)):
+        foot.advance(footholds[k], duration - k * DT, 0.06, landing[k])
+        states.append(foot.state())
+    return foot, np.array(states)
+
+
+def test_swing_lands_on_the_foothold() -> None:
+    ticks = 200
+    foot, states = swung(ticks * DT, np.tile([0.2, 0.12], (ticks, 1)), np.full(ticks, 0.01))
+    np.testing.assert_allclose(foot.position, [0.2, 0.12, 0.01], atol=1e-4)
+    np.testing.assert_allclose(foot.velocity[:2], 0.0, atol=0.02)
+    assert foot.velocity[2] == pytest.approx(-DESCENT_MPS, abs=1e-3)
+    assert states[:, 0, 2].max() == pytest.approx(0.03 + 0.06, abs=1e-4)
+
+
+def test_retargeting_moves_the_foot_smoothly() -> None:
+    """A foothold that jumps by 8 cm in mid-swing: position and velocity go on, and the new foothold is met."""
+    ticks = 200
+    footholds = np.tile([0.2, 0.12], (ticks, 1))
+    footholds[100:] += [0.08, -0.05]
+    foot, states = swung(ticks * DT, footholds, np.zeros(ticks))
+    np.testing.assert_allclose(foot.position[:2], [0.28, 0.07], atol=1e-4)
+    position, velocity, acceleration = states[:, 0, :2], states[:, 1, :2], states[:, 2, :2]
+    step, bound = np.diff(position, axis=0), np.abs(acceleration).max()
+    assert bound < 80.0
+    np.testing.assert_allclose(step, DT * 0.5 * (velocity[1:] + velocity[:-1]), atol=1e-4 * DT * bound)
+    assert np.abs(np.diff(velocity, axis=0)).max() <= 1.1 * bound * DT
+
+
+def test_height_is_continuous_when_the_step_is_shortened() -> None:
+    foot, heights = SwingFoot(np.zeros(3), DT), []
+    left = 0.4
+    while left > 0.0:
+        foot.advance(np.array([0.2, 0.0]), left, 0.06, 0.0)
+        heights.append(foot.position[2])
+        left -= DT * (1.5 if 0.15 < left < 0.3 else 1.0)  # the adaptation brings touchdown forward
+    assert np.abs(np.diff(heights)).max() < 0.8 * DT  # m/s
+    assert heights[-1] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_late_ground_is_felt_for_downward() -> None:
+    foot, _ = swung(0.1, np.zeros((50, 2)), np.zeros(50))
+    before = foot.position[2]
+    for _ in range(10):
+        foot.advance(np.zeros(2), -0.01, 0.06, 0.0)
+    assert foot.position[2] == pytest.approx(before - 10 * DT * LATE_DESCENT_MPS)
+    assert foot.velocity[2] == -LATE_DESCENT_MPS
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    foot, _ = swung(0.4, np.tile([0.2, 0.1], (50, 1)), np.zeros(50))
+    other = foot.copy()
+    foot.advance(np.array([0.2, 0.1]), 0.3, 0.06, 0.0)
+    after = foot.state()
+    other.advance(np.array([0.2, 0.1]), 0.3, 0.06, 0.0)
+    np.testing.assert_array_equal(other.state(), after)
+    assert other.position is not foot.position and other.phase == foot.phase

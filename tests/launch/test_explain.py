@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sample_run import sample_decision, sample_run
+
+from poise.launch.explain import decision_sentences, explain
+from poise.launch.run_folder import RunFolder
+from poise.robots import Intent, RecordError, load_robot
+from poise.robots.record import LogWriter
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    robot, made = load_robot("g1"), RunFolder.create(tmp_path_factory.mktemp("runs"), "walk")
+    with LogWriter(made.log, robot, {}) as writer:
+        for sample in sample_run(robot, 2.5):
+            writer.write(*sample)
+    return made.path
+
+
+def test_it_says_what_was_asked_chosen_rejected_planned_and_certified(folder: Path) -> None:
+    said = explain(folder, at_s=0.98)
+    text = " ".join(said["sentences"])
+    assert said["tick"] == 490 and said["status"] == "ok"
+    for words in (
+        "Asked: +0.40 m/s forward, +0.00 m/s left, +0.10 rad/s turn.",
+        "4 motions, 3 of them rejected",
+        "Chosen: number 0, learned",
+        "tightest margin 0.021 m (margins: zmp +0.021, capture +0.06, torque +14)",
+        "Rejected: number 1",
+        "zmp would be broken by 0.013 m",
+        "Planned: step on the right foot, 0.48 of 0.50 s",
+        "next footstep at x 0.39 m",
+        "DCM is 0.5 cm from its reference",
+        "changed by 12.5 N·m at most (qp), because of torque left_knee_joint",
+        "of which track 300 µs",
+    ):
+        assert words in text, f"{words!r} not in {text}"
+    json.dumps(said, allow_nan=False)
+
+
+def test_proposals_are_those_in_force_not_later_ones(folder: Path) -> None:
+    said = explain(folder, at_s=2.04)
+    assert said["proposed"]["tick"] == 1000 and "Proposed 40 ms before" in " ".join(said["sentences"])
+    assert said["status"] == "degraded" and "Status degraded: the MPC did not converge" in said["sentences"][-2]
+
+
+def test_without_a_time_it_takes_the_first_trouble(folder: Path) -> None:
+    said = explain(folder)
+    assert said["tick"] == 7 and said["status"] == "safe"
+    assert any("the safe command was sent" in s for s in said["sentences"])
+    assert any("no usable estimate" in s for s in said["sentences"])
+    assert not any("as asked" in s for s in said["sentences"])
+
+
+def test_between_explained_ticks_it_says_how_old_its_source_is(folder: Path) -> None:
+    said = explain(folder, at_s=0.72)
+    assert said["tick"] == 350 and "20 ms older" in said["sentences"][0]
+
+
+def test_a_time_outside_the_run_is_refused(folder: Path) -> None:
+    with pytest.raises(RecordError, match=r"lasts from 0\.000 to 2\.498 s"):
+        explain(folder, at_s=9.0)
+
+
+def test_a_run_without_proposals_and_other_intents() -> None:
+    robot, rng = load_robot("g1"), np.random.default_rng(0)
+    bare = replace(sample_decision(robot, 3, rng), intent=Intent(waypoint=(1.0, 2.0, 0.5), arms_external=True), timings_us={})
+    text = " ".join(decision_sentences(bare))
+    assert "go to x 1.00 m, y 2.00 m, yaw 0.50 rad; something else moves the arms" in text
+    assert "the scripted motion acts" in text
+    none_chosen = replace(sample_decision(robot, 0, rng), chosen=-1, intent=Intent())
+    text = " ".join(decision_sentences(none_chosen, none_chosen))
+    assert "Asked: stand." in text and "Chosen: none of them" in text
+
+
+def test_an_empty_recording_is_refused(tmp_path: Path) -> None:
+    robot = load_robot("g1")
+    made = RunFolder.create(tmp_path, "walk")
+    LogWriter(made.log, robot, {}).close()
+    with pytest.raises(RecordError, match="holds no tick"):
+        explain(made)
