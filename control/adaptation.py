@@ -8,17 +8,19 @@ where ξ is the DCM offset from the stance sole now and b its offset from the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from poise.robots.types import Array
 
+from .lip import dcm_in_double_support
+from .rotation import turned
 
-@dataclass(frozen=True)
-class AdaptationConfig:
-    """Weights per m² and per s²; the swing foot's acceleration limit in m/s²."""
+
+class AdaptationConfig(NamedTuple):
+    """Weights per m² and per s²; times in s; the swing foot's acceleration limit in m/s²."""
 
     weight_foothold: float = 1.0
     weight_offset: float = 50.0
@@ -27,7 +29,7 @@ class AdaptationConfig:
     weight_time_change: float = 1.0
     swing_acceleration: float = 35.0
     grid_s: float = 0.01
-    freeze_s: float = 0.06  # the step is frozen this long before touchdown
+    freeze_s: float = 0.06  # foothold and timing are kept this long before touchdown
 
 
 @njit(cache=True)
@@ -74,35 +76,134 @@ def adapt_step(
     cop_box: Array,
     swing_position: Array,
     swing_velocity: Array,
-    weights: Array,
     swing_acceleration: float,
-    grid_s: float,
+    config: AdaptationConfig,
 ) -> tuple[float, Array, Array, float]:
     """Time left to touchdown (s), foothold (2,), CoP shift (2,) m and cost, all in the stance sole's frame.
 
     dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
-    swing_position, swing_velocity (2,) bound what the foot can still reach; weights = (u, b, d, T nominal, T change).
+    swing_position, swing_velocity (2,) and its acceleration limit, m/s², bound what the foot can still reach.
     """
     best_cost, best_time = np.inf, time_left_current
     best_u, best_d = foothold.copy(), np.zeros(2)
-    steps = int(max(0.0, np.ceil((time_left_max - time_left_min) / grid_s - 1e-9))) + 1
+    steps = int(max(0.0, np.ceil((time_left_max - time_left_min) / config.grid_s - 1e-9))) + 1
     box = np.empty(4)
     u, d = np.empty(2), np.empty(2)
     for i in range(steps):
-        time_left = min(time_left_max, time_left_min + i * grid_s)
+        time_left = min(time_left_max, time_left_min + i * config.grid_s)
         growth = np.exp(omega * time_left)
         # A foot with bounded acceleration covers a_max T²/5.77 (minimum-jerk profile) beyond its drift.
         span = swing_acceleration * time_left * time_left / 5.77
-        cost = weights[3] * (time_left - time_left_nominal) ** 2 + weights[4] * (time_left - time_left_current) ** 2
+        cost = config.weight_time_nominal * (time_left - time_left_nominal) ** 2 + config.weight_time_change * (time_left - time_left_current) ** 2
         for axis in range(2):
             centre = swing_position[axis] + 0.5 * swing_velocity[axis] * time_left
             low, high = max(reach[axis, 0], centre - span), min(reach[axis, 1], centre + span)
             if low > high:
                 low = high = min(reach[axis, 1], max(reach[axis, 0], centre))
             box[0], box[1], box[2], box[3] = low, high, cop_box[axis, 0], cop_box[axis, 1]
-            u[axis], d[axis], axis_cost = box_minimum(offset[axis], growth, dcm[axis], foothold[axis], weights[0], weights[1], weights[2], box)
+            u[axis], d[axis], axis_cost = box_minimum(
+                offset[axis], growth, dcm[axis], foothold[axis], config.weight_foothold, config.weight_offset, config.weight_cop, box
+            )
             cost += axis_cost
         if cost < best_cost:
             best_cost, best_time = cost, time_left
             best_u[:], best_d[:] = u, d
     return best_time, best_u, best_d, best_cost
+
+
+class StepState(NamedTuple):
+    """The step being taken, world frame: stance sole, swing foot, timing."""
+
+    sole: Array  # (2,) m
+    yaw: float  # of the stance sole
+    side: float  # +1 when the left foot stands
+    time: float  # s since touchdown
+    double_support: float  # s at its start
+    step_duration: float  # s, planned
+    last_step: Array  # (2,) m from the old sole to the stance sole, stance axes
+    swinging: bool
+    swing_position: Array  # (3,) m
+    swing_velocity: Array  # (3,) m/s
+    foothold: Array  # (3,) x, y, yaw planned so far
+
+
+class StepLimits(NamedTuple):
+    """Reach between soles (m) and step times (s)."""
+
+    forward: float
+    backward: float
+    inward: float
+    outward: float
+    time_min: float
+    time_max: float
+
+
+@njit(cache=True)
+def reach_box(limits: StepLimits, side: float) -> Array:
+    """(2, 2) rows of (min, max) of the next foothold in the stance frame; side +1 when the left foot stands."""
+    out = np.empty((2, 2))
+    out[0, 0], out[0, 1] = -limits.backward, limits.forward
+    out[1, 0], out[1, 1] = (-limits.outward, -limits.inward) if side > 0 else (limits.inward, limits.outward)
+    return out
+
+
+@njit(cache=True)
+def horizon_start(dcm: Array, omega: float, step: StepState) -> tuple[Array, float]:
+    """DCM offset (2,) in the stance frame when single support begins (or now), and the time elapsed by then, s."""
+    local = turned(-step.yaw, dcm - step.sole)
+    waiting = step.double_support - step.time
+    if waiting <= 0.0:
+        return local, step.time
+    return dcm_in_double_support(local, step.last_step, omega, step.time, step.double_support, waiting), step.double_support
+
+
+@njit(cache=True)
+def is_frozen(step: StepState, config: AdaptationConfig) -> bool:
+    """Close to touchdown the foothold and its time are kept: re-planning would postpone it for ever."""
+    return step.swinging and step.step_duration - max(step.time, step.double_support) < config.freeze_s
+
+
+@njit(cache=True)
+def plan_step(
+    dcm: Array,
+    omega: float,
+    step: StepState,
+    foothold_nominal: Array,
+    offset_nominal: Array,
+    duration_nominal: float,
+    limits: StepLimits,
+    cop_box: Array,
+    config: AdaptationConfig,
+) -> tuple[float, Array, Array, float]:
+    """Adapt the current step: its whole duration (s), foothold (2,) and ZMP (2,) in the world, and the cost.
+
+    dcm (2,), the nominal foothold (2,) and the nominal DCM offset at touchdown (2,) are in the world frame, m.
+    """
+    local, elapsed = horizon_start(dcm, omega, step)
+    left = step.step_duration - elapsed
+    reach, acceleration = reach_box(limits, step.side), config.swing_acceleration
+    low, high = max(limits.time_min - elapsed, config.freeze_s), max(limits.time_max - elapsed, config.freeze_s)
+    if is_frozen(step, config):
+        held = turned(-step.yaw, step.foothold[:2] - step.sole)
+        reach[:, 0], reach[:, 1], acceleration = held, held, 1e6
+        low = high = max(left, 0.01)
+    time_left, u, d, cost = adapt_step(
+        local,
+        low,
+        high,
+        duration_nominal - elapsed,
+        left,
+        omega,
+        turned(-step.yaw, foothold_nominal - step.sole),
+        turned(-step.yaw, offset_nominal),
+        reach,
+        cop_box,
+        turned(-step.yaw, step.swing_position[:2] - step.sole),
+        turned(-step.yaw, step.swing_velocity[:2]),
+        acceleration,
+        config,
+    )
+    zmp = step.sole + turned(step.yaw, d)
+    if step.time < step.double_support:  # the ZMP is still on its way from the old sole
+        zmp -= turned(step.yaw, step.last_step) * (1.0 - step.time / step.double_support)
+    return elapsed + time_left, step.sole + turned(step.yaw, u), zmp, cost

@@ -9,7 +9,7 @@ from poise.robots.overlay import Gait
 from poise.robots.types import Array, Intent
 
 from .lip import periodic_offset
-from .rotation import wrap_angle
+from .rotation import turned, wrap_angle
 
 WAYPOINT_RADIUS_M = 0.05
 WAYPOINT_ANGLE = 0.05
@@ -67,3 +67,16 @@ def orbit_plan(twist: Array, step_s: float, width: float, stance_sign: float, om
     here = periodic_offset(first[:2], first[2], second[:2], second[2], omega, step_s, kappa)
     there = periodic_offset(second[:2], second[2], first[:2], first[2], omega, step_s, kappa)
     return first, second, here, there
+
+
+@njit(cache=True)
+def nominal_touchdown(
+    twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float, sole: Array, intended_yaw: float, shift: Array
+) -> tuple[Array, Array]:
+    """Nominal foothold and DCM offset at touchdown (2,), world frame, of the step from a stance sole (2,).
+
+    intended_yaw is where the stance foot was meant to point; shift (2,) m moves the foothold forward and outward.
+    """
+    first, _, _, there = orbit_plan(twist, step_s, width, stance_sign, omega, kappa)
+    moved = np.array([first[0] + shift[0], first[1] - stance_sign * shift[1]])
+    return sole + turned(intended_yaw, moved), turned(intended_yaw + first[2], there)

@@ -14,10 +14,10 @@ import numpy as np
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import AdaptationConfig, adapt_step
+from .adaptation import AdaptationConfig, StepLimits, StepState, horizon_start, plan_step, reach_box
 from .dynamics import Dynamics
-from .footsteps import orbit_plan, step_width
-from .lip import dcm_in_double_support, natural_frequency, transfer_shift
+from .footsteps import nominal_touchdown, orbit_plan, step_width
+from .lip import natural_frequency, transfer_shift
 from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
 from .rotation import turned, wrap_angle, yaw_of
@@ -90,8 +90,10 @@ class Walker:
         self._gait, self._polygon, self._config, self._dt = gait, polygon, config, period_s
         half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
         self._cop_box = np.array([[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]])
-        a = config.adaptation
-        self._weights = np.array([a.weight_foothold, a.weight_offset, a.weight_cop, a.weight_time_nominal, a.weight_time_change])
+        g = gait
+        self._limits = StepLimits(
+            g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m, g.step_duration_min_s, g.step_duration_max_s
+        )
         self._mpc = LipMpc(config.mpc)
         self.reset(0.0)
 
@@ -107,8 +109,7 @@ class Walker:
         self.swing: SwingFoot | None = None
         self.lift_yaw = 0.0
         self.velocity_trim = np.zeros(2)
-        self._mark = np.zeros(2)  # CoM and time two touchdowns ago and one ago, for the mean velocity
-        self._marks: list[tuple[float, float, float]] = []
+        self._marks: list[tuple[float, float, float]] = []  # time and CoM at the last touchdowns
         self._dcm_reference: Array | None = None
         self._shift_from = np.zeros(2)
         self._nominal: _Nominal | None = None
@@ -116,7 +117,7 @@ class Walker:
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
-        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_weights", "_mpc", "_command", "_soles")
+        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_mpc", "_command", "_soles")
         return {name: _copied(value) for name, value in self.__dict__.items() if name not in fixed}
 
     def restore(self, snapshot: dict[str, object]) -> None:
@@ -279,33 +280,41 @@ class Walker:
         change = self._config.velocity_gain * np.clip(self._command.twist[:2] - mean, -0.2, 0.2)
         self.velocity_trim = np.clip(self.velocity_trim + change, -limit, limit)
 
-    def _orbit(self, side: float) -> tuple[Array, Array, Array, Array]:
-        twist, step_s = self._command.twist.copy(), self._command.step_duration_s
+    def _twist(self) -> Array:
+        twist = self._command.twist.copy()
         twist[:2] += self.velocity_trim
-        width = step_width(self._gait, float(twist[1]), step_s)
-        return orbit_plan(twist, step_s, width, side, self._omega, self._kappa)
+        return twist
 
-    def _reach(self, side: float) -> Array:
-        """(2, 2) reach of the next foothold in the stance frame; side +1 when the left foot stands."""
-        g = self._gait
-        low, high = (-g.reach_outward_m, -g.reach_inward_m) if side > 0 else (g.reach_inward_m, g.reach_outward_m)
-        return np.array([[-g.reach_backward_m, g.reach_forward_m], [low, high]])
+    def _orbit(self, side: float) -> tuple[Array, Array, Array, Array]:
+        twist, step_s = self._twist(), self._command.step_duration_s
+        return orbit_plan(twist, step_s, step_width(self._gait, float(twist[1]), step_s), side, self._omega, self._kappa)
 
-    def _horizon_start(self) -> tuple[Array, float]:
-        """DCM offset (2,) in the stance frame when single support begins (or now), and the time elapsed by then."""
-        dcm = turned(-self.sole_yaw[self.stance], self.dcm - self._soles[self.stance, :2])
-        waiting = self.double_support - self.time
-        if waiting <= 0.0:
-            return dcm, self.time
-        return dcm_in_double_support(dcm, self.last_step, self._omega, self.time, self.double_support, waiting), self.double_support
+    def _state(self) -> StepState:
+        foot = self._soles[1 - self.stance]
+        return StepState(
+            self._soles[self.stance, :2],
+            float(self.sole_yaw[self.stance]),
+            1.0 if self.stance == LEFT else -1.0,
+            self.time,
+            self.double_support,
+            self.step_duration,
+            self.last_step,
+            self.swing is not None,
+            foot if self.swing is None else self.swing.position,
+            _ZERO if self.swing is None else self.swing.velocity,
+            self.foothold,
+        )
 
     def _run_mpc(self) -> None:
         """Pose a problem every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
         if self._coming is not None and self.tick >= self._coming.ready:
             self._nominal, self._coming = self._coming, None
-        dcm, elapsed = self._horizon_start()
+        if self.tick % self._config.mpc_every:
+            return
+        state = self._state()
+        dcm, elapsed = horizon_start(self.dcm, self._omega, state)
         left = self.step_duration - elapsed
-        if self.tick % self._config.mpc_every or left < self._config.adaptation.freeze_s:
+        if left < self._config.adaptation.freeze_s:
             return
         side = 1.0 if self.stance == LEFT else -1.0
         first, second, here, there = self._orbit(side)
@@ -315,7 +324,7 @@ class Walker:
         step[:2] += offsets
         step[0] = turned(wrap_angle(self.intended_yaw - yaw), step[0])
         turn = np.array([first[2] + wrap_angle(self.intended_yaw - yaw), second[2], first[2]])
-        reach = np.stack((self._reach(side), self._reach(-side), self._reach(side)))
+        reach = np.stack([reach_box(self._limits, sign) for sign in (side, -side, side)])
         plan = self._mpc.solve(
             MpcInput(
                 dcm, self._omega, left, self._command.step_duration_s, self._kappa, step, turn, np.stack((there, here, there)), reach, self._cop_box
@@ -326,66 +335,36 @@ class Walker:
         self._coming = _Nominal(self.touchdowns, self.tick, ready, foothold, turned(yaw, plan.offset), plan.usable, plan.status)
 
     def _adapt(self) -> tuple[float, Array, Array, float]:
-        """Time left, foothold and CoP shift of the current step in the stance frame, and their cost."""
-        cfg, gait = self._config.adaptation, self._gait
-        side = 1.0 if self.stance == LEFT else -1.0
-        yaw, sole = self.sole_yaw[self.stance], self._soles[self.stance, :2]
-        dcm, elapsed = self._horizon_start()
-        left = self.step_duration - elapsed
-        nominal = self._nominal
+        """Duration, foothold and ZMP of the current step around its nominal ones, and their cost."""
+        state, nominal, command = self._state(), self._nominal, self._command
         if nominal is not None and nominal.usable and nominal.step == self.touchdowns:
-            u_nom, b_nom = turned(-yaw, nominal.foothold - sole), turned(-yaw, nominal.offset)
+            foothold, offset = nominal.foothold, nominal.offset
         else:
-            first, _, _, there = self._orbit(side)
-            correction = wrap_angle(self.intended_yaw - yaw)
-            u_nom = turned(correction, first[:2] + self._command.footstep_offset[0] * np.array([1.0, -side]))
-            b_nom = turned(correction + first[2], there)
-        start = self._soles[1 - self.stance] if self.swing is None else self.swing.position
-        velocity = np.zeros(2) if self.swing is None else turned(-yaw, self.swing.velocity[:2])
-        reach, limit = self._reach(side), cfg.swing_acceleration
-        low, high = max(gait.step_duration_min_s - elapsed, cfg.freeze_s), max(gait.step_duration_max_s - elapsed, cfg.freeze_s)
-        if self._frozen(left):
-            held = turned(-yaw, self.foothold[:2] - sole)
-            reach, limit = np.stack((held, held), axis=1), 1e6
-            low = high = max(left, 0.01)
-        return adapt_step(
-            dcm,
-            low,
-            high,
-            self._command.step_duration_s - elapsed,
-            left,
-            self._omega,
-            u_nom,
-            b_nom,
-            reach,
-            self._cop_box,
-            turned(-yaw, start[:2] - sole),
-            velocity,
-            self._weights,
-            limit,
-            cfg.grid_s,
+            twist, step_s = self._twist(), command.step_duration_s
+            width = step_width(self._gait, float(twist[1]), step_s)
+            shift = command.footstep_offset[0]
+            foothold, offset = nominal_touchdown(
+                twist, step_s, width, state.side, self._omega, self._kappa, state.sole, self.intended_yaw, shift
+            )
+        self.dcm_target = foothold + offset
+        return plan_step(
+            self.dcm, self._omega, state, foothold, offset, command.step_duration_s, self._limits, self._cop_box, self._config.adaptation
         )
-
-    def _frozen(self, left: float) -> bool:
-        """Close to touchdown the foothold and its time are kept: re-planning would postpone it for ever."""
-        return self.swing is not None and left < self._config.adaptation.freeze_s
 
     def _step_reference(self) -> Reference:
         swing, yaw, sole = 1 - self.stance, self.sole_yaw[self.stance], self._soles[self.stance]
-        time_left, u, shift, _ = self._adapt()
-        elapsed = max(self.time, self.double_support)
+        frozen = self.swing is not None and self.step_duration - max(self.time, self.double_support) < self._config.adaptation.freeze_s
+        duration, foothold, self.zmp, _ = self._adapt()
         rate = float(self._command.twist[2])
-        if not self._frozen(self.step_duration - elapsed):
-            self.step_duration = elapsed + time_left
-            self.foothold[:2] = sole[:2] + turned(yaw, u)
-            wanted = self.heading + rate * (time_left + 0.5 * self._command.step_duration_s)
-            self.foothold[2] = yaw + np.clip(wrap_angle(wanted - yaw), -self._config.turn_max, self._config.turn_max)
+        if not frozen:
+            self.step_duration = duration
+            self.foothold[:2] = foothold
+            wanted = self.heading + rate * (duration - self.time + 0.5 * self._command.step_duration_s)
+            turn = min(self._config.turn_max, max(-self._config.turn_max, wrap_angle(wanted - yaw)))
+            self.foothold[2] = yaw + turn
         self.heading = wrap_angle(self.heading + self._dt * rate)
-        self.zmp, contact = sole[:2] + turned(yaw, shift), np.ones(2)
-        state, swing_yaw = np.zeros((3, 3)), self.sole_yaw[swing]
-        if self.time < self.double_support:
-            self.zmp = self.zmp - turned(yaw, self.last_step) * (1.0 - self.time / self.double_support)
-        else:
+        contact, state, swing_yaw = np.ones(2), np.zeros((3, 3)), self.sole_yaw[swing]
+        if self.time >= self.double_support:
             if self.swing is None:
                 self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
             contact[swing] = 0.0
@@ -393,8 +372,10 @@ class Walker:
             state = self.swing.state()
             s = self.swing.phase
             swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(self.foothold[2] - self.lift_yaw)
-        self.dcm_target = self.foothold[:2]
         return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, float(sole[2]))
+
+
+_ZERO = np.zeros(3)
 
 
 def _copied(value: object) -> object:

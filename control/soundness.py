@@ -73,6 +73,8 @@ class SoundnessMonitor:
         assert state.base_orientation_wxyz is not None
         if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
             return "base orientation not a unit quaternion"
+        if state.stamp_s == np.inf:  # after it nothing would be fresh
+            return "stamp not finite"
         if not state.stamp_s > self._last_stamp:
             return "state stale: its stamp did not advance"
         return ""
@@ -80,9 +82,9 @@ class SoundnessMonitor:
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
         """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
         wrong = []
-        for name, size in (("velocity", 3), ("waypoint", 3), ("torso_rpy", 3), ("arms", len(self._robot.arms)), ("height_m", 1)):
+        for name, shape in (("velocity", (3,)), ("waypoint", (3,)), ("torso_rpy", (3,)), ("arms", self._robot.arms.shape), ("height_m", ())):
             value = getattr(intent, name)
-            if value is not None and (np.size(value) != size or not np.isfinite(np.sum(value))):
+            if value is not None and (np.shape(value) != shape or not np.isfinite(np.sum(value))):
                 wrong.append(name)
         if not wrong:
             return "", intent

@@ -39,7 +39,6 @@ def test_beats_the_gaussian_on_held_out_episodes(trained: TrainingReport) -> Non
     held_out = trained.held_out
     assert held_out.gain == pytest.approx(held_out.log_likelihood - held_out.gaussian)
     assert held_out.gain > 10.0
-    assert held_out.first_knot_error_rad < 0.8 * held_out.hold_error_rad
     assert (held_out.episodes, held_out.chunks) == (2, 220)
     assert set(asdict(trained)["held_out"]) >= {"log_likelihood", "gaussian", "gain_std_error"}
     assert trained.file_bytes < 2_000_000

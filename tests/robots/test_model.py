@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pinocchio as pin
+import pytest
+
+from poise.robots import ROBOTS, RobotDescriptionError, RobotModel, load_robot
+from poise.robots.model import build_robot
+from poise.robots.overlay import Overlay
+from poise.robots.plant import compile_plant
+
+# A robot of 4 joints: two legs with feet, a waist and an arm.
+BIPED = """
+<mujoco>
+  <option gravity="0 0 -9.81"/>
+  <worldbody>
+    <body name="hips" pos="0 0 0.6">
+      <freejoint/>
+      <geom type="box" size="0.1 0.1 0.1" mass="4"/>
+      <body name="left_foot" pos="0 0.1 -0.5">
+        <joint name="left_leg" axis="0 1 0" range="-1 1" limited="true"/>
+        <geom type="box" size="0.1 0.03 0.02" mass="1"/>
+      </body>
+      <body name="right_foot" pos="0 -0.1 -0.5">
+        <joint name="right_leg" axis="0 1 0" range="-1 1" limited="true"/>
+        <geom type="box" size="0.1 0.03 0.02" mass="1"/>
+      </body>
+      <body name="chest" pos="0 0 0.2">
+        <joint name="waist" axis="0 0 1"/>
+        <geom type="box" size="0.1 0.1 0.1" mass="3"/>
+        <body name="hand" pos="0 0 0.2">
+          <joint name="arm" axis="0 1 0" armature="0.01"/>
+          <geom type="sphere" size="0.05" mass="1"/>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+</mujoco>
+"""
+
+
+@pytest.fixture
+def overlay(g1: RobotModel) -> Overlay:
+    """The overlay of the biped."""
+    return replace(
+        g1.overlay,
+        name="biped",
+        base="hips",
+        torso="chest",
+        sole_bodies=("left_foot", "right_foot"),
+        sole_origin=(0.0, 0.0, -0.02),
+        posture={},
+        legs=("left_leg", "right_leg"),
+        waist=("waist",),
+        arms=("arm",),
+        motors={"default": g1.overlay.motors["default"]},
+        capsules=(),
+        collision_pairs=(),
+    )
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "biped.xml"
+    path.write_text(text)
+    return path
+
+
+def test_every_registered_robot_loads_and_stands_on_level_soles() -> None:
+    for name in ROBOTS:
+        robot = load_robot(name)
+        assert robot.name == name
+        q = robot.standing_configuration()
+        data = robot.pinocchio.createData()
+        pin.framesForwardKinematics(robot.pinocchio, data, q)
+        for frame in robot.sole_frames:
+            assert abs(data.oMf[frame].translation[2]) < 1e-3
+            np.testing.assert_allclose(data.oMf[frame].rotation[:, 2], [0, 0, 1], atol=1e-2)
+        com = pin.centerOfMass(robot.pinocchio, data, q)
+        middle = np.mean([data.oMf[frame].translation for frame in robot.sole_frames], axis=0)
+        assert np.abs(com[:2] - middle[:2]).max() < 0.08  # over the soles: it can stand there
+
+
+def test_the_g1_is_the_robot_that_its_maker_describes(g1: RobotModel) -> None:
+    assert g1.n == len(g1.joint_names) == 29
+    assert g1.mass == pytest.approx(33.34, abs=0.05)
+    assert [g1.joint_names[i] for i in g1.legs[:6]] == list(g1.overlay.legs[:6])
+    assert g1.arm_joints == g1.overlay.arms
+    assert sorted(np.concatenate([g1.legs, g1.waist, g1.arms])) == list(range(29))
+    knee = g1.joint_names.index("left_knee_joint")
+    assert (g1.torque_limit[knee], g1.velocity_limit[knee], g1.posture[knee]) == (139.0, 20.0, 0.72)
+    for array in (g1.position_min, g1.position_max, g1.velocity_limit, g1.torque_limit, g1.hold_kp, g1.hold_kd, g1.posture):
+        assert array.shape == (29,)
+        assert np.isfinite(array).all()
+
+
+def test_limits_and_order_are_those_of_the_compiled_plant(g1: RobotModel) -> None:
+    mj = compile_plant(g1.description)
+    for i, name in enumerate(g1.joint_names):
+        joint = mj.joint(name)
+        assert (joint.qposadr[0] - 7, joint.dofadr[0] - 6) == (i, i)
+        np.testing.assert_array_equal([g1.position_min[i], g1.position_max[i]], joint.range)
+    assert g1.mass == pytest.approx(mj.body_mass.sum(), abs=1e-9)
+
+
+def test_the_frames_lie_where_the_overlay_says(g1: RobotModel) -> None:
+    mj = compile_plant(g1.description)
+    data, mj_data = g1.pinocchio.createData(), mujoco.MjData(mj)
+    q = g1.standing_configuration()
+    mj_data.qpos[:] = np.concatenate([q[:3], q[[6, 3, 4, 5]], q[7:]])
+    mujoco.mj_kinematics(mj, mj_data)
+    pin.framesForwardKinematics(g1.pinocchio, data, q)
+    for frame, body in zip(g1.sole_frames, g1.overlay.sole_bodies, strict=True):
+        ankle = mj_data.body(body)
+        expected = ankle.xpos + ankle.xmat.reshape(3, 3) @ g1.overlay.sole_origin
+        np.testing.assert_allclose(data.oMf[frame].translation, expected, atol=1e-12)
+    np.testing.assert_allclose(data.oMf[g1.imu_frame].translation, mj_data.site("imu_in_pelvis").xpos, atol=1e-5)
+    np.testing.assert_allclose(data.oMf[g1.torso_frame].translation, mj_data.body("torso_link").xpos, atol=1e-12)
+
+
+def test_any_description_loads_with_an_overlay(tmp_path: Path, overlay: Overlay) -> None:
+    robot = build_robot(write(tmp_path, BIPED), overlay)
+    assert robot.joint_names == ("left_leg", "right_leg", "waist", "arm")
+    assert robot.mass == pytest.approx(10.0)
+    assert robot.standing_configuration()[2] == pytest.approx(0.52)
+    assert not np.isfinite(robot.position_max[2]) or robot.position_max[2] > 1e3  # no limit of its own
+
+
+def test_a_robot_without_a_waist_has_an_empty_group(tmp_path: Path, overlay: Overlay) -> None:
+    robot = build_robot(write(tmp_path, BIPED), replace(overlay, waist=(), arms=("arm", "waist")))
+    assert robot.posture[robot.waist].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("robot", "said"),
+    [
+        ("g2", "unknown robot 'g2'; known: g1, or the path of an MJCF or URDF file"),
+        ("scene.xml", "robot file scene.xml: needs an overlay; give overlay=FILE (see robots/g1/overlay.toml)"),
+    ],
+)
+def test_unknown_robots_are_refused(robot: str, said: str) -> None:
+    with pytest.raises(RobotDescriptionError) as refused:
+        load_robot(robot)
+    assert str(refused.value) == said
+
+
+def test_files_that_are_no_descriptions_are_refused(tmp_path: Path, overlay: Overlay) -> None:
+    with pytest.raises(RobotDescriptionError, match=r"no such file; give the path"):
+        build_robot(tmp_path / "none.xml", overlay)
+    with pytest.raises(RobotDescriptionError, match=r"^robot file [^\n]*: does not compile \([^\n]*\); mend the MJCF or URDF$"):
+        build_robot(write(tmp_path, "<mujoco><worldbody><body/>"), overlay)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("<freejoint/>", "", "the first joint must be the free joint of the base"),
+        ('gravity="0 0 -9.81"', 'gravity="0 0 0"', r"gravity is \(0, 0, 0\), not \(0, 0, -9.81\) m/s²"),
+        ('gravity="0 0 -9.81"', 'gravity="0.1 0 -9.81"', r"gravity is \(0.1, 0, -9.81\)"),
+        (
+            '<worldbody>\n',
+            '<worldbody>\n<body name="table"><geom type="box" size="1 1 1" mass="5"/></body>\n',
+            "the bodies weigh 15 kg and what hangs on the free joint 10 kg",
+        ),
+        (
+            "</worldbody>",
+            '</worldbody><tendon><fixed name="belt" armature="0.1"><joint joint="waist" coef="1"/></fixed></tendon>',
+            "the mass matrices of Pinocchio and MuJoCo differ by 0.1; remove what only MuJoCo knows",
+        ),
+        ('<joint name="arm" axis="0 1 0" armature="0.01"/>', '<joint name="arm" type="ball"/>', "'arm' is a ball joint"),
+    ],
+)
+def test_descriptions_that_the_stack_cannot_trust_are_refused(tmp_path: Path, overlay: Overlay, old: str, new: str, said: str) -> None:
+    assert BIPED.count(old) == 1
+    with pytest.raises(RobotDescriptionError, match=said) as refused:
+        build_robot(write(tmp_path, BIPED.replace(old, new)), overlay)
+    assert "\n" not in str(refused.value)
+
+
+SQUARE = ((-0.1, -0.03), (0.1, -0.03), (0.1, 0.03), (-0.1, 0.03))
+STAR = tuple((0.1 * float(np.cos(0.8 * np.pi * i)), 0.1 * float(np.sin(0.8 * np.pi * i))) for i in range(5))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"posture": {"left_leg": 1.2}}, "the posture is outside the limits of left_leg; mend [posture]"),
+        ({"posture": {"right_leg": 0.2}}, "the sole of right_foot is tilted by 0.200 rad in [posture]; level it"),
+        ({"sole_bodies": ("right_foot", "left_foot")}, "the first sole, of right_foot, is not on the left; swap [soles] bodies"),
+        ({"sole_origin": (0.0, 0.01, 0.0)}, "the soles are 20.0 mm off being mirror images in [posture]; mend it or [soles]"),
+        ({"sole_polygon": SQUARE[::-1]}, "the sole polygon must be convex and counter-clockwise; mend [soles] polygon"),
+        ({"sole_polygon": SQUARE[:2]}, "the sole polygon must be convex and counter-clockwise; mend [soles] polygon"),
+        ({"sole_polygon": (*SQUARE, (0.0, 0.0))}, "the sole polygon must be convex and counter-clockwise; mend [soles] polygon"),
+        ({"sole_polygon": STAR}, "the sole polygon must be convex and counter-clockwise; mend [soles] polygon"),
+        (
+            {"sole_polygon": (*SQUARE[:3], (-0.1, 0.02))},
+            "the sole polygon must be symmetric about its x axis, as it serves both feet; mend [soles] polygon",
+        ),
+    ],
+)
+def test_stances_that_cannot_be_are_refused(tmp_path: Path, overlay: Overlay, change: dict[str, tuple[float, ...]], said: str) -> None:
+    with pytest.raises(RobotDescriptionError) as refused:
+        build_robot(write(tmp_path, BIPED), replace(overlay, **change))  # type: ignore[arg-type]
+    assert str(refused.value) == f"overlay biped: {said}"
+
+
+def test_a_polygon_may_start_at_any_corner(tmp_path: Path, overlay: Overlay) -> None:
+    for start in range(4):
+        polygon = SQUARE[start:] + SQUARE[:start]
+        assert build_robot(write(tmp_path, BIPED), replace(overlay, sole_polygon=polygon)).n == 4
