@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CHECK_DIR := build/wheel-check
 PACKAGES := robots control learning sim hw launch
-COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --unsafe-package=pip --build-deps-for=editable \
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(ARGS) --quiet --strip-extras --unsafe-package=pip --build-deps-for=editable \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -27,14 +27,14 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Newer locks only: an environment to develop holds all that is needed to run, at the same versions.
+# Versions already locked stay while they fit; ARGS=--upgrade-package=NAME renews one.
 lock: .venv/dev.stamp
 	$(COMPILE) --output-file=requirements.lock pyproject.toml
 	$(COMPILE) --extra=learn --extra=view --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements-dev.lock  # a local build's tag would tie the lock to where it came from
 
 wheel-check: .venv/dev.stamp
-	rm -rf $(CHECK_DIR)
+	rm -rf build  # setuptools would take up what an older build left there
 	$(BIN)/python -m build --no-isolation --wheel --outdir $(CHECK_DIR) .
 	$(PYTHON) -m venv $(CHECK_DIR)/venv
 	$(CHECK_DIR)/venv/bin/pip install --quiet --requirement requirements.lock
@@ -42,7 +42,7 @@ wheel-check: .venv/dev.stamp
 	cd $(CHECK_DIR) && venv/bin/poise demo --quick
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis MUJOCO_LOG.TXT
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/run.stamp: requirements.lock pyproject.toml
@@ -54,6 +54,7 @@ clean:
 	touch $@
 
 define install
+	@echo "setting up .venv from $(1): this takes some minutes, once"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement $(1)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .

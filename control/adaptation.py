@@ -27,7 +27,7 @@ class AdaptationConfig(NamedTuple):
     weight_cop: float = 0.05
     weight_time_nominal: float = 2.0
     weight_time_change: float = 1.0
-    swing_acceleration: float = 35.0
+    swing_acceleration: float = 50.0
     grid_s: float = 0.01
     freeze_s: float = 0.06  # foothold and timing are kept this long before touchdown
 

@@ -36,11 +36,14 @@ class SafetyConfig:
 def viable_acceleration(
     q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, braking: float, dt: float, lower: Array, upper: Array
 ) -> None:
-    """Acceleration bounds (n,), rad/s², after which every joint can still stop before its limits."""
+    """Acceleration bounds (n,), rad/s², after which every joint can still stop before its limits.
+
+    With V = √(2·braking·distance) now, a speed V − braking·dt after this period leaves room to stop in whole periods.
+    """
+    loss = braking * dt
     for i in range(q.size):
-        ahead = q[i] + v[i] * dt
-        fastest_up = min(v_max[i], np.sqrt(2.0 * braking * max(0.0, q_max[i] - ahead)))
-        fastest_down = min(v_max[i], np.sqrt(2.0 * braking * max(0.0, ahead - q_min[i])))
+        fastest_up = min(v_max[i], max(0.0, np.sqrt(2.0 * braking * max(0.0, q_max[i] - q[i])) - loss))
+        fastest_down = min(v_max[i], max(0.0, np.sqrt(2.0 * braking * max(0.0, q[i] - q_min[i])) - loss))
         # Already too fast, or beyond a limit: brake as hard as assumed possible, not harder.
         upper[i] = max((fastest_up - v[i]) / dt, -braking)
         lower[i] = min((-fastest_down - v[i]) / dt, braking)
@@ -57,6 +60,38 @@ def first_look(torque: Array, limit: Array, acceleration: Array, lower: Array, u
     return True
 
 
+@njit(cache=True)
+def inspect(
+    state: tuple[Array, Array],
+    command: tuple[Array, Array, Array, Array, Array],
+    limits: tuple[Array, Array, Array, Array],
+    acceleration: Array,
+    numbers: tuple[float, float, float],
+    out: tuple[Array, Array, Array],
+) -> tuple[bool, bool]:
+    """Whether a command is finite, and whether it is inside all bounds.
+
+    Args:
+        state: joint position and velocity.
+        command: q, v, kp, kd, tau.
+        limits: least and greatest position, velocity, torque.
+        acceleration: that the command is predicted to cause.
+        numbers: braking, period, tolerance.
+        out: torque of the command, least and greatest acceleration, all (n,), written where the command is finite.
+    """
+    q, v = state
+    wanted, rate, kp, kd, tau = command
+    torque, lower, upper = out
+    total = 0.0
+    for i in range(q.size):
+        torque[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
+        total += torque[i]  # not finite when any number of the command or the measurement is not: 0·∞ is NaN
+    if not np.isfinite(total):
+        return False, False
+    viable_acceleration(q, v, limits[0], limits[1], limits[2], numbers[0], numbers[1], lower, upper)
+    return True, first_look(torque, limits[3], acceleration, lower, upper, numbers[2])
+
+
 class Certifier:
     """Bounds torque and joint motion; always returns a command that is finite and inside the motor limits."""
 
@@ -70,14 +105,19 @@ class Certifier:
         """Bound a command whose predicted joint acceleration is (n,) rad/s²; contact (2,) says which soles stand."""
         robot, cfg = self._robot, self._config
         q, v = d.q[7:], d.v[6:]
-        if not self._targets_sound(command):
-            return self.damping(q), Certificate(True, ("not finite",), float(np.max(robot.torque_limit)), "damping")
-        viable_acceleration(
-            q, v, robot.position_min, robot.position_max, robot.velocity_limit, cfg.braking, self._dt, self._lower, self._upper
+        torque = np.empty(robot.n)
+        finite, inside = inspect(
+            (q, v),
+            (command.q, command.v, command.kp, command.kd, command.tau),
+            (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit),
+            acceleration,
+            (cfg.braking, self._dt, cfg.tolerance),
+            (torque, self._lower, self._upper),
         )
-        torque = command.tau + command.kp * (command.q - q) + command.kd * (command.v - v)
-        if first_look(torque, robot.torque_limit, acceleration, self._lower, self._upper, cfg.tolerance):
+        if inside:
             return command, UNCHANGED
+        if not finite:
+            return self.damping(q), Certificate(True, ("not finite",), float(np.max(robot.torque_limit)), "damping")
         return self._nearest(d, command, torque, acceleration, contact)
 
     def damping(self, q: Array) -> JointCommand:
@@ -86,11 +126,9 @@ class Certifier:
         here = np.clip(np.nan_to_num(q), robot.position_min, robot.position_max)
         return JointCommand(here, zero, zero, robot.hold_kd, zero, robot.torque_limit)
 
-    def _targets_sound(self, command: JointCommand) -> bool:
-        total = command.tau.sum() + command.q.sum() + command.v.sum() + command.kp.sum() + command.kd.sum()
-        return bool(np.isfinite(total))
-
-    def _nearest(self, d: Dynamics, command: JointCommand, torque: Array, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
+    def _nearest(
+        self, d: Dynamics, command: JointCommand, torque: Array, acceleration: Array, contact: Array
+    ) -> tuple[JointCommand, Certificate]:
         robot, cfg = self._robot, self._config
         reasons = self._reasons(torque, acceleration)
         scale = robot.torque_limit

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from poise.robots import RobotModel
 from poise.robots.types import Array, Intent, JointCommand, RobotState
@@ -50,26 +52,21 @@ class SoundnessMonitor:
         return problem, intent
 
     def _state_problem(self, state: RobotState) -> str:
-        n = self._robot.n
+        n = (self._robot.n,)
         checks = (
             ("joint positions", state.joint_position, n),
             ("joint velocities", state.joint_velocity, n),
-            ("base orientation", state.base_orientation_wxyz, 4),
-            ("gyro", state.gyro_imu, 3),
-            ("accelerometer", state.accelerometer_imu, 3),
+            ("base orientation", state.base_orientation_wxyz, (4,)),
+            ("gyro", state.gyro_imu, (3,)),
+            ("accelerometer", state.accelerometer_imu, (3,)),
         )
-        for name, value, size in checks:
+        for name, value, shape in checks:
             if value is None:
                 return f"{name} missing"
-            if np.shape(value) != (size,):
-                return f"{name} of the wrong size"
-            if not np.isfinite(np.sum(value)):
-                return f"{name} not finite"
-        if state.joint_torque is not None:
-            if np.shape(state.joint_torque) != (n,):
-                return "joint torques of the wrong size"
-            if not np.isfinite(np.sum(state.joint_torque)):
-                return "joint torques not finite"
+            if not usable(value, shape):
+                return f"{name} {_fault(value, shape)}"
+        if state.joint_torque is not None and not usable(state.joint_torque, n):
+            return f"joint torques {_fault(state.joint_torque, n)}"
         assert state.base_orientation_wxyz is not None
         if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
             return "base orientation not a unit quaternion"
@@ -82,9 +79,15 @@ class SoundnessMonitor:
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
         """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
         wrong = []
-        for name, shape in (("velocity", (3,)), ("waypoint", (3,)), ("torso_rpy", (3,)), ("arms", self._robot.arms.shape), ("height_m", ())):
+        for name, shape in (
+            ("velocity", (3,)),
+            ("waypoint", (3,)),
+            ("torso_rpy", (3,)),
+            ("arms", self._robot.arms.shape),
+            ("height_m", ()),
+        ):
             value = getattr(intent, name)
-            if value is not None and (np.shape(value) != shape or not np.isfinite(np.sum(value))):
+            if value is not None and not usable(value, shape):
                 wrong.append(name)
         if not wrong:
             return "", intent
@@ -97,3 +100,14 @@ class SoundnessMonitor:
     def restore(self, snapshot: tuple[int, float, JointCommand | None, Array]) -> None:
         """Go back to a snapshot."""
         self._bad_ticks, self._last_stamp, self._sent, self.last_position = snapshot
+
+
+def usable(value: ArrayLike, shape: tuple[int, ...]) -> bool:
+    """Whether a value, of at most one dimension, has that shape and is finite."""
+    array = np.asarray(value)
+    # A dot product is several times quicker than isfinite().all(); where it overflows the sum still tells.
+    return array.shape == shape and (math.isfinite(array.dot(array)) or math.isfinite(array.sum()))
+
+
+def _fault(value: ArrayLike, shape: tuple[int, ...]) -> str:
+    return "not finite" if np.shape(value) == shape else "of the wrong size"

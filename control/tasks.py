@@ -12,6 +12,7 @@ from poise.robots.types import Array
 from .rotation import rotation_error
 
 EDGES = 4  # friction pyramid edges a vertex
+LIMIT_ROWS = 5  # total normal force, and yaw friction of both soles from both sides
 TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
 
 
@@ -187,15 +188,17 @@ def assemble(
     newton: float,
     torque_limit: Array,
     force_max: float,
+    yaw_friction: float,
     hessian: Array,
     gradient: Array,
     constraint: Array,
     lower: Array,
     upper: Array,
 ) -> None:
-    """Fill the QP over (q̈, λ): task cost, base dynamics and torque rows, total normal force; λ in units of `newton` N.
+    """Fill the QP over (q̈, λ): task cost; base dynamics, torque, total normal force and yaw friction rows.
 
-    wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are (nv + nf + nv + 1,), bounds of q̈ given.
+    λ counts in units of `newton` N; wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are
+    (nv + nf + nv + LIMIT_ROWS,), with the bounds of q̈ given.
     """
     nv, nf = mass.shape[0], wrench_map.shape[1]
     n = nv + nf
@@ -220,6 +223,13 @@ def assemble(
         limit = 0.0 if i < 6 else torque_limit[i - 6]
         lower[n + i], upper[n + i] = -bias[i] - limit, -bias[i] + limit
     lower[n + nv], upper[n + nv] = -1e30, force_max / newton
+    for foot in range(2):  # ±m_z − c·f_z ≤ 0, about the vertical: soles are flat on the ground where it matters
+        for side in range(2):
+            row = nv + 1 + 2 * foot + side
+            sign = 1.0 if side == 0 else -1.0
+            for i in range(nf):
+                constraint[row, nv + i] = sign * wrench_map[6 * foot + 5, i] - yaw_friction * wrench_map[6 * foot + 2, i]
+            lower[n + row], upper[n + row] = -1e30, 0.0
 
 
 @njit(cache=True)

@@ -22,6 +22,7 @@ from .lip import GRAVITY
 from .qp import QpProblem, make_solver
 from .tasks import (
     EDGES,
+    LIMIT_ROWS,
     TASK_ROWS,
     TaskGains,
     TaskWeights,
@@ -89,7 +90,8 @@ class _Workspace:
         nf = EDGES * vertices * feet
         n = nv + nf
         self.wrench_map = np.zeros((12, nf))
-        self.problem = QpProblem(np.zeros((n, n)), np.zeros(n), np.zeros((nv + 1, n)), np.full(n + nv + 1, -1e30), np.full(n + nv + 1, 1e30))
+        m = nv + LIMIT_ROWS
+        self.problem = QpProblem(np.zeros((n, n)), np.zeros(n), np.zeros((m, n)), np.full(n + m, -1e30), np.full(n + m, 1e30))
         self.solvers = (make_solver(config.solver, config.tolerance), make_solver(config.fallback, 100 * config.tolerance))
 
 
@@ -136,6 +138,7 @@ class WholeBody:
             self._newton,
             robot.torque_limit,
             cfg.force_max * self._weight,
+            robot.overlay.yaw_friction_m,
             problem.hessian,
             problem.gradient,
             problem.rows,

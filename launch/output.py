@@ -38,12 +38,15 @@ def run_command(command: Callable[[], Exit]) -> int:
 
 
 def write_json(path: str | Path, result: Mapping[str, Any]) -> None:
-    """Write a result as JSON.
+    """Write a result as JSON; "-" is standard output.
 
     Raises:
         PoiseError: the file cannot be written.
     """
     text = json.dumps(to_plain(result), indent=2, ensure_ascii=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:

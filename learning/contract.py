@@ -147,7 +147,7 @@ def check_shapes(contract: Contract, shapes: Mapping[str, list[Any]], file: str)
             raise ContractError(f"proposer {file}: {name} has shape {shapes.get(name)}, its contract says {expected}; export it again")
 
 
-def _jsonable(value: Any) -> Any:  # noqa: ANN401
+def _jsonable(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, Whitening):

@@ -50,7 +50,7 @@ class UpperBody:
         return centre_of_mass(tree.mass, tree.lever, rotation, position)
 
 
-def _attitude_of_waist(tree: Tree, waist: Array) -> tuple[Indices, Array]:
+def _attitude_of_waist(tree: Tree, waist: Indices) -> tuple[Indices, Array]:
     """Which of roll, pitch, yaw each waist joint makes, and with which sign, from its axis in the straight posture."""
     rotation, _ = tree.place(np.zeros(len(tree.parent)))
     axes = [rotation[i + 1] @ tree.axis[i] for i in waist]

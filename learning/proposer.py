@@ -91,7 +91,7 @@ def packaged_weights(robot_name: str) -> Path:
     return Path(str(files("poise.learning").joinpath("weights"))) / f"{robot_name}_proposer.onnx"
 
 
-def _open_session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+def _open_session(path: Path) -> Any:  # onnxruntime has no types
     if not path.is_file():
         raise ContractError(f"proposer {path}: no such file; train one with `poise train proposer`, or use mode \"model\"")
     options = ort.SessionOptions()

@@ -110,14 +110,14 @@ def load_trace(path: Path) -> EpisodeTrace:
             raise RecordError(f"demonstration {path}: incomplete ({error}); delete it and generate it again") from error
 
 
-def _open(path: Path) -> Any:  # noqa: ANN401 (NpzFile is not a public type)
+def _open(path: Path) -> Any:  # NpzFile is not a public type
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RecordError(f"demonstration {path}: cannot be read ({error}); delete it and generate it again") from error
 
 
-def _header(path: Path, file: Any) -> dict[str, Any]:  # noqa: ANN401
+def _header(path: Path, file: Any) -> dict[str, Any]:
     try:
         header = json.loads(str(file["header"]))
     except (AttributeError, IndexError, KeyError, ValueError) as error:
@@ -153,7 +153,7 @@ def _unpack(arrays: Mapping[str, Array]) -> tuple[Situation, ...]:
     )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     """Python scalars for scalar fields, arrays for the others."""
     return value.item() if np.ndim(value) == 0 else np.asarray(value)
 

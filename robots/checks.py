@@ -11,7 +11,7 @@ import pinocchio as pin
 
 from .errors import RobotDescriptionError
 from .overlay import Overlay
-from .types import LEFT, RIGHT, Array
+from .types import LEFT, Array
 
 if TYPE_CHECKING:
     from .model import RobotModel
@@ -56,14 +56,15 @@ def check_models(robot: RobotModel, mj: mujoco.MjModel) -> None:
     """
     model, where = robot.pinocchio, robot.description
     names = tuple(model.names)[2:]
-    base = mj.jnt_bodyid[0]
-    mass = float(mj.body_subtreemass[base])
+    mass = float(mj.body_subtreemass[mj.jnt_bodyid[0]])
+    gravity = mj.opt.gravity
     problems = (
         ((model.nq, model.nv) != (mj.nq, mj.nv), f"nq, nv are {model.nq}, {model.nv} in Pinocchio and {mj.nq}, {mj.nv} in MuJoCo"),
         (model.nv != robot.n + 6, "only joints of one degree of freedom may follow the free joint"),
         (names != robot.joint_names, f"joints in Pinocchio's order are {', '.join(names)}"),
-        (not np.allclose(model.gravity.linear, GRAVITY, atol=GRAVITY_TOLERANCE), f"gravity is {_list(mj.opt.gravity)}, not {_list(GRAVITY)} m/s²"),
-        (abs(robot.mass - mass) > MASS_TOLERANCE, f"the bodies weigh {robot.mass:.6g} kg and what hangs on the free joint {mass:.6g} kg"),
+        (not np.allclose(model.gravity.linear, gravity, atol=0.0), "Pinocchio's gravity is not MuJoCo's"),
+        (not np.allclose(gravity, GRAVITY, atol=GRAVITY_TOLERANCE), f"gravity is {_list(gravity)}, not {_list(GRAVITY)} m/s²"),
+        (abs(robot.mass - mass) > MASS_TOLERANCE, f"it weighs {robot.mass:.6g} kg in Pinocchio and {mass:.6g} kg in MuJoCo"),
     )
     for wrong, sentence in problems:
         if wrong:
@@ -89,6 +90,7 @@ def mass_matrix_error(robot: RobotModel, mj: mujoco.MjModel, states: int = STATE
         mj_data.qpos[:] = np.concatenate([np.zeros(3), quaternion, joints])
         mujoco.mj_kinematics(mj, mj_data)
         mujoco.mj_comPos(mj, mj_data)
+        mujoco.mj_tendon(mj, mj_data)
         mujoco.mj_makeM(mj, mj_data)
         mujoco.mj_fullM(mj, mj_data, full)
         q = np.concatenate([np.zeros(3), np.roll(quaternion, -1), joints])
@@ -110,15 +112,16 @@ def check_stance(robot: RobotModel) -> None:
     _refuse_if(bool(beyond), overlay, f"the posture is outside the limits of {beyond}; mend [posture]")
     data = robot.pinocchio.createData()
     pin.framesForwardKinematics(robot.pinocchio, data, robot.standing_configuration())
-    left, right = (data.oMf[frame] for frame in robot.sole_frames)
-    tilt = [float(np.arccos(np.clip(sole.rotation[2, 2], -1.0, 1.0))) for sole in (left, right)]
-    for side in (LEFT, RIGHT):
-        name = overlay.sole_bodies[side]
-        _refuse_if(tilt[side] > LEVEL_TOLERANCE, overlay, f"the sole of {name} is tilted by {tilt[side]:.3f} rad in [posture]; level it")
-    mirrored = right.translation * (1.0, -1.0, 1.0)
-    apart = float(np.abs(left.translation - mirrored).max())
-    _refuse_if(apart > LENGTH_TOLERANCE, overlay, f"the soles are {1000 * apart:.1f} mm off being mirror images in [posture]; mend it or [soles]")
-    _refuse_if(not left.translation[1] > 0.0, overlay, f"the first sole, of {overlay.sole_bodies[LEFT]}, is not on the left; swap [soles] bodies")
+    soles = [data.oMf[frame] for frame in robot.sole_frames]
+    for sole, body in zip(soles, overlay.sole_bodies, strict=True):
+        tilt = float(np.arccos(np.clip(sole.rotation[2, 2], -1.0, 1.0)))
+        _refuse_if(tilt > LEVEL_TOLERANCE, overlay, f"the sole of {body} is tilted by {tilt:.3f} rad in [posture]; level it")
+    left, right = (sole.translation for sole in soles)
+    millimetres = 1000.0 * float(np.abs(left - right * (1.0, -1.0, 1.0)).max())
+    apart = f"the soles are {millimetres:.1f} mm off being mirror images in [posture]; mend it or [soles]"
+    _refuse_if(millimetres > 1000.0 * LENGTH_TOLERANCE, overlay, apart)
+    first = overlay.sole_bodies[LEFT]
+    _refuse_if(not left[1] > 0.0, overlay, f"the first sole, of {first}, is not on the left; swap [soles] bodies")
     _check_polygon(overlay)
 
 

@@ -38,14 +38,14 @@ def check_backend(make: Callable[[], Backend], robot: RobotModel, *, ticks: int 
             backend = make()
             findings += list(check(backend, robot, ticks))
             backend.close()
-        except Exception as error:  # noqa: BLE001, whatever a backend raises is a finding
+        except Exception as error:  # whatever a backend raises is a finding
             findings.append(f"{check.__name__.removeprefix('_check_')}: raised {type(error).__name__}: {error}")
     return findings
 
 
 def state_findings(state: RobotState, robot: RobotModel) -> list[str]:
     """What is wrong with one state: shapes, values that are not finite, a quaternion that is none."""
-    sizes = _SHAPES | {name: robot.n for name in ("joint_position", "joint_velocity", "joint_torque")}
+    sizes = _SHAPES | dict.fromkeys(("joint_position", "joint_velocity", "joint_torque"), robot.n)
     findings = [] if np.isfinite(state.stamp_s) else [f"state: stamp_s is {state.stamp_s}; give seconds"]
     for name, size in sizes.items():
         value = getattr(state, name)

@@ -17,7 +17,7 @@ SCHEMA = "poise.overlay/1"
 # Every table and its entries, so that a misspelt one is refused rather than passed over.
 _TABLES = {
     "frames": ("base", "torso", "imu_position_base"),
-    "soles": ("bodies", "origin", "polygon", "friction"),
+    "soles": ("bodies", "origin", "polygon", "friction", "yaw_friction_m"),
     "groups": ("legs", "waist", "arms"),
     "collision": ("capsules", "pairs"),
 }
@@ -76,6 +76,7 @@ class Overlay:
     sole_origin: tuple[float, float, float]
     sole_polygon: tuple[tuple[float, float], ...]
     friction: float
+    yaw_friction_m: float  # |yaw torque| of a sole over its vertical force, N·m/N
     posture: Mapping[str, float]
     legs: tuple[str, ...]
     waist: tuple[str, ...]
@@ -141,6 +142,7 @@ def _parse(raw: Mapping[str, Any]) -> Overlay:
         sole_origin=_triple(soles["origin"], "origin"),
         sole_polygon=tuple((_number(x, "polygon"), _number(y, "polygon")) for x, y in soles["polygon"]),
         friction=_number(soles["friction"], "friction"),
+        yaw_friction_m=_number(soles["yaw_friction_m"], "yaw_friction_m"),
         posture={joint: _number(angle, joint) for joint, angle in raw["posture"].items()},
         legs=_names(groups["legs"]),
         waist=_names(groups["waist"]),

@@ -93,7 +93,7 @@ class WalkEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     velocities in it are the simulator's truth, observations are the stack's belief. A fall ends the episode.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012, gymnasium declares it so
+    metadata = {"render_modes": []}  # gymnasium declares it so
 
     def __init__(self, make_stack: MakeStack | None = None, robot: str = "g1", **backend: Any) -> None:
         """Build the stack around an `ActionProposer`.

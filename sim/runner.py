@@ -25,17 +25,19 @@ def run(
     intents: Callable[[float, RobotState], Intent],
     seconds: float,
     on_tick: Callable[[Decision, RobotState], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> RunResult:
     """Run a stack on a plant from where both are; reset them before.
 
     Args:
         intents: what is wanted at a time since the start of this run, s, and a state.
         on_tick: sees every decision and the state it was made on.
+        stop: asked before every tick; the run ends early where it says so.
     """
     meter = Meter(backend.period_s)
     fell = fallen(backend)
     for tick in range(round(seconds / backend.period_s)):
-        if fell:
+        if fell or (stop is not None and stop()):
             break
         state = backend.read()
         meter.before(backend)

@@ -74,7 +74,8 @@ def _imu_sensor(model: mujoco.MjModel, robot: RobotModel, base: int, kind: mujoc
     for s in range(model.nsensor):
         site = model.sensor_objid[s]
         if model.sensor_type[s] == kind and model.site_bodyid[site] == base:
-            if np.allclose(model.site_pos[site], robot.overlay.imu_position_base, atol=1e-3) and np.allclose(np.abs(model.site_quat[site][0]), 1.0, atol=1e-6):
+            there = np.allclose(model.site_pos[site], robot.overlay.imu_position_base, atol=1e-3)
+            if there and np.allclose(np.abs(model.site_quat[site][0]), 1.0, atol=1e-6):
                 return int(model.sensor_adr[s])
     return None
 

@@ -4,13 +4,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles import integrate_dcm, plane_rotation, transfer
 from scipy.optimize import lsq_linear
 
-from poise.control.adaptation import AdaptationConfig, adapt_step, box_minimum
+from poise.control.adaptation import (
+    AdaptationConfig,
+    StepLimits,
+    StepState,
+    adapt_step,
+    box_minimum,
+    horizon_start,
+    is_frozen,
+    plan_step,
+    reach_box,
+)
 from poise.robots.types import Array
 
 CONFIG = AdaptationConfig()
-WEIGHTS = np.array([1.0, 50.0, 0.05, 2.0, 1.0])
+WEIGHTS = np.array([CONFIG.weight_foothold, CONFIG.weight_offset, CONFIG.weight_cop])
 OMEGA = 3.98
 
 
@@ -31,7 +42,7 @@ def case(rng: np.random.Generator) -> tuple[tuple[float, float, float, float], A
 @pytest.mark.parametrize("seed", range(40))
 def test_box_minimum_is_the_bounded_least_squares(seed: int) -> None:
     (target, growth, dcm, u_nom), w, box = case(np.random.default_rng(seed))
-    u, d, cost = box_minimum(target, growth, dcm, u_nom, *w, box)
+    u, d, cost = box_minimum(target, growth, dcm, u_nom, w[0], w[1], w[2], box)
     assert box[0] <= u <= box[1] and box[2] <= d <= box[3]
     assert cost == pytest.approx(float(axis_cost(np.array(u), np.array(d), target, growth, dcm, u_nom, w)), rel=1e-9, abs=1e-15)
     root = np.sqrt(w)
@@ -58,9 +69,8 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
         "cop_box": np.array([[-0.07, 0.07], [-0.015, 0.015]]),
         "swing_position": np.array([0.05, -0.2]) + rng.normal(0.0, 0.02, 2),
         "swing_velocity": rng.normal(0.0, 0.3, 2),
-        "weights": WEIGHTS,
         "swing_acceleration": CONFIG.swing_acceleration,
-        "grid_s": CONFIG.grid_s,
+        "config": CONFIG,
     }
 
 
@@ -72,14 +82,21 @@ def reachable(r: dict[str, Any], time_left: float, axis: int) -> tuple[float, fl
     return max(r["reach"][axis, 0], centre - span), min(r["reach"][axis, 1], centre + span)
 
 
+def time_cost(r: dict[str, Any], left: float) -> float:
+    """What leaving the nominal and the present step time costs."""
+    nominal, current = left - r["time_left_nominal"], left - r["time_left_current"]
+    return float(CONFIG.weight_time_nominal * nominal**2 + CONFIG.weight_time_change * current**2)
+
+
 def brute_force(r: dict[str, Any]) -> float:
     """The least cost over a fine grid of T (the same), u and d."""
     best = np.inf
-    for k in range(round((r["time_left_max"] - r["time_left_min"]) / r["grid_s"]) + 1):
-        left = min(r["time_left_max"], r["time_left_min"] + k * r["grid_s"])
-        cost = WEIGHTS[3] * (left - r["time_left_nominal"]) ** 2 + WEIGHTS[4] * (left - r["time_left_current"]) ** 2
+    for k in range(round((r["time_left_max"] - r["time_left_min"]) / CONFIG.grid_s) + 1):
+        left = min(r["time_left_max"], r["time_left_min"] + k * CONFIG.grid_s)
+        cost = time_cost(r, left)
         for axis in range(2):
-            u, d = np.meshgrid(np.linspace(*reachable(r, left, axis), 161), np.linspace(*r["cop_box"][axis], 61))
+            low, high = reachable(r, left, axis)
+            u, d = np.meshgrid(np.linspace(low, high, 161), np.linspace(r["cop_box"][axis, 0], r["cop_box"][axis, 1], 61))
             growth = np.exp(OMEGA * left)
             cost += axis_cost(u, d, r["offset"][axis], growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS).min()
         best = min(best, cost)
@@ -93,7 +110,7 @@ def test_adapt_step_is_the_best_of_its_grid(seed: int) -> None:
     coarse = brute_force(r)
     assert cost <= coarse + 1e-9
     assert coarse - cost < 1e-3  # the spacing of the brute force
-    expected = WEIGHTS[3] * (time_left - r["time_left_nominal"]) ** 2 + WEIGHTS[4] * (time_left - r["time_left_current"]) ** 2
+    expected = time_cost(r, time_left)
     for axis in range(2):
         low, high = reachable(r, time_left, axis)
         assert low - 1e-4 <= u[axis] <= high + 1e-4
@@ -135,3 +152,96 @@ def test_a_swing_foot_that_cannot_reach_lands_as_near_as_it_may() -> None:
     assert time_left == 0.02
     assert u[0] == pytest.approx(0.5)  # beyond the forward reach: on its edge
     assert u[1] == pytest.approx(-0.2, abs=1.001 * CONFIG.swing_acceleration * 0.02**2 / 5.77)
+
+
+LIMITS = StepLimits(forward=0.5, backward=0.4, inward=0.11, outward=0.45, time_min=0.28, time_max=0.6)
+COP = np.array([[-0.07, 0.07], [-0.015, 0.015]])
+LAST_STEP = np.array([0.2, 0.2])
+
+
+def step_at(time: float, yaw: float = 0.0, sole: tuple[float, float] = (0.0, 0.0)) -> StepState:
+    """A left stance `time` s after touchdown, double support 0.04 s, the swing foot on its way."""
+    place, turn = np.array(sole), plane_rotation(yaw)
+    share = min(1.0, max(0.0, time - 0.04) / 0.38)
+    swing, foothold = place + turn @ [-0.2 + 0.4 * share, -0.2], place + turn @ [0.2, -0.2]
+    velocity = np.append(turn @ [1.0, 0.0], 0.0)
+    swinging = time > 0.04
+    return StepState(
+        place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, np.append(swing, 0.05), velocity * swinging, np.append(foothold, yaw)
+    )
+
+
+def planned(dcm: Array, step: StepState, foothold: Array, offset: Array) -> tuple[float, Array, Array, float]:
+    """plan_step with the limits of these tests; everything in the world frame."""
+    return plan_step(dcm, OMEGA, step, foothold, offset, 0.42, LIMITS, COP, CONFIG)
+
+
+def on_orbit(step: StepState, foothold: Array, offset: Array) -> Array:
+    """The DCM, world frame, from which the rest of the nominal step ends at the wanted offset from the foothold."""
+    early = max(0.0, step.double_support - step.time)
+    at_single = step.sole + (foothold + offset - step.sole) * np.exp(-OMEGA * (0.42 - max(step.time, step.double_support)))
+    # Backwards through the rest of the double support: time reversed, the pendulum's sign turns.
+    zmp, turn = transfer(LAST_STEP, 0.04), plane_rotation(step.yaw)
+    return integrate_dcm(at_single, lambda t: step.sole + turn @ zmp(0.04 - t), -OMEGA, early) if early else at_single
+
+
+@pytest.mark.parametrize("time", [0.0, 0.02, 0.04, 0.2])
+def test_on_the_orbit_the_nominal_step_is_planned(time: float) -> None:
+    step = step_at(time, yaw=0.7, sole=(1.0, -2.0))
+    foothold, offset = step.foothold[:2], plane_rotation(0.7) @ [0.05, 0.03]
+    duration, where, zmp, cost = planned(on_orbit(step, foothold, offset), step, foothold, offset)
+    assert duration == pytest.approx(0.42, abs=0.006)  # a grid of 0.01 s
+    np.testing.assert_allclose(where, foothold, atol=0.01)
+    sole = step.sole + plane_rotation(0.7) @ transfer(LAST_STEP, 0.04)(time)
+    np.testing.assert_allclose(zmp, sole, atol=0.01)  # over the sole, or on its way there
+    assert cost < 0.01
+
+
+def test_plans_turn_and_move_with_the_world() -> None:
+    dcm, foothold, offset = np.array([0.06, -0.09]), np.array([0.2, -0.2]), np.array([0.05, 0.03])
+    here, turn, place = planned(dcm, step_at(0.2), foothold, offset), plane_rotation(1.1), np.array([3.0, -1.0])
+    there = planned(place + turn @ dcm, step_at(0.2, 1.1, (3.0, -1.0)), place + turn @ foothold, turn @ offset)
+    assert there[0] == pytest.approx(here[0]) and there[3] == pytest.approx(here[3])
+    for moved, original in zip(there[1:3], here[1:3], strict=True):
+        np.testing.assert_allclose(moved, place + turn @ original, atol=1e-9)
+
+
+def test_horizon_starts_with_single_support() -> None:
+    step, dcm = step_at(0.01, yaw=0.5, sole=(0.3, 0.1)), np.array([0.32, 0.05])
+    local = plane_rotation(0.5).T @ (dcm - step.sole)
+    zmp = transfer(LAST_STEP, 0.04)
+    start, elapsed = horizon_start(dcm, OMEGA, step)
+    np.testing.assert_allclose(start, integrate_dcm(local, lambda t: zmp(0.01 + t), OMEGA, 0.03), atol=1e-9)
+    assert elapsed == 0.04
+    start, elapsed = horizon_start(dcm, OMEGA, step._replace(time=0.25))
+    np.testing.assert_allclose(start, local, atol=1e-15)
+    assert elapsed == 0.25
+
+
+def test_reach_is_mirrored() -> None:
+    left, right = reach_box(LIMITS, 1.0), reach_box(LIMITS, -1.0)
+    np.testing.assert_array_equal(left, [[-0.4, 0.5], [-0.45, -0.11]])
+    np.testing.assert_array_equal(right[1], -left[1, ::-1])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_planned_steps_keep_reach_and_times(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    step = step_at(rng.uniform(0.0, 0.34))
+    duration, where, zmp, _ = planned(rng.normal(0.0, 0.2, 2), step, np.array([0.2, -0.2]), np.array([0.05, 0.03]))
+    reach = reach_box(LIMITS, 1.0)
+    assert (where >= reach[:, 0] - 1e-9).all() and (where <= reach[:, 1] + 1e-9).all()
+    assert LIMITS.time_min - 1e-9 <= duration <= LIMITS.time_max + 1e-9
+    if step.time >= step.double_support:
+        assert (zmp >= COP[:, 0] - 1e-9).all() and (zmp <= COP[:, 1] + 1e-9).all()
+
+
+def test_close_to_touchdown_the_step_is_kept() -> None:
+    assert not is_frozen(step_at(0.3), CONFIG)
+    assert is_frozen(step_at(0.4), CONFIG)
+    assert not is_frozen(step_at(0.4)._replace(swinging=False), CONFIG)
+    step = step_at(0.4)
+    duration, where, zmp, _ = planned(np.array([0.3, 0.1]), step, np.array([0.5, -0.4]), np.zeros(2))
+    assert duration == pytest.approx(0.42)
+    np.testing.assert_allclose(where, step.foothold[:2], atol=1e-12)
+    assert COP[0, 0] <= zmp[0] <= COP[0, 1]  # the CoP still acts

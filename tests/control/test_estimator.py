@@ -24,7 +24,9 @@ F = np.eye(12)
 F[:3, 3:6] = DT * IDENTITY
 G = np.concatenate((0.5 * DT**2 * IDENTITY, DT * IDENTITY, ZERO, ZERO))
 Q = ACCELEROMETER**2 * G @ G.T + np.diag(np.repeat([0.0, 0.0, WALK[0] ** 2, WALK[1] ** 2], 3))
-H = np.block([[-IDENTITY, ZERO, IDENTITY, ZERO], [ZERO, IDENTITY, ZERO, ZERO], [-IDENTITY, ZERO, ZERO, IDENTITY], [ZERO, IDENTITY, ZERO, ZERO]])
+UP = np.array([0.0, 0.0, GRAVITY])
+MOVES = [ZERO, IDENTITY, ZERO, ZERO]
+H = np.block([[-IDENTITY, ZERO, IDENTITY, ZERO], MOVES, [-IDENTITY, ZERO, ZERO, IDENTITY], MOVES])
 R = np.diag(np.repeat([KINEMATICS**2, FOOT_VELOCITY[0] ** 2, KINEMATICS**2, FOOT_VELOCITY[1] ** 2], 3))
 
 
@@ -97,9 +99,8 @@ def test_a_standing_robot_stays_where_it_stands(g1: RobotModel) -> None:
 def test_the_base_moves_over_a_stance_foot_that_stays_put(g1: RobotModel) -> None:
     """Both feet fixed, the knees bend and stretch: from encoders and IMU alone the pelvis is seen to go up and down."""
     e, d = estimator(g1)
-    names = g1.joint_names
-    pitch = {f"{side}_{joint}_joint": factor for side in ("left", "right") for joint, factor in (("hip_pitch", -1), ("knee", 2), ("ankle_pitch", -1))}
-    bend = np.array([pitch.get(name, 0.0) for name in names])
+    share = {"hip_pitch": -1.0, "knee": 2.0, "ankle_pitch": -1.0}
+    bend = np.array([share.get(name.removeprefix("left_").removeprefix("right_").removesuffix("_joint"), 0.0) for name in g1.joint_names])
     truth = Dynamics(g1)
     heights = []
     for tick in range(1000):
@@ -111,7 +112,7 @@ def test_the_base_moves_over_a_stance_foot_that_stays_put(g1: RobotModel) -> Non
         truth.update(q, v)
         heights.append(-truth.sole_position[LEFT, 2] + q[2])
         acceleration = -(truth.sole_jacobian[LEFT, :3, 6:] @ bend * curve + truth.sole_drift[LEFT, :3])
-        state = replace(still(g1, t), joint_position=q[7:], joint_velocity=v[6:], accelerometer_imu=acceleration + [0.0, 0.0, GRAVITY])
+        state = replace(still(g1, t), joint_position=q[7:], joint_velocity=v[6:], accelerometer_imu=acceleration + UP)
         e.update(state, BOTH)
     assert np.ptp(heights) > 0.02
     assert d.q[2] == pytest.approx(heights[-1], abs=1e-3)
@@ -147,9 +148,10 @@ def test_orientation_and_turning_rate_are_the_imus(g1: RobotModel) -> None:
 
 def test_snapshot_continues_bit_for_bit(g1: RobotModel) -> None:
     rng, e = np.random.default_rng(0), estimator(g1)
-    states = [
-        replace(still(g1, k * DT), joint_position=g1.posture + rng.normal(0.0, 0.01, g1.n), joint_torque=rng.normal(0.0, 5.0, g1.n)) for k in range(40)
-    ]
+    states = []
+    for k in range(40):
+        position, torque = g1.posture + rng.normal(0.0, 0.01, g1.n), rng.normal(0.0, 5.0, g1.n)
+        states.append(replace(still(g1, k * DT), joint_position=position, joint_torque=torque))
     for state in states[:20]:
         e[0].update(state, BOTH)
     saved = e[0].snapshot()

@@ -7,7 +7,7 @@ import pytest
 from oracles import integrate_step, plane_rotation
 from scipy.integrate import solve_ivp
 
-from poise.control.footsteps import nominal_step, orbit_plan, step_width, twist_command
+from poise.control.footsteps import nominal_step, nominal_touchdown, orbit_plan, step_width, twist_command
 from poise.control.lip import transfer_shift
 from poise.robots import Intent, RobotModel
 from poise.robots.types import Array
@@ -47,6 +47,20 @@ def test_orbit_plan_is_an_orbit() -> None:
         came_from = plane_rotation(second[2]).T @ second[:2]
         end = integrate_step(here, came_from, omega, STEP_S, double_support)
         np.testing.assert_allclose(plane_rotation(first[2]).T @ (end - first[:2]), there, atol=1e-9)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_nominal_touchdown_is_the_orbits_in_the_world(sign: float) -> None:
+    twist, omega, kappa = np.array([0.4, 0.1, 0.5]), 4.0, 0.07
+    sole, yaw = np.array([1.0, 2.0]), 0.8
+    first, _, _, there = orbit_plan(twist, STEP_S, WIDTH, sign, omega, kappa)
+    foothold, offset = nominal_touchdown(twist, STEP_S, WIDTH, sign, omega, kappa, sole, yaw, np.zeros(2))
+    np.testing.assert_allclose(foothold, sole + plane_rotation(yaw) @ first[:2], atol=1e-12)
+    np.testing.assert_allclose(offset, plane_rotation(yaw + first[2]) @ there, atol=1e-12)
+    shifted, same = nominal_touchdown(twist, STEP_S, WIDTH, sign, omega, kappa, sole, yaw, np.array([0.03, 0.02]))
+    moved = plane_rotation(yaw).T @ (shifted - foothold)
+    np.testing.assert_allclose(moved, [0.03, -0.02 * sign], atol=1e-12)  # outward: away from the stance foot
+    np.testing.assert_array_equal(same, offset)
 
 
 def test_width_grows_so_that_a_sideways_step_keeps_its_distance(g1: RobotModel) -> None:

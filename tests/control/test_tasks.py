@@ -38,11 +38,40 @@ def filled(d: Dynamics, contact: Array) -> tuple[Array, Array, Array, dict[str, 
         "swing": np.array([[0.1, 0.2, 0.3], [0.5, -0.1, 0.2], [3.0, 1.0, -2.0]]),
     }
     out = blank(d.v.size)
-    momentum = (d.centroidal_map, d.centroidal_drift, d.momentum, d.robot.mass, d.com[2])
-    attitude = (d.base_rotation, d.v[3:6], d.torso_jacobian, d.torso_drift, d.torso_rotation, d.torso_omega)
-    body_tasks(*out, *momentum, *attitude, targets["com"], 0.6, targets["pelvis"], targets["torso"], 0.2, WEIGHTS, GAINS)
-    soles = (d.sole_jacobian, d.sole_drift, d.sole_position, d.sole_rotation, d.sole_velocity)
-    sole_tasks(*out, *soles, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
+    body_tasks(
+        *out,
+        d.centroidal_map,
+        d.centroidal_drift,
+        d.momentum,
+        d.robot.mass,
+        d.com[2],
+        d.base_rotation,
+        d.v[3:6],
+        d.torso_jacobian,
+        d.torso_drift,
+        d.torso_rotation,
+        d.torso_omega,
+        targets["com"],
+        0.6,
+        targets["pelvis"],
+        targets["torso"],
+        0.2,
+        WEIGHTS,
+        GAINS,
+    )
+    sole_tasks(
+        *out,
+        d.sole_jacobian,
+        d.sole_drift,
+        d.sole_position,
+        d.sole_rotation,
+        d.sole_velocity,
+        contact,
+        targets["swing"],
+        0.3,
+        WEIGHTS,
+        GAINS,
+    )
     return *out, targets
 
 

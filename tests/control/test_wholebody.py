@@ -98,7 +98,7 @@ def test_rows_are_base_dynamics_and_joint_torques(g1: RobotModel) -> None:
     limit = np.concatenate((np.zeros(6), g1.torque_limit))
     np.testing.assert_allclose(problem.lower[n : n + nv] + d.bias, -limit, atol=1e-9)
     np.testing.assert_allclose(problem.upper[n : n + nv] + d.bias, limit, atol=1e-9)
-    assert rows[nv] == pytest.approx(multiplier.sum())  # total normal force in that unit
+    assert rows[nv] == pytest.approx(np.sum(multiplier))  # total normal force in that unit
     assert problem.upper[n + nv] * newton == pytest.approx(1.5 * g1.mass * GRAVITY)
     assert (problem.lower[nv:n] == 0.0).all()
 
@@ -139,7 +139,7 @@ def test_the_centre_of_mass_goes_where_it_is_asked_and_the_feet_stay(g1: RobotMo
     for foot in range(2):
         np.testing.assert_allclose(d.sole_jacobian[foot] @ solution.acceleration, 0.0, atol=0.05)
     # Linear momentum: the force is the weight and what accelerates the centre of mass.
-    np.testing.assert_allclose(solution.wrench[:, :3].sum(axis=0), g1.mass * (com_acceleration + [0.0, 0.0, GRAVITY]), atol=1e-3)
+    np.testing.assert_allclose(solution.wrench[:, :3].sum(axis=0), g1.mass * (com_acceleration + np.array([0.0, 0.0, GRAVITY])), atol=1e-3)
 
 
 def test_a_wish_beyond_the_feet_stops_at_their_edge(g1: RobotModel) -> None:

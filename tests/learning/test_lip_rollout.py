@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
+from world_factories import orbit_offset, sign_of
+
 from poise.control.lip import natural_frequency, transfer_shift
 from poise.learning import lip_rollout as lip
 from poise.robots import load_robot
 from poise.robots.types import LEFT, RIGHT, Array
-from scipy.optimize import linprog
-from world_factories import orbit_offset, sign_of
 
 ROBOT = load_robot("g1")
 GAIT = ROBOT.overlay.gait

@@ -9,13 +9,14 @@ import pinocchio as pin
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from world_factories import KNOTS, good, stand, step
+
 from poise.control.protocols import Situation, WorldModel
 from poise.learning import lip_rollout, postures
 from poise.learning.planner import choose
 from poise.learning.world_model import COMFORT, UNITS, LipWorldModel
 from poise.robots import Intent, MotionProposal, load_robot
 from poise.robots.types import LEFT, RIGHT, Array
-from world_factories import KNOTS, good, stand, step
 
 ROBOT = load_robot("g1")
 GAIT = ROBOT.overlay.gait

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poise.robots import JointCommand, RobotState, load_robot
+from poise.robots import Backend, JointCommand, RobotState, load_robot
 from poise.robots.commands import damping_command, hold_command, sendable
 from poise.robots.conformance import check_backend, state_findings
 from poise.robots.mock import MockBackend
@@ -26,7 +26,7 @@ PLANT = compile_plant(G1.description)
     ],
     ids=["mock", "mujoco", "mujoco hard"],
 )
-def test_backends_keep_the_contract(make):
+def test_backends_keep_the_contract(make: Callable[[], Backend]) -> None:
     assert check_backend(make, G1) == []
 
 
@@ -98,24 +98,25 @@ class Blind(MockBackend):
         (Blind, ["gyro_imu has shape (2,)", "not a unit quaternion", "joint_velocity is not finite"]),
     ],
 )
-def test_what_is_broken_is_found(broken: Callable[..., MockBackend], words: list[str]):
+def test_what_is_broken_is_found(broken: Callable[..., MockBackend], words: list[str]) -> None:
     findings = check_backend(lambda: broken(G1), G1)
     for word in words:
         assert any(word in finding for finding in findings), findings
     assert all("\n" not in finding for finding in findings)
 
 
-def test_the_wire_need_not_be_reproducible():
+def test_the_wire_need_not_be_reproducible() -> None:
     assert check_backend(lambda: Unsteady(G1), G1, reproducible=False) == []
 
 
-def test_absent_readings_are_no_finding_but_absent_joints_are():
+def test_absent_readings_are_no_finding_but_absent_joints_are() -> None:
     state = MockBackend(G1).read()
     assert state_findings(replace(state, gyro_imu=None, base_orientation_wxyz=None), G1) == []
-    assert state_findings(replace(state, joint_position=None), G1) == ["state: joint_position is absent; a backend must give it"]
+    blind = replace(state, joint_position=None)  # type: ignore[arg-type]
+    assert state_findings(blind, G1) == ["state: joint_position is absent; a backend must give it"]
 
 
-def test_the_mock_follows_within_its_limits():
+def test_the_mock_follows_within_its_limits() -> None:
     backend = MockBackend(G1, period_s=0.01)
     start = backend.reset(0).joint_position
     target = G1.posture + 1.0
@@ -134,7 +135,7 @@ def test_the_mock_follows_within_its_limits():
     np.testing.assert_array_equal(backend.read().joint_position, held)
 
 
-def test_sendable_keeps_what_can_be_sent():
+def test_sendable_keeps_what_can_be_sent() -> None:
     command = replace(hold_command(G1, G1.posture), torque_limit=np.linspace(-1.0, 200.0, G1.n))
     sent = sendable(G1, command, G1.torque_limit)
     assert sent.q is command.q

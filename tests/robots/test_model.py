@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -9,6 +10,7 @@ import pinocchio as pin
 import pytest
 
 from poise.robots import ROBOTS, RobotDescriptionError, RobotModel, load_robot
+from poise.robots.checks import check_models
 from poise.robots.model import build_robot
 from poise.robots.overlay import Overlay
 from poise.robots.plant import compile_plant
@@ -22,11 +24,11 @@ BIPED = """
       <freejoint/>
       <geom type="box" size="0.1 0.1 0.1" mass="4"/>
       <body name="left_foot" pos="0 0.1 -0.5">
-        <joint name="left_leg" axis="0 1 0" range="-1 1" limited="true"/>
+        <joint name="left_leg" axis="0 1 0" range="-60 60"/>
         <geom type="box" size="0.1 0.03 0.02" mass="1"/>
       </body>
       <body name="right_foot" pos="0 -0.1 -0.5">
-        <joint name="right_leg" axis="0 1 0" range="-1 1" limited="true"/>
+        <joint name="right_leg" axis="0 1 0" range="-60 60"/>
         <geom type="box" size="0.1 0.03 0.02" mass="1"/>
       </body>
       <body name="chest" pos="0 0 0.2">
@@ -161,11 +163,6 @@ def test_files_that_are_no_descriptions_are_refused(tmp_path: Path, overlay: Ove
         ('gravity="0 0 -9.81"', 'gravity="0 0 0"', r"gravity is \(0, 0, 0\), not \(0, 0, -9.81\) m/s²"),
         ('gravity="0 0 -9.81"', 'gravity="0.1 0 -9.81"', r"gravity is \(0.1, 0, -9.81\)"),
         (
-            '<worldbody>\n',
-            '<worldbody>\n<body name="table"><geom type="box" size="1 1 1" mass="5"/></body>\n',
-            "the bodies weigh 15 kg and what hangs on the free joint 10 kg",
-        ),
-        (
             "</worldbody>",
             '</worldbody><tendon><fixed name="belt" armature="0.1"><joint joint="waist" coef="1"/></fixed></tendon>',
             "the mass matrices of Pinocchio and MuJoCo differ by 0.1; remove what only MuJoCo knows",
@@ -178,6 +175,34 @@ def test_descriptions_that_the_stack_cannot_trust_are_refused(tmp_path: Path, ov
     with pytest.raises(RobotDescriptionError, match=said) as refused:
         build_robot(write(tmp_path, BIPED.replace(old, new)), overlay)
     assert "\n" not in str(refused.value)
+
+
+def test_what_stands_beside_the_robot_is_no_part_of_it(tmp_path: Path, overlay: Overlay) -> None:
+    table = '<worldbody><body name="table"><geom type="box" size="1 1 1" mass="5"/></body>'
+    assert build_robot(write(tmp_path, BIPED.replace("<worldbody>", table)), overlay).mass == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"mass": 33.0}, "it weighs 33 kg in Pinocchio and 10 kg in MuJoCo"),
+        ({"joint_names": ("right_leg", "left_leg", "waist", "arm")}, "joints in Pinocchio's order are left_leg, right_leg, waist, arm"),
+        ({"joint_names": ("left_leg", "right_leg", "waist")}, "only joints of one degree of freedom may follow the free joint"),
+    ],
+)
+def test_a_model_that_is_not_its_plant_is_refused(tmp_path: Path, overlay: Overlay, change: dict[str, Any], said: str) -> None:
+    description = write(tmp_path, BIPED)
+    robot = build_robot(description, overlay)
+    with pytest.raises(RobotDescriptionError, match=said):
+        check_models(replace(robot, **change), compile_plant(description))
+
+
+def test_another_plant_is_refused(tmp_path: Path, overlay: Overlay, g1: RobotModel) -> None:
+    robot = build_robot(write(tmp_path, BIPED), overlay)
+    with pytest.raises(RobotDescriptionError, match=r"nq, nv are 11, 10 in Pinocchio and 36, 35 in MuJoCo"):
+        check_models(robot, compile_plant(g1.description))
+    with pytest.raises(RobotDescriptionError, match=r"Pinocchio's gravity is not MuJoCo's"):
+        check_models(robot, compile_plant(write(tmp_path, BIPED.replace("-9.81", "-9.8"))))
 
 
 SQUARE = ((-0.1, -0.03), (0.1, -0.03), (0.1, 0.03), (-0.1, 0.03))
@@ -201,9 +226,9 @@ STAR = tuple((0.1 * float(np.cos(0.8 * np.pi * i)), 0.1 * float(np.sin(0.8 * np.
         ),
     ],
 )
-def test_stances_that_cannot_be_are_refused(tmp_path: Path, overlay: Overlay, change: dict[str, tuple[float, ...]], said: str) -> None:
+def test_stances_that_cannot_be_are_refused(tmp_path: Path, overlay: Overlay, change: dict[str, Any], said: str) -> None:
     with pytest.raises(RobotDescriptionError) as refused:
-        build_robot(write(tmp_path, BIPED), replace(overlay, **change))  # type: ignore[arg-type]
+        build_robot(write(tmp_path, BIPED), replace(overlay, **change))
     assert str(refused.value) == f"overlay biped: {said}"
 
 

@@ -62,7 +62,8 @@ def test_collisions_may_be_left_out(tmp_path: Path, g1: RobotModel) -> None:
     path = tmp_path / "overlay.toml"
     path.write_text(TEXT[: TEXT.index("[collision]")], encoding="utf-8")
     robot = load_robot(g1.description, path)
-    assert robot.overlay.capsules == robot.overlay.collision_pairs == ()
+    assert robot.overlay.capsules == ()
+    assert robot.overlay.collision_pairs == ()
 
 
 def test_unreadable_files_are_refused(tmp_path: Path, g1: RobotModel) -> None:

@@ -8,6 +8,7 @@ from holder import G1, g1_plant, g1_spec, pair_plant
 from poise.robots import PoiseError
 from poise.robots.commands import damping_command, hold_command
 from poise.sim import NOISE, Friction, MujocoBackend, Payload, Push, contact_friction
+from poise.sim.disturbances import Disturbance
 
 
 def floating() -> mujoco.MjModel:
@@ -25,7 +26,7 @@ def momentum(backend: MujocoBackend) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("start_s", "duration_s", "physics"), [(0.1, 0.2, 0.002), (0.0513, 0.2, 0.002), (0.1, 0.0033, 0.001)])
-def test_a_push_delivers_its_impulse_exactly(start_s, duration_s, physics):
+def test_a_push_delivers_its_impulse_exactly(start_s: float, duration_s: float, physics: float) -> None:
     push = Push("torso_link", (3.0, -4.0, 0.0), 5.0, start_s, duration_s)
     backend = MujocoBackend(G1, floating(), physics=physics, noise=NOISE["none"], disturbances=[push])
     for _ in range(int(start_s / 0.002)):
@@ -37,7 +38,7 @@ def test_a_push_delivers_its_impulse_exactly(start_s, duration_s, physics):
     assert not backend.data.xfrc_applied.any()
 
 
-def test_a_push_in_the_heading_frame_turns_with_the_robot():
+def test_a_push_in_the_heading_frame_turns_with_the_robot() -> None:
     push = Push("left_wrist_yaw_link", (1.0, 0.0, 0.0), 1.0, 0.0, 0.002, frame="heading")
     backend = MujocoBackend(G1, floating(), noise=NOISE["none"], disturbances=[push])
     yaw = 2.0
@@ -46,7 +47,7 @@ def test_a_push_in_the_heading_frame_turns_with_the_robot():
     np.testing.assert_allclose(momentum(backend), [np.cos(yaw), np.sin(yaw), 0.0], atol=0.01)
 
 
-def test_pushes_add_up():
+def test_pushes_add_up() -> None:
     pushes = [Push("torso_link", (1.0, 0.0, 0.0), 2.0, 0.0, 0.1), Push("torso_link", (0.0, 1.0, 0.0), 3.0, 0.05, 0.1)]
     backend = MujocoBackend(G1, floating(), noise=NOISE["none"], disturbances=pushes)
     for _ in range(100):
@@ -54,7 +55,7 @@ def test_pushes_add_up():
     np.testing.assert_allclose(momentum(backend), [2.0, 3.0, 0.0], atol=0.02)
 
 
-def test_a_payload_adds_weight_at_the_centre_of_mass():
+def test_a_payload_adds_weight_at_the_centre_of_mass() -> None:
     plain, loaded = (MujocoBackend(G1, g1_plant(), disturbances=d, noise=NOISE["none"]) for d in ((), [Payload("torso_link", 15.0)]))
     torso = plain.model.body("torso_link").id
     np.testing.assert_array_equal(loaded.model.body_ipos[torso], plain.model.body_ipos[torso])
@@ -72,7 +73,7 @@ def settled(backend: MujocoBackend) -> MujocoBackend:
     return backend
 
 
-def test_friction_decided_by_the_feets_priority():
+def test_friction_decided_by_the_feets_priority() -> None:
     spec = g1_spec()
     spec.geom("floor").friction[0] = 0.1
     assert set(contact_friction(*_plant(settled(MujocoBackend(G1, spec.compile()))))) == {0.6}  # the floor has no say
@@ -81,14 +82,14 @@ def test_friction_decided_by_the_feets_priority():
     np.testing.assert_allclose(friction, 0.3)
 
 
-def test_friction_decided_by_explicit_pairs():
+def test_friction_decided_by_explicit_pairs() -> None:
     assert set(contact_friction(*_plant(settled(MujocoBackend(G1, pair_plant()))))) == {0.9}
     friction = contact_friction(*_plant(settled(MujocoBackend(G1, pair_plant(), disturbances=[Friction(1.2)]))))
     assert len(friction) >= 3
     np.testing.assert_allclose(friction, 1.2)
 
 
-def test_friction_decided_by_the_larger_of_two():
+def test_friction_decided_by_the_larger_of_two() -> None:
     spec = g1_spec()
     for geom in spec.geoms:
         geom.priority = 0
@@ -97,7 +98,7 @@ def test_friction_decided_by_the_larger_of_two():
 
 
 @pytest.mark.parametrize("mu", [0.05, 0.8])
-def test_contact_forces_keep_the_cone_that_is_read_back(mu):
+def test_contact_forces_keep_the_cone_that_is_read_back(mu: float) -> None:
     push = Push("torso_link", (0.0, 1.0, 0.0), 30.0, 0.0)
     backend = settled(MujocoBackend(G1, g1_plant(), disturbances=[Friction(mu), push]))
     force = np.zeros(6)
@@ -117,7 +118,7 @@ def test_contact_forces_keep_the_cone_that_is_read_back(mu):
         (Friction(0.0), "above 0"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(disturbance, word):
+def test_what_cannot_be_done_is_refused_in_one_line(disturbance: Disturbance, word: str) -> None:
     with pytest.raises(PoiseError, match=word) as error:
         MujocoBackend(G1, g1_plant(), disturbances=[disturbance])
     assert "\n" not in str(error.value)

@@ -24,7 +24,7 @@ def make(**keywords: object) -> WalkEnv:
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space")
-def test_it_is_a_gymnasium_environment():
+def test_it_is_a_gymnasium_environment() -> None:
     check_env(make(), skip_render_check=True)
 
 
@@ -33,7 +33,7 @@ def real_stack(robot: RobotModel, proposer: Proposer) -> Stack:
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space")
-def test_the_real_stack_walks_the_actions_in_it():
+def test_the_real_stack_walks_the_actions_in_it() -> None:
     env = WalkEnv(make_stack=real_stack, plant=g1_plant())
     check_env(env, skip_render_check=True)
     env.reset(seed=0, options={"velocity": (0.4, 0.0, 0.0)})
@@ -46,7 +46,7 @@ def test_the_real_stack_walks_the_actions_in_it():
     assert env.backend.base_position_world[0] > 0.4  # of 1 m, less the start
 
 
-def test_it_is_registered_with_a_time_limit(monkeypatch):
+def test_it_is_registered_with_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(env_module, "_default", [])
     with pytest.raises(PoiseError, match="make_stack"):
         gymnasium.make("poise/G1-Walk-v0")
@@ -58,7 +58,7 @@ def test_it_is_registered_with_a_time_limit(monkeypatch):
     assert pickle.loads(pickle.dumps(Faller)).keywords == {"gain": 0.3}
 
 
-def test_actions_decode_within_the_limits_of_the_robot():
+def test_actions_decode_within_the_limits_of_the_robot() -> None:
     rng, gait = np.random.default_rng(0), G1.overlay.gait
     nominal = decode(np.zeros(22, np.float32), G1)
     assert not nominal.twist.any() and not nominal.torso_rpy.any()
@@ -74,7 +74,7 @@ def test_actions_decode_within_the_limits_of_the_robot():
         assert gait.step_duration_min_s <= motion.step_duration_s <= gait.step_duration_max_s
 
 
-def test_every_part_of_the_action_arrives_where_it_belongs():
+def test_every_part_of_the_action_arrives_where_it_belongs() -> None:
     gait = G1.overlay.gait
     moved = [decode(row, G1) for row in np.eye(22, dtype=np.float32)]
     np.testing.assert_allclose([m.twist for m in moved[:3]], np.diag(gait.velocity_max))
@@ -86,7 +86,7 @@ def test_every_part_of_the_action_arrives_where_it_belongs():
     assert moved[21].step_duration_s == gait.step_duration_max_s
 
 
-def test_the_stack_is_given_the_action_and_nothing_else():
+def test_the_stack_is_given_the_action_and_nothing_else() -> None:
     env = make()
     env.reset(seed=0)
     action = np.linspace(-1.0, 1.0, 22, dtype=np.float32)
@@ -98,7 +98,7 @@ def test_the_stack_is_given_the_action_and_nothing_else():
     assert env.backend.data.time == pytest.approx(0.2)
 
 
-def test_the_reward_is_tracking_less_effort():
+def test_the_reward_is_tracking_less_effort() -> None:
     env = make()
     env.reset(seed=0, options={"velocity": (0.0, 0.0, 0.0)})
     for _ in range(20):
@@ -112,7 +112,7 @@ def test_the_reward_is_tracking_less_effort():
     assert info["tracking"] == pytest.approx(0.5 + 0.5 * np.exp(-4.0), abs=0.01)  # it stands: 0.5 m/s off, turning rate right
 
 
-def test_a_fall_terminates():
+def test_a_fall_terminates() -> None:
     env = WalkEnv(make_stack=Faller, plant=g1_plant())
     env.reset(seed=0)
     for _ in range(100):
@@ -123,7 +123,7 @@ def test_a_fall_terminates():
     assert np.isfinite(observation).all()
 
 
-def test_observation_is_what_the_stack_believes():
+def test_observation_is_what_the_stack_believes() -> None:
     yaw, n = 0.7, G1.n
     turned = np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
     sole = np.array([2.0, 1.0, 0.1])
@@ -148,7 +148,7 @@ def test_observation_is_what_the_stack_believes():
     np.testing.assert_allclose(seen[20 + n :], state.joint_velocity, atol=1e-6)
 
 
-def test_without_a_belief_the_last_observation_stands():
+def test_without_a_belief_the_last_observation_stands() -> None:
     env = make()
     first, _ = env.reset(seed=0)
     assert isinstance(env._stack, Holder)

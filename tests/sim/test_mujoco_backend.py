@@ -29,7 +29,7 @@ def drive(backend: MujocoBackend, ticks: int) -> list[RobotState]:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_reset_stands_on_the_ground(seed):
+def test_reset_stands_on_the_ground(seed: int) -> None:
     backend = MujocoBackend(G1, g1_plant(), noise=NOISE["none"])
     state = backend.reset(seed)
     spread = np.abs(state.joint_position - G1.posture)
@@ -44,7 +44,7 @@ def test_reset_stands_on_the_ground(seed):
     assert lowest == pytest.approx(0.0, abs=1e-9)
 
 
-def test_reset_is_reproducible_and_varies():
+def test_reset_is_reproducible_and_varies() -> None:
     backend = MujocoBackend(G1, g1_plant())
     a, b, c, d = backend.reset(5), backend.reset(5), backend.reset(6), backend.reset()
     assert same(a, b)
@@ -52,7 +52,7 @@ def test_reset_is_reproducible_and_varies():
     assert not same(c, d)
 
 
-def test_the_loop_is_the_one_anyone_would_write():
+def test_the_loop_is_the_one_anyone_would_write() -> None:
     plant = g1_plant()
     backend = MujocoBackend(G1, plant, noise=NOISE["none"])
     data = mujoco.MjData(plant)
@@ -66,16 +66,17 @@ def test_the_loop_is_the_one_anyone_would_write():
 
 
 @pytest.mark.filterwarnings("ignore:Attaching a spec with an empty prefix")
-def test_a_plant_with_other_addresses_gives_the_same_robot():
+def test_a_plant_with_other_addresses_gives_the_same_robot() -> None:
     ours, other = (MujocoBackend(G1, motor_plant(shuffled), noise=NOISE["none"]) for shuffled in (False, True))
     np.testing.assert_allclose(other.base_position_world, ours.base_position_world, atol=1e-9)
     np.testing.assert_array_equal(other.read().joint_position, ours.read().joint_position)
     for a, b in zip(drive(ours, 50), drive(other, 50), strict=True):
         np.testing.assert_allclose(a.joint_position, b.joint_position, atol=1e-6)
+        assert a.accelerometer_imu is not None and b.accelerometer_imu is not None
         np.testing.assert_allclose(a.accelerometer_imu, b.accelerometer_imu, atol=1e-2)
 
 
-def test_finer_physics_keep_the_control_period():
+def test_finer_physics_keep_the_control_period() -> None:
     backend = MujocoBackend(G1, g1_plant(), physics=0.0005, period_s=0.002)
     stamps = [state.stamp_s for state in drive(backend, 10)]
     np.testing.assert_allclose(np.diff(stamps), 0.002, rtol=1e-9)
@@ -83,7 +84,7 @@ def test_finer_physics_keep_the_control_period():
         MujocoBackend(G1, g1_plant(), physics=0.0015)
 
 
-def test_the_given_plant_is_left_alone():
+def test_the_given_plant_is_left_alone() -> None:
     plant = g1_plant()
     before = copy.copy(plant)
     MujocoBackend(G1, plant, physics=0.001, disturbances=[Payload("torso_link", 5.0)])
@@ -92,7 +93,7 @@ def test_the_given_plant_is_left_alone():
     np.testing.assert_array_equal(plant.body_mass, before.body_mass)
 
 
-def test_white_noise_has_the_sizes_of_its_configuration():
+def test_white_noise_has_the_sizes_of_its_configuration() -> None:
     noisy, clean = MujocoBackend(G1, g1_plant(), noise=NOISE["nominal"]), MujocoBackend(G1, g1_plant(), noise=NOISE["none"])
     pairs = list(zip(drive(noisy, 500), drive(clean, 500), strict=True))
     for name, std, samples in (("joint_velocity", 0.05, 500 * 29), ("gyro_imu", 0.01, 1500), ("accelerometer_imu", 0.1, 1500)):
@@ -104,7 +105,7 @@ def test_white_noise_has_the_sizes_of_its_configuration():
     assert all(np.array_equal(a.joint_position, b.joint_position) for a, b in pairs)
 
 
-def test_biases_stay_through_a_run():
+def test_biases_stay_through_a_run() -> None:
     config = replace(NOISE["hard"], yaw_drift=0.0, gyro_std=0.0)
     noisy, clean = MujocoBackend(G1, g1_plant(), noise=config), MujocoBackend(G1, g1_plant(), noise=NOISE["none"])
     constants = []
@@ -121,7 +122,7 @@ def test_biases_stay_through_a_run():
     np.testing.assert_allclose(constants, np.tile(constants[0], (20, 1)), atol=1e-9)
 
 
-def test_yaw_drifts_about_the_vertical():
+def test_yaw_drifts_about_the_vertical() -> None:
     backend = MujocoBackend(G1, g1_plant(), noise=NoiseConfig(0.0, 0.0, 0.0, 0.0, yaw_drift=0.1))
     state = drive(backend, 100)[-1]
     error, inverse, moved = np.zeros(3), np.zeros(4), np.zeros(4)
@@ -132,7 +133,7 @@ def test_yaw_drifts_about_the_vertical():
 
 
 @pytest.mark.parametrize(("latency_s", "late"), [(0.0, 0), (0.002, 1), (0.006, 3)])
-def test_latency_is_from_the_reading_to_the_effect(latency_s, late):
+def test_latency_is_from_the_reading_to_the_effect(latency_s: float, late: int) -> None:
     backend = MujocoBackend(G1, g1_plant(), noise=NOISE["none"], latency_s=latency_s)
     joint = G1.joint_names.index("left_elbow_joint")
     torques = []
@@ -144,7 +145,7 @@ def test_latency_is_from_the_reading_to_the_effect(latency_s, late):
     assert all(abs(torque) < 0.9 for torque in torques[:late])  # the start is held meanwhile
 
 
-def test_a_run_continues_bit_for_bit_from_a_snapshot():
+def test_a_run_continues_bit_for_bit_from_a_snapshot() -> None:
     push = Push("torso_link", (1.0, 0.5, 0.0), 20.0, 0.1, frame="heading")
     backend = MujocoBackend(G1, g1_plant(), noise=NOISE["hard"], disturbances=[push], latency_s=0.01)
     backend.reset(3)
@@ -157,7 +158,7 @@ def test_a_run_continues_bit_for_bit_from_a_snapshot():
         assert all(map(same, first, drive(other, 150)))
 
 
-def test_an_unusable_command_becomes_damping():
+def test_an_unusable_command_becomes_damping() -> None:
     backend = MujocoBackend(G1, g1_plant())
     for bad in (replace(HOLD, q=np.full(G1.n, np.nan)), replace(HOLD, kp=np.full(G1.n, 1e300)), replace(HOLD, tau=np.zeros(3))):
         sent = backend.write(bad)
@@ -169,7 +170,7 @@ def test_an_unusable_command_becomes_damping():
     assert (unlimited.torque_limit <= G1.torque_limit).all()
 
 
-def test_a_diverged_plant_is_not_put_back_in_silence():
+def test_a_diverged_plant_is_not_put_back_in_silence() -> None:
     backend = MujocoBackend(G1, g1_plant())
     backend.data.qvel[8] = np.nan
     backend.write(HOLD)
@@ -177,7 +178,7 @@ def test_a_diverged_plant_is_not_put_back_in_silence():
     assert not np.isfinite(backend.data.qpos).all()
 
 
-def test_heights_are_above_the_ground_under_the_robot():
+def test_heights_are_above_the_ground_under_the_robot() -> None:
     spec = g1_spec()
     spec.worldbody.add_geom(name="stage", type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.5, 0.5, 0.1], pos=[0.0, 0.0, 0.05])
     plant = spec.compile()
@@ -189,6 +190,6 @@ def test_heights_are_above_the_ground_under_the_robot():
     assert backend.pelvis_height > 0.7
 
 
-def test_latency_must_not_be_negative():
+def test_latency_must_not_be_negative() -> None:
     with pytest.raises(PoiseError, match="latency"):
         MujocoBackend(G1, g1_plant(), latency_s=-0.001)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def backend() -> MujocoBackend:
     return MujocoBackend(G1, g1_plant(), noise=NOISE["none"])
 
 
-def test_a_standing_robot_does_not_fall():
+def test_a_standing_robot_does_not_fall() -> None:
     seen: list[tuple[Decision, RobotState]] = []
     result = run(Holder(), backend(), lambda t, state: STAND, 3.0, on_tick=lambda decision, state: seen.append((decision, state)))
     assert not result.fell
@@ -30,7 +31,7 @@ def test_a_standing_robot_does_not_fall():
     assert result.tick_us["p50"] is not None and 0.0 < result.tick_us["p50"] <= (result.tick_us["p99"] or 0.0)
 
 
-def test_a_run_stops_at_the_fall():
+def test_a_run_stops_at_the_fall() -> None:
     plant = backend()
     result = run(Holder(gain=0.5), plant, lambda t, state: STAND, 10.0)
     assert result.fell
@@ -43,14 +44,14 @@ def test_a_run_stops_at_the_fall():
     ("pitch_deg", "height", "expected"),
     [(0, 0.75, False), (59, 0.75, False), (61, 0.75, True), (0, 0.46, False), (0, 0.44, True), (0, np.nan, True)],
 )
-def test_what_a_fall_is(pitch_deg, height, expected):
+def test_what_a_fall_is(pitch_deg: float, height: float, expected: bool) -> None:
     plant = backend()
     half = np.radians(pitch_deg) / 2
     plant.data.qpos[2:7] = [height, np.cos(half), 0.0, np.sin(half), 0.0]
     assert fallen(plant) is expected
 
 
-def test_intents_see_the_time_of_the_run_and_the_state():
+def test_intents_see_the_time_of_the_run_and_the_state() -> None:
     plant, times = backend(), []
     run(Holder(), plant, lambda t, state: times.append((t, state.stamp_s)) or STAND, 0.01)  # type: ignore[func-returns-value]
     run(Holder(), plant, lambda t, state: times.append((t, state.stamp_s)) or STAND, 0.004)  # type: ignore[func-returns-value]
@@ -59,7 +60,7 @@ def test_intents_see_the_time_of_the_run_and_the_state():
     )
 
 
-def test_the_result_is_json_with_stable_keys():
+def test_the_result_is_json_with_stable_keys() -> None:
     result = json.loads(json.dumps(run(Holder(), backend(), lambda t, state: STAND, 0.1).to_dict()))
     stable = {"fell", "seconds", "mean_velocity", "velocity_error", "tick_us", "interventions", "proposals"}
     ours = {"learned_share", "unlearned_reasons", "energy_j", "distance_m", "position_drift_m", "yaw_drift"}
@@ -70,7 +71,7 @@ def test_the_result_is_json_with_stable_keys():
     assert result["mean_velocity"] == pytest.approx([0.0, 0.0, 0.0], abs=0.3)
 
 
-def test_energy_is_the_work_of_the_motors():
+def test_energy_is_the_work_of_the_motors() -> None:
     plant, work, last = backend(), 0.0, [0.0]
 
     def add(decision: Decision, state: RobotState) -> None:
@@ -84,7 +85,7 @@ def test_energy_is_the_work_of_the_motors():
     assert result.energy_j == pytest.approx(work, rel=1e-9)
 
 
-def test_mean_velocity_on_a_circle():
+def test_mean_velocity_on_a_circle() -> None:
     speed, turn, period = 0.5, 0.8, 0.002
     t = np.arange(0.0, 20.0, period)  # more than two full turns
     yaw = turn * t + 1.0
@@ -95,7 +96,7 @@ def test_mean_velocity_on_a_circle():
     assert mean_velocity(poses[:1], period) == (0.0, 0.0, 0.0)
 
 
-def test_the_mean_is_over_the_last_two_thirds():
+def test_the_mean_is_over_the_last_two_thirds() -> None:
     meter, plant = Meter(0.01), backend()
     for k in range(300):
         plant.data.qpos[0] = 0.0 if k < 100 else 0.3 * (k - 100) * 0.01
@@ -108,11 +109,11 @@ def test_the_mean_is_over_the_last_two_thirds():
     assert result.distance_m == pytest.approx(0.6)
 
 
-def test_no_velocity_error_where_a_waypoint_was_wanted():
+def test_no_velocity_error_where_a_waypoint_was_wanted() -> None:
     assert run(Holder(), backend(), lambda t, state: Intent(waypoint=(1.0, 0.0, 0.0)), 0.02).velocity_error is None
 
 
-def test_drift_is_the_error_of_the_believed_move():
+def test_drift_is_the_error_of_the_believed_move() -> None:
     meter, plant = Meter(0.01), backend()
     # Truth: from (1, 2) at heading 90° one metre ahead, without turning. Belief: from the origin 1.1 m ahead, 0.1 rad to the left.
     for x, y, yaw, believed_x, believed_yaw in ((1.0, 2.0, np.pi / 2, 0.0, 0.0), (1.0, 3.0, np.pi / 2, 1.1, 0.1)):
@@ -125,7 +126,7 @@ def test_drift_is_the_error_of_the_believed_move():
     assert Meter(0.01).result(False, plant).position_drift_m is None
 
 
-def test_displacement_undoes_itself():
+def test_displacement_undoes_itself() -> None:
     a, b = np.array([1.0, 2.0, 0.3]), np.array([-1.0, 0.5, -2.9])
     x, y, turn = displacement(a, b)
     cos, sin = np.cos(a[2]), np.sin(a[2])
@@ -133,12 +134,12 @@ def test_displacement_undoes_itself():
     assert np.cos(a[2] + turn - b[2]) == pytest.approx(1.0)
 
 
-def test_decisions_are_counted():
+def test_decisions_are_counted() -> None:
     meter, plant = Meter(0.002), backend()
     good, bad = Verdict(True, "", 0.01, "m", 1.0), Verdict(False, "zmp", -0.02, "m", -np.inf)
     reach = replace(bad, constraint="reach")
     learned, scripted = _proposal("learned"), _proposal("scripted")
-    ticks = [
+    ticks: list[dict[str, Any]] = [
         {"proposal": None},
         {"proposal": learned, "proposals": (learned, learned), "verdicts": (bad, good), "chosen": 1},
         {"proposal": learned},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import mujoco
@@ -31,7 +32,7 @@ def tumbling(model: mujoco.MjModel) -> mujoco.MjData:
 
 @pytest.mark.filterwarnings("ignore:Attaching a spec with an empty prefix")
 @pytest.mark.parametrize("make", [g1_plant, lambda: motor_plant(True)], ids=["servos", "geared motors"])
-def test_the_plant_delivers_the_torque_of_the_command(make):
+def test_the_plant_delivers_the_torque_of_the_command(make: Callable[[], mujoco.MjModel]) -> None:
     model = make()
     data = tumbling(model)
     command = replace(hold_command(G1, G1.posture), tau=np.linspace(-3.0, 3.0, G1.n))
@@ -45,7 +46,7 @@ def test_the_plant_delivers_the_torque_of_the_command(make):
     np.testing.assert_allclose(data.qfrc_actuator[plant_map(model, G1).dof], expected, atol=1e-9)
 
 
-def test_torque_is_clipped_to_the_smallest_limit():
+def test_torque_is_clipped_to_the_smallest_limit() -> None:
     spec = g1_spec()
     knee = spec.joint("left_knee_joint")
     knee.actfrclimited, knee.actfrcrange = True, [-30.0, 30.0]
@@ -57,7 +58,7 @@ def test_torque_is_clipped_to_the_smallest_limit():
     assert torque[G1.joint_names[0]] == 7.0  # the command's
 
 
-def test_the_imu_without_sensors_reads_what_the_sensors_read():
+def test_the_imu_without_sensors_reads_what_the_sensors_read() -> None:
     with_sensors, spec = g1_plant(), g1_spec()
     for sensor in spec.sensors:
         spec.delete(sensor)
@@ -72,24 +73,29 @@ def test_the_imu_without_sensors_reads_what_the_sensors_read():
     data = tumbling(without)
     mujoco.mj_forward(without, data)
     computed = sense(without, data, G1)
+    assert computed.gyro_imu is not None and forward.gyro_imu is not None
+    assert computed.accelerometer_imu is not None and forward.accelerometer_imu is not None
     np.testing.assert_allclose(computed.gyro_imu, forward.gyro_imu, atol=1e-9)
     np.testing.assert_allclose(computed.accelerometer_imu, forward.accelerometer_imu, atol=1e-6)
     np.testing.assert_array_equal(a.joint_position, b.joint_position)
 
 
-def test_the_accelerometer_reads_nothing_in_free_fall_and_up_when_pulled_up():
+def test_the_accelerometer_reads_nothing_in_free_fall_and_up_when_pulled_up() -> None:
     model = g1_plant()
     data = mujoco.MjData(model)
     data.qpos[2] = 3.0
     actuate(model, data, G1, replace(damping_command(G1), kd=np.zeros(G1.n)))
     mujoco.mj_forward(model, data)
-    np.testing.assert_allclose(sense(model, data, G1).accelerometer_imu, 0.0, atol=0.05)  # joint friction and limits act a little
+    falling = sense(model, data, G1).accelerometer_imu
+    assert falling is not None
+    np.testing.assert_allclose(falling, 0.0, atol=0.05)  # joint friction and limits act a little
     data.xfrc_applied[model.body("pelvis").id, 2] = 1000.0
     mujoco.mj_forward(model, data)
-    assert sense(model, data, G1).accelerometer_imu[2] > 15.0  # pulled up: specific force points up
+    pulled = sense(model, data, G1).accelerometer_imu
+    assert pulled is not None and pulled[2] > 15.0  # pulled up: specific force points up
 
 
-def test_only_what_sensors_give():
+def test_only_what_sensors_give() -> None:
     model = g1_plant()
     data = tumbling(model)
     state = sense(model, data, G1)
@@ -101,7 +107,7 @@ def test_only_what_sensors_give():
     np.testing.assert_array_equal(state.joint_position, held)  # a state does not follow the plant
 
 
-def test_a_plant_of_another_robot_is_refused():
+def test_a_plant_of_another_robot_is_refused() -> None:
     spec = g1_spec()
     spec.joint("left_knee_joint").name = "left_knee"
     for actuator in spec.actuators:

@@ -1,0 +1,178 @@
+"""`poise bench tour` and `poise bench realtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from .arguments import File, Mode, Switch
+
+if TYPE_CHECKING:
+    from poise.control import Stack
+    from poise.robots import RobotModel
+
+    from .output import Exit
+
+WARMUP_S = 2.0
+
+
+@dataclass(frozen=True)
+class Tour:
+    """Waypoint tour of the teleop-walking-benchmark, by our own runner on its draws: survival, errors, energy."""
+
+    seeds: Annotated[str, tyro.conf.arg(metavar="0-49")] = "0-49"
+    """The benchmark's runs, as 0-49 or 0,2,5."""
+    stages: Annotated[str, tyro.conf.arg(metavar="STAGE,…")] = "own,arms_hold,arms_walk,punches"
+    """own: our arms; arms_hold, arms_walk: a harness moves them; punches: and punches the robot."""
+    plant: File = None
+    """MJCF of the robot that is simulated. None: the one of its description."""
+    seconds: float = 90.0
+    """Length of a tour, s; a waypoint takes 5 s."""
+    mode: Mode = "hybrid"
+    """hybrid: learned proposals, judged by physics; model: scripted ones."""
+    processes: int = 0
+    """Runs at a time; 0: one a processor."""
+    resume: File = None
+    """Folder of an interrupted tour with the same options, to go on with."""
+    out: str = "runs"
+    """Where the run folder is made."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Run what is not done yet, and report."""
+        import os
+
+        from poise.robots import load_robot
+        from poise.sim.batch import Ledger, run_batch
+        from poise.sim.tour import Harness, TourConfig, TourWork, summarise
+
+        from .options import check_count, check_json, console_for, parse_seeds
+        from .output import Exit, print_rows, write_json
+        from .run_folder import versions
+
+        check_json(self.json)
+        check_count("--processes", self.processes, least=0)
+        config = TourConfig(self.seconds, None if self.plant is None else Path(self.plant))
+        stages = [stage.strip() for stage in self.stages.split(",")]
+        cases = [{"stage": stage, "seed": seed} for seed in parse_seeds(self.seeds) for stage in stages]
+        robot, make_stack = load_robot("g1"), MakeStack(self.mode)
+        period_s = make_stack(robot, 0).period_s
+        for stage in stages:  # unusable input is said before the work begins
+            Harness(robot, stage, 0, config, period_s)
+        setup = {"tour": asdict(config), "mode": self.mode, "versions": versions()}
+        folder = self._folder()
+        ledger, console = Ledger(folder / "runs.jsonl", setup), console_for(self.json)
+        console.print(f"every finished run is kept; after an interruption go on with --resume {folder}", soft_wrap=True, highlight=False)
+        kept = sum(map(ledger.has, cases))
+        _show_progress(
+            run_batch(TourWork(robot, make_stack, config), cases, ledger, self.processes or os.cpu_count() or 1), kept, len(cases)
+        )
+        runs = [run for run in ledger.runs if {"stage": run["stage"], "seed": run["seed"]} in cases]
+        summary = summarise(runs)
+        write_json(folder / "summary.json", {"summary": summary, **setup})
+        title = "tour: our own runner, at our tick, on the benchmark's draws"
+        print_rows(title, [{"stage": stage, **figures} for stage, figures in summary.items()], console)
+        if self.json is not None:
+            write_json(self.json, {"summary": summary, "runs": runs, **setup})
+        return Exit.HELD
+
+    def _folder(self) -> Path:
+        from poise.robots import PoiseError
+
+        from .run_folder import RunFolder
+
+        if self.resume is None:
+            return RunFolder.create(self.out, "tour").path
+        folder = Path(self.resume)
+        if not (folder / "runs.jsonl").is_file():
+            raise PoiseError(f"--resume {folder}: no tour there; give the folder that it has printed, for example runs/tour-…")
+        return folder
+
+
+@dataclass(frozen=True)
+class Realtime:
+    """CPU time of the tick and its parts, on one core, while the robot walks in simulation."""
+
+    seconds: float = 20.0
+    """How long to measure, simulated, s."""
+    mode: Mode = "hybrid"
+    """hybrid: learned proposals, judged by physics; model: scripted ones."""
+    velocity: Annotated[tuple[float, float, float], tyro.conf.arg(metavar="VX VY WZ")] = (0.5, 0.0, 0.0)
+    """Forward and left, m/s, and turn to the left, rad/s, as seen by the robot."""
+    push: Switch = False
+    """Measure once more with pushes of 10 N·s on the torso, every 1.5 s."""
+    plant: File = None
+    """MJCF of the robot that is simulated. None: the one of its description."""
+    seed: int = 0
+    """Of start posture, noise and pushes."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Measure and report."""
+        from .options import check_count, check_json, check_numbers, check_positive, console_for
+        from .output import Exit, print_result
+
+        check_json(self.json)
+        check_positive("--seconds", self.seconds, "s")
+        check_numbers("--velocity", self.velocity)
+        check_count("--seed", self.seed, least=0)
+        result = self._measure()
+        print_result("real time", result, self.json, console_for(self.json))
+        fell = result["fell"] or result.get("pushed", {}).get("fell", False)
+        return Exit.FAILED if fell else Exit.HELD
+
+    def _measure(self) -> dict[str, Any]:
+        import time
+
+        from poise.robots import Intent, load_robot
+        from poise.robots.plant import compile_plant
+        from poise.sim import MujocoBackend
+        from poise.sim.realtime import measure, pushes
+
+        start = time.perf_counter()
+        robot = load_robot("g1")
+        stack, intent = MakeStack(self.mode)(robot, self.seed), Intent(velocity=self.velocity)
+        model = compile_plant(robot.description if self.plant is None else self.plant)
+        stack.step(MujocoBackend(robot, model, period_s=stack.period_s).read(), intent)
+        result: dict[str, Any] = {"mode": self.mode, "velocity": self.velocity, "cold_start_s": time.perf_counter() - start}
+        for pushed in (False, True) if self.push else (False,):
+            disturbances = pushes(robot.overlay.torso, WARMUP_S + self.seconds, self.seed) if pushed else ()
+            backend = MujocoBackend(robot, model, period_s=stack.period_s, disturbances=disturbances)
+            backend.reset(self.seed)
+            stack.reset(self.seed)
+            figures = measure(stack, backend, intent, self.seconds, WARMUP_S)
+            result |= {"pushed": figures} if pushed else figures
+        return result
+
+
+@dataclass(frozen=True)
+class MakeStack:
+    """Builds a stack of a mode; picklable, for runs in several processes."""
+
+    mode: Mode
+
+    def __call__(self, robot: RobotModel, seed: int) -> Stack:
+        """The stack for a robot and a seed."""
+        from .compose import build_stack
+
+        return build_stack(robot, self.mode, seed=seed)
+
+
+def _show_progress(runs: Iterable[dict[str, Any]], done: int, total: int) -> None:
+    """Take every run as it is finished, with a bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("tour", total=total, completed=done)
+        for run in runs:
+            last = "complete" if run["complete"] else f"fell at {run['survival_s']:.1f} s"
+            progress.update(task, advance=1, description=f"tour; last: {run['stage']} {run['seed']}, {last}")

@@ -1,0 +1,115 @@
+"""One seeded run of a scenario in simulation: the loop on the estimated state, its recording, summary and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poise.control import Stack
+from poise.learning import LearnedProposer
+from poise.robots import Decision, Intent, PoiseError, RecordError, RobotModel, RobotState, load_robot
+from poise.robots.plant import compile_plant
+from poise.robots.record import LogWriter
+from poise.sim import NOISE, MujocoBackend, run
+from poise.sim.scenarios import Scenario
+
+from .compose import build_stack
+from .live import Live
+from .report import write_report
+from .run_folder import RunFolder
+
+PLANTS = (".xml", ".mjcf", ".urdf")
+Advance = Callable[[float], None]
+"""Is told the time of the run after each tick, s."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What runs of a command have in common; called with a seed it makes one. Picklable."""
+
+    command: str
+    scenario: Callable[[int], Scenario]
+    robot: str = "g1"
+    overlay: str | None = None
+    mode: str = "hybrid"
+    policy: str | None = None
+    plant: str | None = None
+    noise: str = "nominal"
+    out: str = "runs"
+    record: bool = True
+    port: int | None = None  # of the live page; None: no page, and as fast as it goes
+
+    def __call__(self, seed: int, stop: Callable[[], bool] | None = None, advance: Advance | None = None) -> dict[str, Any]:
+        """Run, and write what belongs into the run's folder.
+
+        Raises:
+            PoiseError: robot, plant, policy or folder cannot be used.
+        """
+        robot, scenario = load_robot(self.robot, self.overlay), self.scenario(seed)
+        stack = self._stack(robot, seed)
+        backend = self._backend(robot, stack.period_s, scenario)
+        backend.reset(seed)
+        with ExitStack() as held:
+            live = None if self.port is None else held.enter_context(Live(robot, backend, self.port, seed))
+            folder = RunFolder.create(self.out, f"{self.command}-{seed}") if self.record else None
+            writer = held.enter_context(self._writer(folder, robot, stack, seed)) if folder else None
+
+            def intent(time_s: float, state: RobotState) -> Intent:
+                wanted = scenario.intent(time_s)
+                return wanted if live is None else live.intent(wanted)
+
+            def on_tick(decision: Decision, state: RobotState) -> None:
+                if writer is not None:
+                    writer.write(state, decision, truth(backend))
+                if live is not None:
+                    live.show(decision)
+                if advance is not None:
+                    advance(float(backend.data.time))
+
+            result = run(stack, backend, intent, scenario.seconds, on_tick, stop)
+        summary = {"seed": seed, **result.to_dict(), "ticks": round(result.seconds / stack.period_s)}
+        return summary | _finish(folder, summary)
+
+    def _stack(self, robot: RobotModel, seed: int) -> Stack:
+        if self.policy is not None and self.mode == "model":
+            raise PoiseError(f'--policy {self.policy}: mode "model" takes no policy; leave it out or use --mode hybrid')
+        proposer = None if self.policy is None else LearnedProposer(robot, self.policy)
+        return build_stack(robot, self.mode, proposer, seed=seed)
+
+    def _backend(self, robot: RobotModel, period_s: float, scenario: Scenario) -> MujocoBackend:
+        if self.plant is not None and Path(self.plant).suffix not in PLANTS:
+            raise PoiseError(f"--plant {self.plant}: not a file ending in {' or '.join(PLANTS)}; give an MJCF of the robot")
+        plant = None if self.plant is None else compile_plant(self.plant)
+        return MujocoBackend(robot, plant, period_s=period_s, noise=NOISE[self.noise], disturbances=scenario.pushes)
+
+    def _writer(self, folder: RunFolder, robot: RobotModel, stack: Stack, seed: int) -> LogWriter:
+        options = {name: getattr(self, name) for name in ("robot", "overlay", "mode", "policy", "plant", "noise")}
+        head = folder.write_config({"command": self.command, **options, "scenario": self.scenario(seed), "stack": stack.config}, seed)
+        return LogWriter(folder.log, robot, head)
+
+
+def truth(backend: MujocoBackend) -> dict[str, Any]:
+    """What only the simulator knows, at the moment that the last decision was made on."""
+    base = backend.model.body(backend.robot.overlay.base).id
+    data = backend.data
+    # MuJoCo's derived quantities are those before its last integration step: of the decision's moment, not one tick later.
+    return {
+        "base_position_world": data.xpos[base].copy(),
+        "base_orientation_wxyz": data.xquat[base].copy(),
+        "com_position_world": data.subtree_com[base].copy(),
+    }
+
+
+def _finish(folder: RunFolder | None, summary: dict[str, Any]) -> dict[str, Any]:
+    """Write summary and report; where they are, for who reads the result."""
+    if folder is None:
+        return {"folder": None, "report": None}
+    folder.write_summary(summary)
+    try:
+        report: Path | None = write_report(folder)
+    except RecordError:  # ended before there was anything to show
+        report = None
+    return {"folder": str(folder.path), "report": None if report is None else str(report)}

@@ -1,0 +1,64 @@
+"""A run watched in the browser: in real time, with the page's velocity and pushes."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+import numpy as np
+
+from poise.hw.clock import Clock
+from poise.robots import Decision, Intent, RobotModel
+from poise.sim import MujocoBackend, Push
+
+from .view import Viewer
+
+PUSH_NS = 10.0  # N·s
+PACE_TICKS = 10  # ticks between two looks at the clock
+
+
+class Live:
+    """Shows each decision, keeps real time, and takes over the intent once the page's velocity was moved."""
+
+    def __init__(self, robot: RobotModel, backend: MujocoBackend, port: int, seed: int) -> None:
+        """Serve the page on this machine.
+
+        Raises:
+            PoiseError: viser is not installed.
+        """
+        self._robot, self._backend = robot, backend
+        self._viewer = Viewer(robot, backend.model, port)
+        self._rng = np.random.default_rng((seed, 3))
+        self._clock = Clock(PACE_TICKS * backend.period_s, spin_s=0.0)
+        self._steered = False
+        self._ticks = 0
+
+    def __enter__(self) -> Live:
+        print(f"Open {self._viewer.url} in a browser; Ctrl-C ends the run.", file=sys.stderr, flush=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._viewer.close()
+
+    def intent(self, wanted: Intent) -> Intent:
+        """What is wanted: the scenario's, until the velocity on the page is first moved; from then on the page's."""
+        velocity = self._viewer.velocity
+        self._steered = self._steered or any(velocity)
+        return Intent(velocity=velocity) if self._steered else wanted
+
+    def show(self, decision: Decision) -> None:
+        """Draw, push where that was asked for, and wait until this tick is due."""
+        if self._viewer.pushed():
+            self._push()
+        self._viewer.update(self._backend.data, decision)
+        if self._ticks == 0:
+            self._clock.restart()  # the first tick is late by what was loaded for it
+        self._ticks += 1
+        if self._ticks % PACE_TICKS == 0:
+            self._clock.wait()
+
+    def _push(self) -> None:
+        angle = self._rng.uniform(-np.pi, np.pi)
+        direction = (float(np.cos(angle)), float(np.sin(angle)), 0.0)
+        push = Push(self._robot.overlay.torso, direction, PUSH_NS, float(self._backend.data.time), frame="heading")
+        self._backend.disturbances = (*self._backend.disturbances, push)

@@ -1,0 +1,82 @@
+"""What the commands have in common: reading and checking their options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from poise.robots import PoiseError
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from "0-4", "0,2,5" or both mixed, in the order given, each once.
+
+    Raises:
+        PoiseError: something else.
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        known = first.isdecimal() and (last.isdecimal() if dash else True)
+        if not known or (dash and int(last) < int(first)):
+            raise PoiseError(f"--seeds {text}: not a list of seeds; give them as 0-4 or 0,2,5")
+        seeds.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
+    return tuple(seeds)
+
+
+def check_numbers(option: str, values: Sequence[float]) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        PoiseError: one of the values is not finite.
+    """
+    if not all(math.isfinite(value) for value in values):
+        raise PoiseError(f"{option} {' '.join(f'{v:g}' for v in values)}: not finite; give plain numbers")
+
+
+def check_positive(option: str, value: float, unit: str) -> None:
+    """Refuse what is not a finite number above 0.
+
+    Raises:
+        PoiseError: it is not.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise PoiseError(f"{option} {value:g}: give a number above 0 ({unit})")
+
+
+def check_count(option: str, value: int, least: int = 1) -> None:
+    """Refuse a whole number below the least.
+
+    Raises:
+        PoiseError: it is below.
+    """
+    if value < least:
+        raise PoiseError(f"{option} {value}: give a whole number of at least {least}")
+
+
+def check_json(path: str | None) -> None:
+    """Refuse a result file that could not be written after the work was done.
+
+    Raises:
+        PoiseError: its folder does not exist, or it is a folder.
+    """
+    if path is not None and path != "-" and (not Path(path).parent.is_dir() or Path(path).is_dir()):
+        raise PoiseError(f"--json {path}: cannot be written; give a file in a folder that exists, or - for standard output")
+
+
+def console_for(json_path: str | None) -> Console:
+    """Where tables go: standard output, or standard error where `--json -` has taken that."""
+    return Console(stderr=json_path == "-")
+
+
+def check_port(port: int) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        PoiseError: it is none.
+    """
+    if not 1 <= port <= 65535:
+        raise PoiseError(f"--port {port}: give a number from 1 to 65535")

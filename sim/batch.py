@@ -1,0 +1,82 @@
+"""Many independent runs: in several processes, with a file of what is done, so that an interrupted batch goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from poise.robots import RecordError
+from poise.robots.plain import to_plain
+
+Case = Mapping[str, Any]
+"""What tells one run of a batch from the others; its entries are in the run's result, too."""
+
+Work = Callable[[Case], dict[str, Any]]
+"""Does one run; picklable for more than one process."""
+
+
+class Ledger:
+    """A JSON-lines file: first the setup that all runs share, then one finished run a line."""
+
+    def __init__(self, path: str | Path, setup: Mapping[str, Any]) -> None:
+        """Open a file, or begin it.
+
+        Raises:
+            RecordError: it holds runs of another setup, or cannot be read or written.
+        """
+        self._path = Path(path)
+        wanted = {"setup": to_plain(setup)}
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+            entries = [entry for line in lines if (entry := _parsed(line)) is not None]
+            if entries and entries[0] != wanted:
+                raise RecordError(f"{path}: holds runs of another setup; give the options it was begun with, or another folder")
+            self.runs: list[dict[str, Any]] = entries[1:]
+            # Written anew: a line that an interruption cut short must not swallow the next one.
+            self._path.write_text("".join(json.dumps(entry) + "\n" for entry in (wanted, *self.runs)), encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordError(f"{path}: cannot be used ({error}); give a folder that can be written") from error
+
+    def has(self, case: Case) -> bool:
+        """Whether a case is done."""
+        return any(all(run.get(key) == value for key, value in case.items()) for run in self.runs)
+
+    def add(self, run: dict[str, Any]) -> None:
+        """Note a finished run, at once."""
+        self.runs.append(to_plain(run))
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(self.runs[-1]) + "\n")
+
+
+def run_batch(work: Work, cases: Sequence[Case], ledger: Ledger, processes: int) -> Iterator[dict[str, Any]]:
+    """Run the cases that are not in the ledger, note each when it is done, and yield it."""
+    for run in _finished(work, [case for case in cases if not ledger.has(case)], processes):
+        ledger.add(run)
+        yield run
+
+
+def _finished(work: Work, cases: Sequence[Case], processes: int) -> Iterator[dict[str, Any]]:
+    if processes <= 1 or len(cases) <= 1:
+        yield from map(work, cases)
+        return
+    # Spawned, not forked: numerical libraries' threads do not survive a fork.
+    with ProcessPoolExecutor(min(processes, len(cases)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(work, case) for case in cases]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A line's entry; None for one that was cut short."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
