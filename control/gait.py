@@ -36,6 +36,7 @@ class WalkerConfig:
     still_twist: float = 0.02  # commands below it mean: stand
     stop_length: float = 0.06  # longest step after which it may stop
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff
+    contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_s: float = 0.12
     turn_max: float = 0.5  # rad a step
     velocity_gain: float = 0.15  # of the mean velocity error, added to the command at each touchdown
@@ -251,9 +252,10 @@ class Walker:
         if self.swing is None:
             return
         swing, late = 1 - self.stance, self.time - self.step_duration
-        touched = contact[swing] > 0.5 and self.swing.phase > self._config.contact_phase
-        low = self._soles[swing, 2] - self._soles[self.stance, 2] < 0.004
-        if not (touched or (late > 0.02 and low) or late > self._config.late_s):
+        height = self._soles[swing, 2] - self._soles[self.stance, 2]
+        # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well.
+        touched = contact[swing] > 0.5 and height < self._config.contact_height and self.swing.phase > self._config.contact_phase
+        if not (touched or (late > 0.02 and height < 0.004) or late > self._config.late_s):
             return
         self.touchdowns += 1
         self._trim_velocity()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,7 +92,8 @@ class SoundnessMonitor:
                 wrong.append(name)
         if not wrong:
             return "", intent
-        return f"intent {', '.join(wrong)} not usable: left out", replace(intent, **dict.fromkeys(wrong))
+        nothing: dict[str, Any] = dict.fromkeys(wrong)
+        return f"intent {', '.join(wrong)} not usable: left out", replace(intent, **nothing)
 
     def snapshot(self) -> tuple[int, float, JointCommand | None, Array]:
         """The state."""

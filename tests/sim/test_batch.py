@@ -11,7 +11,7 @@ import pytest
 from poise.robots import RecordError
 from poise.sim.batch import Case, Ledger, run_batch
 
-CASES = [{"stage": stage, "seed": seed} for seed in range(3) for stage in ("own", "punches")]
+CASES: list[Case] = [{"stage": stage, "seed": seed} for seed in range(3) for stage in ("own", "punches")]
 SETUP = {"mode": "model", "seconds": 5.0}
 
 
