@@ -76,7 +76,7 @@ class Tour:
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at our tick, on the benchmark's draws"
-        print_rows(title, [{"stage": stage, **figures} for stage, figures in summary.items()], console)
+        print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console)
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})
         return Exit.HELD
@@ -162,6 +162,17 @@ class MakeStack:
         from .compose import build_stack
 
         return build_stack(robot, self.mode, seed=seed)
+
+
+def _row(stage: str, figures: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "survival, s": figures["mean_survival_s"],
+        "complete": f"{figures['complete']} of {figures['runs']}",
+        "position, cm": figures["pos_err_cm"],
+        "yaw, °": figures["yaw_err_deg"],
+        "energy, kJ": figures["energy_kj"],
+    }
 
 
 def _show_progress(runs: Iterable[dict[str, Any]], done: int, total: int) -> None:

@@ -58,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> Command:
     try:
         with contextlib.redirect_stderr(errors):
             config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-            return tyro.cli(Command, args=arguments, prog="poise", description=DESCRIPTION, config=config)  # type: ignore[arg-type]
+            return tyro.cli(Command, args=arguments, prog="poise", description=DESCRIPTION, config=config)
     except SystemExit as end:
         if end.code:
             print(f"poise: {one_line(errors.getvalue())}", file=sys.stderr)

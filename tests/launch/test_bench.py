@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from poise.launch.bench import Realtime, Tour
+from poise.launch.output import Exit
+from poise.robots import PoiseError
+
+
+def test_real_time_writes_what_it_measured(tmp_path: Path) -> None:
+    file = tmp_path / "realtime.json"
+    assert Realtime(seconds=0.5, mode="model", push=True, json=str(file))() is Exit.HELD
+    result = json.loads(file.read_text())
+    for figures in (result, result["pushed"]):
+        assert 0.0 < figures["tick_us"]["p50"] <= figures["tick_us"]["p99"] <= figures["tick_us"]["p999"] <= figures["tick_us"]["max"]
+        assert set(figures["parts_us"]) == {"estimate", "propose", "imagine", "refine", "track", "certify", "record"}
+        assert all(0.0 <= part["p50"] <= part["p99"] for part in figures["parts_us"].values())
+        assert figures["step_us"]["p50"] >= figures["tick_us"]["p50"]
+        assert figures["seconds"] == pytest.approx(0.5)
+    assert result["mode"] == "model"
+    assert result["velocity"] == [0.5, 0.0, 0.0]
+
+
+def test_unusable_options_are_refused(tmp_path: Path) -> None:
+    for command, words in (
+        (Realtime(seconds=0.0), "--seconds"),
+        (Realtime(velocity=(float("nan"), 0.0, 0.0)), "--velocity"),
+        (Tour(seconds=7.0), "multiple of 5"),
+        (Tour(seeds="all"), "--seeds all"),
+        (Tour(mode="model", stages="dance"), "unknown stage 'dance'"),
+        (Tour(mode="model", processes=-1), "--processes"),
+        (Tour(mode="model", seconds=5.0, stages="own", resume=str(tmp_path)), "--resume"),
+        (Tour(mode="model", plant="missing.xml"), "no such file"),
+    ):
+        with pytest.raises(PoiseError, match=words) as error:
+            command()
+        assert "\n" not in str(error.value)
+
+
+def test_a_tour_can_be_gone_on_with(tmp_path: Path) -> None:
+    pytest.importorskip("gaitkeeper.tour")
+    file = tmp_path / "tour.json"
+    first = Tour(seeds="3", stages="own", seconds=5.0, mode="model", processes=1, out=str(tmp_path), json=str(file))
+    assert first() is Exit.HELD
+    result = json.loads(file.read_text())
+    figures = result["summary"]["own"]
+    assert {"mean_survival_s", "complete", "runs", "pos_err_cm", "yaw_err_deg", "energy_kj"} <= set(figures)
+    assert (figures["runs"], len(result["runs"])) == (1, 1)
+    assert result["runs"][0]["seed"] == 3
+    (folder,) = tmp_path.glob("tour-*")
+    before = (folder / "runs.jsonl").read_text()
+    again = Tour(seeds="3", stages="own", seconds=5.0, mode="model", resume=str(folder), json=str(file))
+    assert again() is Exit.HELD  # nothing is left to do
+    assert (folder / "runs.jsonl").read_text() == before
+    assert json.loads(file.read_text()) == result
+    with pytest.raises(PoiseError, match="another setup"):
+        Tour(seeds="3", stages="own", seconds=10.0, mode="model", resume=str(folder))()
