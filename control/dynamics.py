@@ -6,6 +6,8 @@ with the base at the origin and without linear velocity, then `place` adds what 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pinocchio as pin
 from numba import njit
@@ -16,6 +18,30 @@ from poise.robots.types import Array
 from .lip import GRAVITY
 
 _ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
+
+
+class Terms(NamedTuple):
+    """The arrays of a `Dynamics`, for kernels: the same memory, so it is made once."""
+
+    q: Array
+    v: Array
+    base_rotation: Array
+    mass_matrix: Array
+    bias: Array
+    sole_jacobian: Array
+    sole_drift: Array
+    sole_position: Array
+    sole_rotation: Array
+    sole_velocity: Array
+    torso_jacobian: Array
+    torso_drift: Array
+    torso_rotation: Array
+    torso_omega: Array
+    centroidal_map: Array
+    centroidal_drift: Array
+    momentum: Array
+    com: Array
+    com_velocity: Array
 
 
 class Dynamics:
@@ -52,6 +78,7 @@ class Dynamics:
         self.momentum = np.zeros(6)
         self.com = np.zeros(3)
         self.com_velocity = np.zeros(3)
+        self.terms = Terms(*(getattr(self, name) for name in Terms._fields))
 
     def update(self, q: Array, v: Array) -> None:
         """Compute every term at (q, v)."""
@@ -79,35 +106,11 @@ class Dynamics:
         self.torso_rotation[:] = pin.updateFramePlacement(model, data, torso).rotation
         self.torso_jacobian[:] = pin.getFrameJacobian(model, data, torso, _ALIGNED)[3:]
         self.torso_drift[:] = pin.getFrameClassicalAcceleration(model, data, torso, _ALIGNED).angular
-        multiply(self.sole_jacobian, self.torso_jacobian, v, self.sole_velocity, self.torso_omega)
+        frame_velocities(self.terms)
 
     def place(self, position_world: Array, velocity_world: Array) -> None:
         """Second half: move the base to a position (3,) m with a linear velocity (3,) m/s, world frame."""
-        place_base(
-            position_world,
-            velocity_world,
-            self.q,
-            self.v,
-            self.base_rotation,
-            self.mass_matrix,
-            self.bias,
-            self.sole_position,
-            self.sole_velocity,
-            self.sole_drift,
-            self.centroidal_map,
-            self.centroidal_drift,
-            self.momentum,
-            self.com,
-            self.com_velocity,
-        )
-
-
-@njit(cache=True)
-def multiply(sole_jacobian: Array, torso_jacobian: Array, v: Array, sole_velocity: Array, torso_omega: Array) -> None:
-    """Frame velocities from Jacobians, in place."""
-    for foot in range(2):
-        sole_velocity[foot] = sole_jacobian[foot] @ v
-    torso_omega[:] = torso_jacobian @ v
+        place_base(position_world, velocity_world, self.terms)
 
 
 @njit(cache=True)
@@ -116,49 +119,43 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 @njit(cache=True)
-def place_base(
-    position: Array,
-    velocity: Array,
-    q: Array,
-    v: Array,
-    rotation: Array,
-    mass: Array,
-    bias: Array,
-    sole_position: Array,
-    sole_velocity: Array,
-    sole_drift: Array,
-    centroidal_map: Array,
-    centroidal_drift: Array,
-    momentum: Array,
-    com: Array,
-    com_velocity: Array,
-) -> None:
+def frame_velocities(t: Terms) -> None:
+    """Sole and torso velocities from their Jacobians, in place."""
+    for foot in range(2):
+        t.sole_velocity[foot] = t.sole_jacobian[foot] @ t.v
+    t.torso_omega[:] = t.torso_jacobian @ t.v
+
+
+@njit(cache=True)
+def place_base(position: Array, velocity: Array, t: Terms) -> None:
     """Add a base position and linear velocity to terms computed without them, and derive the centroidal terms, in place.
 
     With v̇ = 0 in the base frame, the base's origin accelerates by ω × v: that is what changes bias and drifts. The
     centroidal map is the base's rows of M moved to the centre of mass, and its drift the base's rows of h without
     gravity (dh/dt of the momentum is the force that moves it; Orin, Goswami & Lee, Autonomous Robots 2013).
     """
+    rotation, mass = t.base_rotation, t.mass_matrix
     local = rotation.T @ velocity
-    extra = _cross(v[3:6], local)
-    q[:3], v[:3] = position, local
-    bias += np.ascontiguousarray(mass[:, :3]) @ extra
+    extra = _cross(t.v[3:6], local)
+    t.q[:3], t.v[:3] = position, local
+    for i in range(t.bias.size):
+        t.bias[i] += mass[i, 0] * extra[0] + mass[i, 1] * extra[1] + mass[i, 2] * extra[2]
     extra_world = rotation @ extra
     for foot in range(2):
-        sole_position[foot] += position
-        sole_velocity[foot, :3] += velocity
-        sole_drift[foot, :3] += extra_world
+        t.sole_position[foot] += position
+        t.sole_velocity[foot, :3] += velocity
+        t.sole_drift[foot, :3] += extra_world
     total = mass[0, 0]
     # M's block (angular, linear) of the base is mass times the cross matrix of the centre of mass, base frame.
     lever = rotation @ (np.array([mass[5, 1], mass[3, 2], mass[4, 0]]) / total)
-    com[:] = position + lever
+    t.com[:] = position + lever
     linear, angular = rotation @ mass[:3], rotation @ mass[3:6]
-    centroidal_map[:3] = linear
+    t.centroidal_map[:3] = linear
     for i in range(linear.shape[1]):
-        centroidal_map[3:, i] = angular[:, i] - _cross(lever, linear[:, i])
-    momentum[:] = centroidal_map @ v
-    com_velocity[:] = momentum[:3] / total
-    force = rotation @ bias[:3]
-    centroidal_drift[3:] = rotation @ bias[3:6] - _cross(lever, force)
-    centroidal_drift[:3] = force
-    centroidal_drift[2] -= total * GRAVITY
+        t.centroidal_map[3:, i] = angular[:, i] - _cross(lever, linear[:, i])
+    t.momentum[:] = t.centroidal_map @ t.v
+    t.com_velocity[:] = t.momentum[:3] / total
+    force = rotation @ t.bias[:3]
+    t.centroidal_drift[3:] = rotation @ t.bias[3:6] - _cross(lever, force)
+    t.centroidal_drift[:3] = force
+    t.centroidal_drift[2] -= total * GRAVITY

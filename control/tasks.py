@@ -9,6 +9,7 @@ from numba import njit
 
 from poise.robots.types import Array
 
+from .dynamics import Terms
 from .rotation import rotation_error
 
 EDGES = 4  # friction pyramid edges a vertex
@@ -51,22 +52,34 @@ class TaskGains(NamedTuple):
     contact_rotation_d: float = 5.0
 
 
+class Posture(NamedTuple):
+    """Joint-space task and limits, (n,) each."""
+
+    stiffness: Array  # 1/s²
+    damping: Array  # 1/s
+    weight: Array
+    position_min: Array  # rad
+    position_max: Array
+    velocity_limit: Array  # rad/s
+    torque_limit: Array  # N·m
+
+
+class Contacts(NamedTuple):
+    """What the ground can give."""
+
+    vertices: Array  # (k, 2) m, sole polygon
+    friction: float
+    yaw_friction: float  # N·m/N
+    force_max: float  # N, both feet
+    newton: float  # N, unit of the multipliers
+
+
 @njit(cache=True)
 def body_tasks(
     rows: Array,
     reference: Array,
     weight: Array,
-    centroidal_map: Array,
-    centroidal_drift: Array,
-    momentum: Array,
-    mass: float,
-    com_height: float,
-    base_rotation: Array,
-    base_omega: Array,
-    torso_jacobian: Array,
-    torso_drift: Array,
-    torso_rotation: Array,
-    torso_omega: Array,
+    t: Terms,
     com_acceleration_xy: Array,
     height_target: float,
     pelvis_target: Array,
@@ -76,22 +89,23 @@ def body_tasks(
     gains: TaskGains,
 ) -> None:
     """Fill task rows 0–11: CoM, angular momentum, pelvis and torso attitude, as J q̈ = reference (drift subtracted)."""
-    rows[0:3] = centroidal_map[0:3] / mass
-    rows[3:6] = centroidal_map[3:6]
+    mass = t.mass_matrix[0, 0]
+    rows[0:3] = t.centroidal_map[0:3] / mass
+    rows[3:6] = t.centroidal_map[3:6]
     rows[6:12] = 0.0
-    rows[6:9, 3:6] = base_rotation
-    rows[9:12] = torso_jacobian
+    rows[6:9, 3:6] = t.base_rotation
+    rows[9:12] = t.torso_jacobian
     reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
-    reference[2] = gains.com_z_p * (height_target - com_height) - gains.com_z_d * momentum[2] / mass
-    omega = base_rotation @ base_omega
-    pelvis_error = rotation_error(pelvis_target, base_rotation)
-    torso_error = rotation_error(torso_target, torso_rotation)
+    reference[2] = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
+    omega = t.base_rotation @ t.v[3:6]
+    pelvis_error = rotation_error(pelvis_target, t.base_rotation)
+    torso_error = rotation_error(torso_target, t.torso_rotation)
     for i in range(3):
         wanted = yaw_rate if i == 2 else 0.0
-        reference[i] -= centroidal_drift[i] / mass
-        reference[3 + i] = -gains.momentum_d * momentum[3 + i] - centroidal_drift[3 + i]
+        reference[i] -= t.centroidal_drift[i] / mass
+        reference[3 + i] = -gains.momentum_d * t.momentum[3 + i] - t.centroidal_drift[3 + i]
         reference[6 + i] = gains.pelvis_p * pelvis_error[i] + gains.pelvis_d * (wanted - omega[i])
-        reference[9 + i] = gains.torso_p * torso_error[i] + gains.torso_d * (wanted - torso_omega[i]) - torso_drift[i]
+        reference[9 + i] = gains.torso_p * torso_error[i] + gains.torso_d * (wanted - t.torso_omega[i]) - t.torso_drift[i]
         weight[i] = weights.com_z if i == 2 else weights.com_xy
         weight[3 + i] = weights.momentum_yaw if i == 2 else weights.momentum
         weight[6 + i] = weights.pelvis_yaw if i == 2 else weights.pelvis
@@ -100,41 +114,29 @@ def body_tasks(
 
 @njit(cache=True)
 def sole_tasks(
-    rows: Array,
-    reference: Array,
-    weight: Array,
-    jacobian: Array,
-    drift: Array,
-    position: Array,
-    rotation: Array,
-    velocity: Array,
-    contact: Array,
-    swing: Array,
-    swing_yaw: float,
-    weights: TaskWeights,
-    gains: TaskGains,
+    rows: Array, reference: Array, weight: Array, t: Terms, contact: Array, swing: Array, swing_yaw: float, weights: TaskWeights, gains: TaskGains
 ) -> None:
     """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration."""
     flat = np.eye(3)
     flat[0, 0], flat[0, 1], flat[1, 0], flat[1, 1] = np.cos(swing_yaw), -np.sin(swing_yaw), np.sin(swing_yaw), np.cos(swing_yaw)
     for foot in range(2):
         at = 12 + 6 * foot
-        rows[at : at + 6] = jacobian[foot]
+        rows[at : at + 6] = t.sole_jacobian[foot]
         stands = contact[foot] > 0.5
-        error = rotation_error(flat, rotation[foot])
+        error = rotation_error(flat, t.sole_rotation[foot])
         for i in range(3):
-            linear, angular = velocity[foot, i], velocity[foot, 3 + i]
+            linear, angular = t.sole_velocity[foot, i], t.sole_velocity[foot, 3 + i]
             if stands:
                 reference[at + i] = -gains.contact_d * linear
                 reference[at + 3 + i] = -gains.contact_rotation_d * angular
                 weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
             else:
-                reference[at + i] = swing[2, i] + gains.swing_p * (swing[0, i] - position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
+                reference[at + i] = swing[2, i] + gains.swing_p * (swing[0, i] - t.sole_position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
                 reference[at + 3 + i] = gains.swing_rotation_p * error[i] - gains.swing_rotation_d * angular
                 weight[at + i] = weights.swing_z if i == 2 else weights.swing_xy
                 weight[at + 3 + i] = weights.swing_rotation
-            reference[at + i] -= drift[foot, i]
-            reference[at + 3 + i] -= drift[foot, 3 + i]
+            reference[at + i] -= t.sole_drift[foot, i]
+            reference[at + 3 + i] -= t.sole_drift[foot, 3 + i]
 
 
 @njit(cache=True)
@@ -174,21 +176,17 @@ def acceleration_bounds(q: Array, v: Array, q_min: Array, q_max: Array, v_max: A
 
 @njit(cache=True)
 def assemble(
-    mass: Array,
-    bias: Array,
+    t: Terms,
     rows: Array,
     reference: Array,
     weight: Array,
     joint_reference: Array,
     joint_weight: Array,
     regularise: float,
-    sole_jacobian: Array,
     wrench_map: Array,
     force_weight: float,
-    newton: float,
     torque_limit: Array,
-    force_max: float,
-    yaw_friction: float,
+    contacts: Contacts,
     hessian: Array,
     gradient: Array,
     constraint: Array,
@@ -197,10 +195,10 @@ def assemble(
 ) -> None:
     """Fill the QP over (q̈, λ): task cost; base dynamics, torque, total normal force and yaw friction rows.
 
-    λ counts in units of `newton` N; wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are
+    λ counts in units of `contacts.newton`; wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are
     (nv + nf + nv + LIMIT_ROWS,), with the bounds of q̈ given.
     """
-    nv, nf = mass.shape[0], wrench_map.shape[1]
+    nv, nf, newton = t.bias.size, wrench_map.shape[1], contacts.newton
     n = nv + nf
     hessian[:] = 0.0
     gradient[:] = 0.0
@@ -217,19 +215,80 @@ def assemble(
         hessian[i, i] = force_weight * newton * newton
         constraint[nv, i] = 1.0
         lower[i], upper[i] = 0.0, 1e30
-    constraint[:nv, :nv] = mass
-    constraint[:nv, nv:] = -newton * (sole_jacobian.T @ wrench_map)
+    constraint[:nv, :nv] = t.mass_matrix
+    constraint[:nv, nv:] = -newton * (t.sole_jacobian.reshape(12, nv).T @ wrench_map)
     for i in range(nv):
         limit = 0.0 if i < 6 else torque_limit[i - 6]
-        lower[n + i], upper[n + i] = -bias[i] - limit, -bias[i] + limit
-    lower[n + nv], upper[n + nv] = -1e30, force_max / newton
+        lower[n + i], upper[n + i] = -t.bias[i] - limit, -t.bias[i] + limit
+    lower[n + nv], upper[n + nv] = -1e30, contacts.force_max / newton
     for foot in range(2):  # ±m_z − c·f_z ≤ 0, about the vertical: soles are flat on the ground where it matters
         for side in range(2):
             row = nv + 1 + 2 * foot + side
             sign = 1.0 if side == 0 else -1.0
             for i in range(nf):
-                constraint[row, nv + i] = sign * wrench_map[6 * foot + 5, i] - yaw_friction * wrench_map[6 * foot + 2, i]
+                constraint[row, nv + i] = sign * wrench_map[6 * foot + 5, i] - contacts.yaw_friction * wrench_map[6 * foot + 2, i]
             lower[n + row], upper[n + row] = -1e30, 0.0
+
+
+@njit(cache=True)
+def build(
+    t: Terms,
+    com_acceleration_xy: Array,
+    height_target: float,
+    pelvis_target: Array,
+    torso_target: Array,
+    yaw_rate: float,
+    contact: Array,
+    swing: Array,
+    swing_yaw: float,
+    joints: Array,
+    joint_velocity: Array,
+    weights: TaskWeights,
+    gains: TaskGains,
+    posture: Posture,
+    contacts: Contacts,
+    regularise: float,
+    force_weight: float,
+    horizon: float,
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    wrench_map: Array,
+    hessian: Array,
+    gradient: Array,
+    constraint: Array,
+    lower: Array,
+    upper: Array,
+) -> None:
+    """The whole QP of one tick from its references, in place: tasks, contact wrenches, bounds, assembly."""
+    nv = t.v.size
+    body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, pelvis_target, torso_target, yaw_rate, weights, gains)
+    sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
+    width, column = EDGES * contacts.vertices.shape[0], 0
+    for foot in range(2):
+        if contact[foot] > 0.5:
+            block = wrench_map[6 * foot : 6 * foot + 6, column : column + width]
+            friction_edges(contacts.vertices, t.sole_rotation[foot], contacts.friction, block)
+            wrench_map[6 - 6 * foot : 12 - 6 * foot, column : column + width] = 0.0
+            column += width
+    q, v = t.q[7:], t.v[6:]
+    acceleration_bounds(q, v, posture.position_min, posture.position_max, posture.velocity_limit, horizon, lower[6:nv], upper[6:nv])
+    wanted = posture.stiffness * (joints - q) + posture.damping * (joint_velocity - v)
+    limit = posture.torque_limit
+    assemble(
+        t, rows, reference, weight, wanted, posture.weight, regularise, wrench_map, force_weight, limit, contacts, hessian, gradient, constraint, lower, upper
+    )
+
+
+@njit(cache=True)
+def unpack(t: Terms, x: Array, wrench_map: Array, newton: float, torque_limit: Array) -> tuple[Array, Array, Array]:
+    """Joint torques (n,) inside their limits, sole wrenches (2, 6) and CoP (2,) of a solution."""
+    nv = t.v.size
+    wrench = newton * (wrench_map @ x[nv:])
+    generalised = t.mass_matrix @ x[:nv] + t.bias - t.sole_jacobian.reshape(12, nv).T @ wrench
+    torque = np.minimum(np.maximum(generalised[6:], -torque_limit), torque_limit)
+    wrenches = wrench.reshape(2, 6)
+    return torque, wrenches, centre_of_pressure(t.sole_position, wrenches)
 
 
 @njit(cache=True)

@@ -20,19 +20,7 @@ from poise.robots.types import Array
 from .dynamics import Dynamics
 from .lip import GRAVITY
 from .qp import QpProblem, make_solver
-from .tasks import (
-    EDGES,
-    LIMIT_ROWS,
-    TASK_ROWS,
-    TaskGains,
-    TaskWeights,
-    acceleration_bounds,
-    assemble,
-    body_tasks,
-    centre_of_pressure,
-    friction_edges,
-    sole_tasks,
-)
+from .tasks import EDGES, LIMIT_ROWS, TASK_ROWS, Contacts, Posture, TaskGains, TaskWeights, build, unpack
 
 
 @dataclass(frozen=True)
@@ -100,52 +88,50 @@ class WholeBody:
 
     def __init__(self, robot: RobotModel, config: WholeBodyConfig) -> None:
         self._robot, self._config = robot, config
-        self._vertices = np.array(robot.overlay.sole_polygon)
-        self._weight = robot.mass * GRAVITY
-        self._newton = self._weight / 16.0
-        nv = robot.n + 6
-        self._spaces = [_Workspace(nv, len(self._vertices), feet, config) for feet in (0, 1, 2)]
-        self._rows, self._reference, self._task_weight = np.zeros((TASK_ROWS, nv)), np.zeros(TASK_ROWS), np.zeros(TASK_ROWS)
-        self._joint_weight = np.full(robot.n, config.weight_legs)
-        self._joint_weight[robot.waist] = config.weight_waist
-        self._joint_weight[robot.arms] = config.weight_arms
-        self._kp, self._kd = np.full(robot.n, config.posture[0]), np.full(robot.n, config.posture[1])
-        self._kp[robot.arms], self._kd[robot.arms] = config.arms
+        weight, nv, n = robot.mass * GRAVITY, robot.n + 6, robot.n
+        overlay = robot.overlay
+        vertices = np.array(overlay.sole_polygon)
+        self._contacts = Contacts(vertices, overlay.friction, overlay.yaw_friction_m, config.force_max * weight, weight / 16.0)
+        self._spaces = [_Workspace(nv, len(vertices), feet, config) for feet in (0, 1, 2)]
+        self._tasks = (np.zeros((TASK_ROWS, nv)), np.zeros(TASK_ROWS), np.zeros(TASK_ROWS))
+        joint_weight, kp, kd = np.full(n, config.weight_legs), np.full(n, config.posture[0]), np.full(n, config.posture[1])
+        joint_weight[robot.waist], joint_weight[robot.arms] = config.weight_waist, config.weight_arms
+        kp[robot.arms], kd[robot.arms] = config.arms
+        limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit)
+        self._posture = Posture(kp, kd, joint_weight, *limits)
 
     def problem(self, d: Dynamics, t: WholeBodyTargets) -> tuple[QpProblem, Array]:
         """The QP unsolved, and the map (12, nf) from λ to the two sole wrenches; both are overwritten by the next call."""
-        robot, cfg = self._robot, self._config
-        space = self._spaces[int(t.contact.sum())]
-        problem, wrench_map = space.problem, space.wrench_map
-        self._fill_tasks(d, t)
-        self._fill_wrench_map(d, t.contact, wrench_map)
-        q, v = d.q[7:], d.v[6:]
-        nv = d.v.size
-        limits = (robot.position_min, robot.position_max, robot.velocity_limit)
-        acceleration_bounds(q, v, *limits, cfg.limit_horizon_s, problem.lower[6:nv], problem.upper[6:nv])
-        assemble(
-            d.mass_matrix,
-            d.bias,
-            self._rows,
-            self._reference,
-            self._task_weight,
-            self._kp * (t.joints - q) + self._kd * (t.joint_velocity - v),
-            self._joint_weight,
+        cfg, space = self._config, self._spaces[int(t.contact.sum())]
+        problem = space.problem
+        build(
+            d.terms,
+            t.com_acceleration_xy,
+            t.com_height,
+            t.pelvis_rotation,
+            t.torso_rotation,
+            t.yaw_rate,
+            t.contact,
+            t.swing,
+            t.swing_yaw,
+            t.joints,
+            t.joint_velocity,
+            cfg.weights,
+            cfg.gains,
+            self._posture,
+            self._contacts,
             cfg.regularise_acceleration,
-            d.sole_jacobian.reshape(12, nv),
-            wrench_map,
             cfg.regularise_force,
-            self._newton,
-            robot.torque_limit,
-            cfg.force_max * self._weight,
-            robot.overlay.yaw_friction_m,
+            cfg.limit_horizon_s,
+            *self._tasks,
+            space.wrench_map,
             problem.hessian,
             problem.gradient,
             problem.rows,
             problem.lower,
             problem.upper,
         )
-        return problem, wrench_map
+        return problem, space.wrench_map
 
     def solve(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
         """Solve; on failure the fallback solver, then the posture held by its joint gains ("hold")."""
@@ -159,63 +145,11 @@ class WholeBody:
         return self._hold(d, t, residual)
 
     def _unpack(self, d: Dynamics, x: Array, wrench_map: Array, source: str, residual: float) -> WholeBodySolution:
-        nv = d.v.size
-        wrench = wrench_map @ (x[nv:] * self._newton)
-        generalised = d.mass_matrix @ x[:nv] + d.bias - wrench @ d.sole_jacobian.reshape(12, nv)
-        limit = self._robot.torque_limit
-        torque = np.minimum(np.maximum(generalised[6:], -limit), limit)
-        wrench = wrench.reshape(2, 6)
-        return WholeBodySolution(torque, x[:nv], wrench, centre_of_pressure(d.sole_position, wrench), source, residual)
+        torque, wrench, cop = unpack(d.terms, x, wrench_map, self._contacts.newton, self._robot.torque_limit)
+        return WholeBodySolution(torque, x[: d.v.size], wrench, cop, source, residual)
 
     def _hold(self, d: Dynamics, t: WholeBodyTargets, residual: float) -> WholeBodySolution:
         robot = self._robot
         torque = robot.hold_kp * (t.joints - d.q[7:]) - robot.hold_kd * d.v[6:]
         torque = np.clip(torque, -robot.torque_limit, robot.torque_limit)
         return WholeBodySolution(torque, np.zeros(d.v.size), np.zeros((2, 6)), np.full(2, np.nan), "hold", residual)
-
-    def _fill_wrench_map(self, d: Dynamics, contact: Array, out: Array) -> None:
-        width, column = EDGES * len(self._vertices), 0
-        out[:] = 0.0
-        for foot in (0, 1):
-            if contact[foot] > 0.5:
-                block = out[6 * foot : 6 * foot + 6, column : column + width]
-                friction_edges(self._vertices, d.sole_rotation[foot], self._robot.overlay.friction, block)
-                column += width
-
-    def _fill_tasks(self, d: Dynamics, t: WholeBodyTargets) -> None:
-        cfg = self._config
-        out = (self._rows, self._reference, self._task_weight)
-        body_tasks(
-            *out,
-            d.centroidal_map,
-            d.centroidal_drift,
-            d.momentum,
-            self._robot.mass,
-            d.com[2],
-            d.base_rotation,
-            d.v[3:6],
-            d.torso_jacobian,
-            d.torso_drift,
-            d.torso_rotation,
-            d.torso_omega,
-            t.com_acceleration_xy,
-            t.com_height,
-            t.pelvis_rotation,
-            t.torso_rotation,
-            t.yaw_rate,
-            cfg.weights,
-            cfg.gains,
-        )
-        sole_tasks(
-            *out,
-            d.sole_jacobian,
-            d.sole_drift,
-            d.sole_position,
-            d.sole_rotation,
-            d.sole_velocity,
-            t.contact,
-            t.swing,
-            t.swing_yaw,
-            cfg.weights,
-            cfg.gains,
-        )
