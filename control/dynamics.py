@@ -17,8 +17,6 @@ from poise.robots.types import Array
 
 from .lip import GRAVITY
 
-_ALIGNED = pin.ReferenceFrame.LOCAL_WORLD_ALIGNED
-
 
 class Terms(NamedTuple):
     """The arrays of a `Dynamics`, for kernels: the same memory, so it is made once."""
@@ -58,7 +56,17 @@ class Dynamics:
         self.model = robot.pinocchio
         self.data = self.model.createData()
         nv = self.model.nv
-        self._zero = np.zeros(nv)
+        frames = [self.model.frames[i] for i in (*robot.sole_frames, robot.torso_frame)]
+        self._joints = [frame.parentJoint for frame in frames]
+        self._local = np.array([frame.placement.homogeneous for frame in frames])
+        self._supports = np.zeros((3, nv), dtype=np.bool_)  # which columns move which frame
+        for i, joint in enumerate(self._joints):
+            for moved_by in list(self.model.supports[joint])[1:]:
+                start = self.model.joints[moved_by].idx_v
+                self._supports[i, start : start + self.model.joints[moved_by].nv] = True
+        self._jacobian = np.zeros((6, nv))
+        self._placement = np.zeros((3, 4, 4))
+        self._acceleration = np.zeros((3, 6))
         self.q = pin.neutral(self.model)
         self.v = np.zeros(nv)
         self.base_rotation = np.eye(3)
@@ -91,26 +99,24 @@ class Dynamics:
         model, data, q, v = self.model, self.data, self.q, self.v
         q[:3], q[3:6], q[6], q[7:] = 0.0, quat_wxyz[1:], quat_wxyz[0], joint_position
         v[:3], v[3:6], v[6:] = 0.0, omega_base, joint_velocity
-        self.mass_matrix[:] = pin.crba(model, data, q)
-        self.bias[:] = pin.nonLinearEffects(model, data, q, v)
-        pin.forwardKinematics(model, data, q, v, self._zero)
-        pin.computeJointJacobians(model, data)
+        pin.computeAllTerms(model, data, q, v)
+        self.mass_matrix[:] = data.M
+        self.bias[:] = data.nle
+        np.copyto(self._jacobian, data.J)
+        for i, joint in enumerate(self._joints):
+            self._placement[i] = data.oMi[joint].homogeneous
+            self._acceleration[i] = data.a[joint].vector  # with q̈ = 0
         self.base_rotation[:] = data.oMi[1].rotation
-        for foot, frame in enumerate(self.robot.sole_frames):
-            placement = pin.updateFramePlacement(model, data, frame)
-            self.sole_position[foot] = placement.translation
-            self.sole_rotation[foot] = placement.rotation
-            self.sole_jacobian[foot] = pin.getFrameJacobian(model, data, frame, _ALIGNED)
-            self.sole_drift[foot] = pin.getFrameClassicalAcceleration(model, data, frame, _ALIGNED).vector
-        torso = self.robot.torso_frame
-        self.torso_rotation[:] = pin.updateFramePlacement(model, data, torso).rotation
-        self.torso_jacobian[:] = pin.getFrameJacobian(model, data, torso, _ALIGNED)[3:]
-        self.torso_drift[:] = pin.getFrameClassicalAcceleration(model, data, torso, _ALIGNED).angular
-        frame_velocities(self.terms)
+        fill_frames(self._jacobian, self._placement, self._acceleration, self._supports, self._local, self.terms)
 
     def place(self, position_world: Array, velocity_world: Array) -> None:
         """Second half: move the base to a position (3,) m with a linear velocity (3,) m/s, world frame."""
         place_base(position_world, velocity_world, self.terms)
+
+
+@njit(cache=True)
+def _cross(a: Array, b: Array) -> Array:
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 @njit(cache=True)
@@ -124,6 +130,39 @@ def frame_velocities(t: Terms) -> None:
     for foot in range(2):
         t.sole_velocity[foot] = t.sole_jacobian[foot] @ t.v
     t.torso_omega[:] = t.torso_jacobian @ t.v
+
+
+@njit(cache=True)
+def fill_frames(jacobian: Array, placement: Array, acceleration: Array, supports: Array, local: Array, t: Terms) -> None:
+    """Soles and torso, in place: placement, Jacobian, velocity and drift, world-aligned.
+
+    jacobian (6, nv) of all joints at the world's origin; placement (3, 4, 4) and acceleration (3, 6) (spatial, in the
+    joint's frame, with q̈ = 0) of the joints that carry the frames; supports (3, nv); local (3, 4, 4) frame in joint.
+    """
+    block = np.empty((6, jacobian.shape[1]))
+    for i in range(3):
+        turn = np.ascontiguousarray(placement[i, :3, :3])
+        rotation = turn @ np.ascontiguousarray(local[i, :3, :3])
+        arm = np.ascontiguousarray(local[i, :3, 3])
+        point = placement[i, :3, 3] + turn @ arm
+        for k in range(jacobian.shape[1]):
+            if supports[i, k]:
+                x, y, z = jacobian[3, k], jacobian[4, k], jacobian[5, k]
+                block[0, k] = jacobian[0, k] + y * point[2] - z * point[1]
+                block[1, k] = jacobian[1, k] + z * point[0] - x * point[2]
+                block[2, k] = jacobian[2, k] + x * point[1] - y * point[0]
+                block[3, k], block[4, k], block[5, k] = x, y, z
+            else:
+                block[:, k] = 0.0
+        velocity = block @ t.v
+        angular = turn @ acceleration[i, 3:]
+        # The frame's point: spatial acceleration there, plus ω × v, is what an accelerometer without gravity sees.
+        linear = turn @ (acceleration[i, :3] + _cross(acceleration[i, 3:], arm)) + _cross(velocity[3:], velocity[:3])
+        if i < 2:
+            t.sole_position[i], t.sole_rotation[i], t.sole_jacobian[i], t.sole_velocity[i] = point, rotation, block, velocity
+            t.sole_drift[i, :3], t.sole_drift[i, 3:] = linear, angular
+        else:
+            t.torso_rotation[:], t.torso_jacobian[:], t.torso_omega[:], t.torso_drift[:] = rotation, block[3:], velocity[3:], angular
 
 
 @njit(cache=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
@@ -126,7 +127,18 @@ def filter_step(
 
 @njit(cache=True)
 def observe_contact(
-    mass: Array, bias: Array, v: Array, v_last: Array, torque: Array, legs: Array, jacobian: Array, dt: float, config: EstimatorConfig, residual: Array, force: Array, contact: Array
+    mass: Array,
+    bias: Array,
+    v: Array,
+    v_last: Array,
+    torque: Array,
+    legs: NDArray[np.intp],
+    jacobian: Array,
+    dt: float,
+    config: EstimatorConfig,
+    residual: Array,
+    force: Array,
+    contact: Array,
 ) -> None:
     """Update leg residuals (2, 6) N·m, vertical sole forces (2,) N and contact probabilities (2,) in place."""
     change = (v - v_last) / dt
@@ -191,7 +203,18 @@ class Estimator:
             self._start(state)
         elif state.joint_torque is not None:  # without joint torques the plan is believed
             observe_contact(
-                d.mass_matrix, d.bias, d.v, self._v_last, state.joint_torque, self._legs, d.sole_jacobian, self._dt, self._config, self._residual, self.force, self.contact
+                d.mass_matrix,
+                d.bias,
+                d.v,
+                self._v_last,
+                state.joint_torque,
+                self._legs,
+                d.sole_jacobian,
+                self._dt,
+                self._config,
+                self._residual,
+                self.force,
+                self.contact,
             )
 
     def _start(self, state: RobotState) -> None:

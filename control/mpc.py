@@ -2,13 +2,13 @@
 
 Horizon: the rest of the current step and the next STEPS − 1 steps, each cut into PARTS intervals of constant ZMP, so
 that the gait's timing need not lie on a grid. Unknowns, in the axes of the current stance sole: the ZMP's shift δ from
-the sole in each interval (in that foot's axes), the DCM offsets b_i from the coming soles at their touchdowns, and a
-slack. Within a step the DCM offset from the sole follows  r ← E r + (1 − E) R_i δ;  the displacement to the next sole
+the sole in each interval (in that foot's axes), the DCM offsets b_i from the coming soles at their touchdowns, and two
+slacks. Within a step the DCM offset from the sole follows  r ← E r + (1 − E) R_i δ;  the displacement to the next sole
 is u_{i+1} = r − b_{i+1}, and the next step starts at r = b_{i+1} + κ u_{i+1} (lip.py). Taking b and not the footholds
 as unknowns keeps the unstable growth inside one step, so that the condensed problem stays well conditioned.
-    min  w_δ ‖δ‖² + w_u ‖u_i − u_nom‖² + w_b ‖b_i − b_nom‖² + w_s s²
+    min  w_δ ‖δ‖² + w_u ‖u_i − u_nom‖² + w_b ‖b_i − b_nom‖² + w_s ‖s‖²   (b_STEPS has a weight of its own)
     s.t. δ inside the sole (ZMP in the support polygon), u_i inside the reach,
-         |b_STEPS − b_nom| ≤ capturable + s   (N-step capturability, Koolen et al., IJRR 2012)
+         |b_STEPS − b_nom| ≤ capturable + s, by axis   (N-step capturability, Koolen et al., IJRR 2012)
 The form with free footsteps follows Herdt et al., Advanced Robotics 2010, in the DCM instead of the CoM's jerk.
 """
 
@@ -164,7 +164,7 @@ def _add_square(hessian: Array, gradient: Array, row: Array, constant: float, we
 
 
 class LipMpc:
-    """Holds the problem data and a warm-started OSQP."""
+    """Holds the problem data and an OSQP that starts each problem cold: a plan depends on its input alone."""
 
     def __init__(self, config: MpcConfig) -> None:
         self._config = config

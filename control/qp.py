@@ -12,12 +12,14 @@ import daqp
 import numpy as np
 import osqp
 from numba import njit
+from numpy.typing import NDArray
 from scipy import sparse
 
 from poise.robots.types import Array
 
 INFINITY = 1e30
 _RHO = 0.1  # OSQP's first step size
+_CONVERGED = (osqp.SolverStatus.OSQP_SOLVED, osqp.SolverStatus.OSQP_SOLVED_INACCURATE)
 _EQUALITY = 5  # DAQP's mark of an equality
 
 
@@ -34,7 +36,7 @@ class QpProblem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QpSolution:
-    """What a solver found; `usable` says that the recomputed residual is inside the tolerance."""
+    """What a solver found; `usable` says that it converged and that the recomputed residual is inside the tolerance."""
 
     x: Array
     usable: bool
@@ -81,7 +83,7 @@ def data_fault(hessian: Array, gradient: Array, rows: Array, lower: Array, upper
 
 
 @njit(cache=True)
-def _mark_equalities(lower: Array, upper: Array, sense: Array) -> None:
+def _mark_equalities(lower: Array, upper: Array, sense: NDArray[np.int32]) -> None:
     for i in range(lower.size):
         sense[i] = _EQUALITY if upper[i] - lower[i] < 1e-12 else 0
 
@@ -159,15 +161,18 @@ class OsqpSolver:
         }
         self._solver: osqp.OSQP | None = None
         self._shape = (0, 0)
-        self._upper_index: tuple[Array, Array] = (np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+        self._upper_index: tuple[NDArray[np.intp], NDArray[np.intp]] = (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
 
     def solve(self, problem: QpProblem) -> QpSolution:
-        """Solve; the residual decides, not OSQP's status, and the result depends on the problem alone."""
+        """Solve; usable is what converged and keeps its bounds, and the result depends on the problem alone."""
         m, n = problem.rows.shape
         if refusal := _refusal(problem):
             return _unsolved(problem, refusal)
         if self._solver is None or self._shape != (n, m):
-            self._set_up(problem)
+            try:
+                self._set_up(problem)
+            except osqp.OSQPException as error:  # a cost that is not convex
+                return _unsolved(problem, f"osqp {error}")
         else:
             values = problem.hessian[self._upper_index]
             self._solver.update_settings(rho=_RHO)  # forget what the last problem adapted
@@ -178,7 +183,9 @@ class OsqpSolver:
         if x.size != n or not np.isfinite(x).all():
             return QpSolution(np.zeros(n), False, np.inf, int(result.info.iter), status, np.zeros(n + m))
         residual = constraint_violation(x, problem.rows, problem.lower, problem.upper)
-        return QpSolution(x, residual <= self._tolerance, residual, int(result.info.iter), status, np.asarray(result.y, dtype=float))
+        # Where the iterations end early a point may keep every bound and yet be far from the least cost.
+        usable = result.info.status_val in _CONVERGED and residual <= self._tolerance
+        return QpSolution(x, usable, residual, int(result.info.iter), status, np.asarray(result.y, dtype=float))
 
     def _set_up(self, problem: QpProblem) -> None:
         """Store dense patterns, so that a later zero does not change the structure."""
@@ -189,9 +196,10 @@ class OsqpSolver:
         hessian = sparse.csc_matrix((problem.hessian[self._upper_index], rows, indptr), shape=(n, n))
         row_index = np.concatenate((np.arange(n)[:, None], np.tile(np.arange(n, n + m), (n, 1))), axis=1).ravel()
         matrix = sparse.csc_matrix((_stacked(problem).T.ravel(), row_index, np.arange(n + 1) * (m + 1)), shape=(n + m, n))
-        self._solver = osqp.OSQP()
-        self._solver.setup(hessian, problem.gradient, matrix, problem.lower, problem.upper, verbose=False, polishing=False, **self._settings)
-        self._shape = (n, m)
+        self._solver = None
+        solver = osqp.OSQP()
+        solver.setup(hessian, problem.gradient, matrix, problem.lower, problem.upper, verbose=False, polishing=False, **self._settings)
+        self._solver, self._shape = solver, (n, m)
 
 
 def _stacked(problem: QpProblem) -> Array:

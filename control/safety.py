@@ -2,14 +2,14 @@
 
 Bounds: motor torque; joint velocity; joint position, by viability: with at least `braking` rad/s² of deceleration left,
 a joint may move towards a limit no faster than it can still stop, v ≤ √(2·braking·distance) (Del Prete, RA-L 2018).
-A request inside all bounds passes untouched. Else OSQP finds the nearest torque:
+A request inside all bounds, or so near that the change would be numerical, passes as it is. Else OSQP finds the nearest torque:
     min ‖(τ − τ_req)/τ_max‖²   s.t.  |τ| ≤ τ_max,   q̈_min ≤ q̈_req + W (τ − τ_req) ≤ q̈_max
 with W the joint block of the inverse inertia under the standing contacts. Then the box is clipped exactly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -21,6 +21,8 @@ from .dynamics import Dynamics
 from .qp import INFINITY, OsqpSolver, QpProblem
 
 UNCHANGED = Certificate(False, (), 0.0, "unchanged")
+INSIDE, OUTSIDE, COMMAND_NOT_FINITE, PREDICTION_NOT_FINITE = range(4)
+_NOT_FINITE = {COMMAND_NOT_FINITE: "not finite", PREDICTION_NOT_FINITE: "prediction not finite"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def inspect(
     acceleration: Array,
     numbers: tuple[float, float, float],
     out: tuple[Array, Array, Array],
-) -> tuple[bool, bool]:
-    """Whether a command is finite, and whether it is inside all bounds.
+) -> int:
+    """INSIDE or OUTSIDE all bounds, or which of command (with the measurement) and prediction is not finite.
 
     Args:
         state: joint position and velocity.
@@ -82,14 +84,17 @@ def inspect(
     q, v = state
     wanted, rate, kp, kd, tau = command
     torque, lower, upper = out
-    total = 0.0
+    total, foreseen = 0.0, 0.0
     for i in range(q.size):
         torque[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
+        foreseen += acceleration[i]
         total += torque[i]  # not finite when any number of the command or the measurement is not: 0·∞ is NaN
     if not np.isfinite(total):
-        return False, False
+        return COMMAND_NOT_FINITE
+    if not np.isfinite(foreseen):
+        return PREDICTION_NOT_FINITE
     viable_acceleration(q, v, limits[0], limits[1], limits[2], numbers[0], numbers[1], lower, upper)
-    return True, first_look(torque, limits[3], acceleration, lower, upper, numbers[2])
+    return INSIDE if first_look(torque, limits[3], acceleration, lower, upper, numbers[2]) else OUTSIDE
 
 
 class Certifier:
@@ -102,11 +107,14 @@ class Certifier:
         self._solver = OsqpSolver(tolerance=1e-2, eps=1e-5, max_iterations=500)
 
     def certify(self, d: Dynamics, command: JointCommand, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
-        """Bound a command whose predicted joint acceleration is (n,) rad/s²; contact (2,) says which soles stand."""
+        """Bound a command whose predicted joint acceleration is (n,) rad/s²; contact (2,) says which soles stand.
+
+        What is returned is the request itself exactly when the certificate says unchanged.
+        """
         robot, cfg = self._robot, self._config
         q, v = d.q[7:], d.v[6:]
         torque = np.empty(robot.n)
-        finite, inside = inspect(
+        seen = inspect(
             (q, v),
             (command.q, command.v, command.kp, command.kd, command.tau),
             (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit),
@@ -114,11 +122,29 @@ class Certifier:
             (cfg.braking, self._dt, cfg.tolerance),
             (torque, self._lower, self._upper),
         )
-        if inside:
+        if seen in _NOT_FINITE:
+            return self.damping(q), Certificate(True, (_NOT_FINITE[seen],), float(np.max(robot.torque_limit)), "damping")
+        limit = self._sound_limit(command)
+        if seen == INSIDE and limit is command.torque_limit:
             return command, UNCHANGED
-        if not finite:
-            return self.damping(q), Certificate(True, ("not finite",), float(np.max(robot.torque_limit)), "damping")
-        return self._nearest(d, command, torque, acceleration, contact)
+        bounded, method = (torque, "clip") if seen == INSIDE else self._nearest(d, torque, acceleration, contact)
+        if self._is_numerical(torque, bounded):
+            if limit is command.torque_limit:
+                return command, UNCHANGED
+            return replace(command, torque_limit=limit), Certificate(True, ("torque limit",), 0.0, "clip")
+        zero = np.zeros(robot.n)
+        sent = JointCommand(command.q, command.v, zero, zero, bounded, limit)
+        return sent, Certificate(True, self._reasons(torque, acceleration), float(np.abs(bounded - torque).max()), method)
+
+    def _is_numerical(self, torque: Array, bounded: Array) -> bool:
+        """Whether a request inside the motor limits need not be changed for so little."""
+        scale = self._robot.torque_limit
+        return bool(((np.abs(torque) <= scale) & (np.abs(bounded - torque) <= self._config.reported_change * scale)).all())
+
+    def _sound_limit(self, command: JointCommand) -> Array:
+        """The command's own torque limit where it only tightens the robot's, else the robot's."""
+        given, most = command.torque_limit, self._robot.torque_limit
+        return given if given is most or ((given >= 0.0) & (given <= most)).all() else most
 
     def damping(self, q: Array) -> JointCommand:
         """The safe command: every joint damped where it is, no stiffness."""
@@ -126,11 +152,9 @@ class Certifier:
         here = np.clip(np.nan_to_num(q), robot.position_min, robot.position_max)
         return JointCommand(here, zero, zero, robot.hold_kd, zero, robot.torque_limit)
 
-    def _nearest(
-        self, d: Dynamics, command: JointCommand, torque: Array, acceleration: Array, contact: Array
-    ) -> tuple[JointCommand, Certificate]:
+    def _nearest(self, d: Dynamics, torque: Array, acceleration: Array, contact: Array) -> tuple[Array, str]:
+        """The nearest torque (n,) inside the bounds, and how it was found."""
         robot, cfg = self._robot, self._config
-        reasons = self._reasons(torque, acceleration)
         scale = robot.torque_limit
         response = response_matrix(d, contact)
         base = acceleration - response @ torque
@@ -150,11 +174,7 @@ class Certifier:
         if not solution.usable:  # no torque meets every bound: brake the joints that break theirs
             over = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
             bounded = np.where(over, np.clip(bounded - robot.hold_kd * d.v[6:], -scale, scale), bounded)
-        change = float(np.abs(bounded - torque).max())
-        zero = np.zeros(robot.n)
-        sent = JointCommand(command.q, command.v, zero, zero, bounded, command.torque_limit)
-        changed = bool((np.abs(bounded - torque) > cfg.reported_change * scale).any())
-        return sent, Certificate(changed, reasons if changed else (), change, method)
+        return bounded, method
 
     def _reasons(self, torque: Array, acceleration: Array) -> tuple[str, ...]:
         names, cfg = self._robot.joint_names, self._config

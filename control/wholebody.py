@@ -4,7 +4,8 @@ Variables: q̈ (nv) and, for each standing foot, non-negative multipliers λ of 
 polygon's vertices; f = Σ λ_k g_k spans exactly the wrenches whose CoP lies in the polygon and whose vertex forces lie
 in the pyramid, yaw torque included (Caron et al., ICRA 2015). Torques are eliminated: τ = M_j q̈ + h_j − J_jᵀ f.
     min  Σ w ‖J q̈ + J̇q̇ − a_ref‖² + posture + regularisation
-    s.t. base rows of M q̈ + h = Jᵀ f,   |τ| ≤ τ_max,   q̈ bounds from joint limits,   λ ≥ 0,   Σ f_z ≤ f_max
+    s.t. base rows of M q̈ + h = Jᵀ f,   |τ| ≤ τ_max,   q̈ bounds from joint limits,   λ ≥ 0,   Σ f_z ≤ f_max,
+         |m_z| ≤ c f_z for each standing sole
 Contacts are kept by a heavily weighted task, so that the QP stays feasible when a foot is pushed.
 """
 

@@ -59,7 +59,7 @@ class Generate:
                 bar.update(task, completed=done)
 
             episode = DemonstrationEpisode(self.seconds)
-            report = generate(operator, self.episodes, self.seed, episode, out, note, self.processes)
+            report = generate(operator, self.episodes, self.seed, self.seconds, episode, out, note, self.processes)
         print_result("demonstrations", report.__dict__, self.json, console_for(self.json))
         return Exit.HELD
 

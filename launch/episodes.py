@@ -13,7 +13,7 @@ from poise.robots import Decision, RobotState
 from poise.sim import Disturbance, MujocoBackend, Push, run
 
 PUSH_EVERY_S = 6.0
-PUSH_IMPULSE = (6.0, 22.0)  # N·s
+PUSH_IMPULSE = (5.0, 16.0)  # N·s
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def generate(
     operator: OperatorProposer,
     episodes: int,
     seed: int,
+    seconds: float,
     run_episode: RunEpisode,
     path: Path,
     progress: Callable[[int, int], None] | None = None,
@@ -44,13 +45,13 @@ def generate(
 ) -> GenerationReport:
     """Run episodes and write one file each to `path`; files of an interrupted run are kept, and the rest is made.
 
-    `progress(done, episodes)` is called after each episode.
+    `run_episode` makes episodes of `seconds`, and `progress(done, episodes)` is called after each.
 
     Raises:
-        RecordError: `path` holds an episode of another seed, robot or configuration.
+        RecordError: `path` holds an episode of another seed, length, robot or configuration.
     """
     path.mkdir(parents=True, exist_ok=True)
-    wanted = [_header(operator, seed, i) for i in range(episodes)]
+    wanted = [_header(operator, seed, seconds, i) for i in range(episodes)]
     missing = [i for i in range(episodes) if not _is_kept(episode_path(path, i), wanted[i])]
     done = episodes - len(missing)
     if progress:
@@ -80,11 +81,12 @@ def episode_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
 
 
-def _header(operator: OperatorProposer, seed: int, index: int) -> dict[str, Any]:
+def _header(operator: OperatorProposer, seed: int, seconds: float, index: int) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "set_seed": seed,
         "index": index,
+        "seconds": seconds,
         "seed": episode_seed(seed, index),
         "robot": operator.robot.name,
         "joints": list(operator.robot.joint_names),

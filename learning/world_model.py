@@ -52,7 +52,7 @@ ROUNDING = 1e-9  # a value clipped to its limit stands on it
 class WorldModelConfig:
     """Bounds and weights of the judgement."""
 
-    joint_speed_max: float = 6.0  # rad/s, where the motor itself is faster
+    joint_speed_max: float = 3.5  # rad/s, above what demonstrations hold; motors are faster
     clearance_m: float = 0.01  # least distance between capsules
     support_margin_m: float = 0.01  # least distance of the DCM from the edge of the support polygon
     knots_max: int = 64

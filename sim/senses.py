@@ -34,7 +34,7 @@ def plant_map(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
     """Match a plant to a robot by joint name.
 
     Raises:
-        RobotDescriptionError: a joint of the robot is missing or has no actuator of its own in the plant.
+        RobotDescriptionError: the base or a joint of the robot is missing, or a joint has no actuator of its own in the plant.
     """
     names = {model.joint(j).name: j for j in range(model.njnt)}
     missing = [name for name in robot.joint_names if name not in names]
@@ -47,7 +47,9 @@ def plant_map(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
         raise RobotDescriptionError(f"plant has no actuator on {', '.join(unmoved)}; add a motor or position actuator for each")
     actuator = np.array([drives[int(j)] for j in joints])
     bias = np.where(model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_AFFINE, model.actuator_biasprm[actuator, :3].T, 0.0)
-    base = model.body(robot.overlay.base).id
+    base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, robot.overlay.base)
+    if base < 0:
+        raise RobotDescriptionError(f"plant has no body {robot.overlay.base}; give an MJCF of the robot {robot.name!r}, or name its base in the overlay")
     return PlantMap(
         qpos=model.jnt_qposadr[joints],
         dof=model.jnt_dofadr[joints],
