@@ -33,7 +33,9 @@ class AdaptationConfig(NamedTuple):
 
 
 @njit(cache=True)
-def box_minimum(target: float, growth: float, dcm: float, u_nom: float, w_u: float, w_b: float, w_d: float, box: Array) -> tuple[float, float, float]:
+def box_minimum(
+    target: float, growth: float, dcm: float, u_nom: float, w_u: float, w_b: float, w_d: float, box: Array
+) -> tuple[float, float, float]:
     """Foothold u, CoP shift d and cost of one axis; box = (u_min, u_max, d_min, d_max), target = wanted b.
 
     The unconstrained minimum when it lies in the box, else the best of the four edges.
@@ -94,7 +96,10 @@ def adapt_step(
         growth = np.exp(omega * time_left)
         # A foot with bounded acceleration covers a_max T²/5.77 (minimum-jerk profile) beyond its drift.
         span = swing_acceleration * time_left * time_left / 5.77
-        cost = config.weight_time_nominal * (time_left - time_left_nominal) ** 2 + config.weight_time_change * (time_left - time_left_current) ** 2
+        cost = (
+            config.weight_time_nominal * (time_left - time_left_nominal) ** 2
+            + config.weight_time_change * (time_left - time_left_current) ** 2
+        )
         for axis in range(2):
             centre = swing_position[axis] + 0.5 * swing_velocity[axis] * time_left
             low, high = max(reach[axis, 0], centre - span), min(reach[axis, 1], centre + span)
@@ -125,6 +130,7 @@ class StepState(NamedTuple):
     swing_position: Array  # (3,) m
     swing_velocity: Array  # (3,) m/s
     foothold: Array  # (3,) x, y, yaw planned so far
+    bias: Array  # (2,) m, by how much the real ZMP has been off the commanded one in this foot's single supports
 
 
 class StepLimits(NamedTuple):
@@ -179,7 +185,11 @@ def plan_step(
 
     dcm (2,), the nominal foothold (2,) and the nominal DCM offset at touchdown (2,) are in the world frame, m.
     """
+    # A ZMP that is off by a constant is a sole that lies elsewhere, for all but the reach.
+    bias = turned(-step.yaw, step.bias)
     local, elapsed = horizon_start(dcm, omega, step)
+    local -= bias
+    sole = step.sole + step.bias
     left = step.step_duration - elapsed
     reach, acceleration = reach_box(limits, step.side), config.swing_acceleration
     low, high = max(limits.time_min - elapsed, config.freeze_s), max(limits.time_max - elapsed, config.freeze_s)
@@ -187,6 +197,8 @@ def plan_step(
         held = turned(-step.yaw, step.foothold[:2] - step.sole)
         reach[:, 0], reach[:, 1], acceleration = held, held, 1e6
         low = high = max(left, 0.01)
+    reach[:, 0] -= bias
+    reach[:, 1] -= bias
     time_left, u, d, cost = adapt_step(
         local,
         low,
@@ -194,11 +206,11 @@ def plan_step(
         duration_nominal - elapsed,
         left,
         omega,
-        turned(-step.yaw, foothold_nominal - step.sole),
+        turned(-step.yaw, foothold_nominal - sole),
         turned(-step.yaw, offset_nominal),
         reach,
         cop_box,
-        turned(-step.yaw, step.swing_position[:2] - step.sole),
+        turned(-step.yaw, step.swing_position[:2] - sole),
         turned(-step.yaw, step.swing_velocity[:2]),
         acceleration,
         config,
@@ -206,4 +218,4 @@ def plan_step(
     zmp = step.sole + turned(step.yaw, d)
     if step.time < step.double_support:  # the ZMP is still on its way from the old sole
         zmp -= turned(step.yaw, step.last_step) * (1.0 - step.time / step.double_support)
-    return elapsed + time_left, step.sole + turned(step.yaw, u), zmp, cost
+    return elapsed + time_left, sole + turned(step.yaw, u), zmp, cost

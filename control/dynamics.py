@@ -120,11 +120,6 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 @njit(cache=True)
-def _cross(a: Array, b: Array) -> Array:
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
-
-
-@njit(cache=True)
 def frame_velocities(t: Terms) -> None:
     """Sole and torso velocities from their Jacobians, in place."""
     for foot in range(2):

@@ -11,6 +11,7 @@ from poise.robots.types import Array, Intent
 from .lip import periodic_offset
 from .rotation import turned, wrap_angle
 
+INWARD_ROOM_M = 0.09  # of a nominal step to the least distance between the soles: room to correct a DCM that comes in fast
 WAYPOINT_RADIUS_M = 0.05
 WAYPOINT_ANGLE = 0.05
 
@@ -39,7 +40,7 @@ def twist_command(intent: Intent, gait: Gait, pose: Array) -> Array:
 
 def step_width(gait: Gait, lateral_speed: float, step_s: float) -> float:
     """Lateral distance between the soles, m, wide enough that a sideways step keeps the least distance."""
-    return max(gait.step_width_m, gait.reach_inward_m + 0.01 + abs(lateral_speed) * step_s)
+    return max(gait.step_width_m, gait.reach_inward_m + INWARD_ROOM_M + abs(lateral_speed) * step_s)
 
 
 @njit(cache=True)
@@ -61,7 +62,9 @@ def nominal_step(twist: Array, step_s: float, width: float, stance_sign: float) 
 
 
 @njit(cache=True)
-def orbit_plan(twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float) -> tuple[Array, Array, Array, Array]:
+def orbit_plan(
+    twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float
+) -> tuple[Array, Array, Array, Array]:
     """Nominal steps (3,) of this stance foot and the next, and both feet's DCM offsets (2,) at touchdown, each in its frame."""
     first, second = nominal_step(twist, step_s, width, stance_sign), nominal_step(twist, step_s, width, -stance_sign)
     here = periodic_offset(first[:2], first[2], second[:2], second[2], omega, step_s, kappa)
@@ -71,12 +74,12 @@ def orbit_plan(twist: Array, step_s: float, width: float, stance_sign: float, om
 
 @njit(cache=True)
 def nominal_touchdown(
-    twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float, sole: Array, intended_yaw: float, shift: Array
+    step: Array, offset: Array, stance_sign: float, sole: Array, intended_yaw: float, shift: Array
 ) -> tuple[Array, Array]:
-    """Nominal foothold and DCM offset at touchdown (2,), world frame, of the step from a stance sole (2,).
+    """Nominal foothold and DCM offset at touchdown (2,), world frame, of a step (3,) from a stance sole (2,).
 
-    intended_yaw is where the stance foot was meant to point; shift (2,) m moves the foothold forward and outward.
+    offset (2,) is the landing foot's, in its own frame; intended_yaw is where the stance foot was meant to point;
+    shift (2,) m moves the foothold forward and outward.
     """
-    first, _, _, there = orbit_plan(twist, step_s, width, stance_sign, omega, kappa)
-    moved = np.array([first[0] + shift[0], first[1] - stance_sign * shift[1]])
-    return sole + turned(intended_yaw, moved), turned(intended_yaw + first[2], there)
+    moved = np.array([step[0] + shift[0], step[1] - stance_sign * shift[1]])
+    return sole + turned(intended_yaw, moved), turned(intended_yaw + step[2], offset)

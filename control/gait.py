@@ -17,7 +17,7 @@ from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 from .adaptation import AdaptationConfig, StepLimits, StepState, horizon_start, plan_step, reach_box
 from .dynamics import Dynamics
 from .footsteps import nominal_touchdown, orbit_plan, step_width
-from .lip import natural_frequency, transfer_shift
+from .lip import dcm_after, natural_frequency, transfer_shift
 from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
 from .rotation import turned, wrap_angle, yaw_of
@@ -39,8 +39,10 @@ class WalkerConfig:
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_s: float = 0.12
     turn_max: float = 0.5  # rad a step
-    velocity_gain: float = 0.15  # of the mean velocity error, added to the command at each touchdown
+    velocity_gain: float = 0.12  # of the mean velocity error, added to the command at each touchdown
     velocity_trim_max: float = 0.15  # m/s
+    zmp_bias_gain: float = 0.4  # a step
+    zmp_bias_max_m: float = 0.03
     mpc_every: int = 10  # ticks
     # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
     # settles for an offset that can be reached in time, and the step comes later than it could (15 of 24 pushes of
@@ -97,7 +99,7 @@ class _Nominal:
     status: str
 
 
-
+Orbit = tuple[Array, Array, Array, Array]
 MARKED_STEPS = 4  # a command must have held for so many steps before its error is integrated
 
 
@@ -107,12 +109,15 @@ class Walker:
     def __init__(self, gait: Gait, polygon: Array, config: WalkerConfig, period_s: float) -> None:
         self._gait, self._polygon, self._config, self._dt = gait, polygon, config, period_s
         half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
-        self._cop_box = np.array([[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]])
+        self._cop_box = np.array(
+            [[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]]
+        )
         g = gait
         self._limits = StepLimits(
             g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m, g.step_duration_min_s, g.step_duration_max_s
         )
         self._mpc = LipMpc(config.mpc)
+        self._orbit_key: tuple[float, ...] = ()
         self.reset(0.0)
 
     def reset(self, heading: float) -> None:
@@ -127,6 +132,9 @@ class Walker:
         self.swing: SwingFoot | None = None
         self.lift_yaw = 0.0
         self.velocity_trim = np.zeros(2)
+        self.zmp_bias = np.zeros((2, 2))  # by stance foot, heading frame, m
+        self._predicted = np.zeros(2)  # DCM integrated over the commanded ZMP since this single support began
+        self._predicted_s = 0.0
         self._marks: list[_Mark] = []  # at the last touchdowns
         self._dcm_reference: Array | None = None
         self._shift_from = np.zeros(2)
@@ -135,7 +143,7 @@ class Walker:
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
-        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_mpc", "_command", "_soles")
+        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_orbit_key", "_orbit_now", "_mpc", "_command", "_soles")
         return {name: _copied(value) for name, value in self.__dict__.items() if name not in fixed}
 
     def restore(self, snapshot: dict[str, object]) -> None:
@@ -275,6 +283,7 @@ class Walker:
         if not (touched or (late > 0.02 and height < 0.004) or late > self._config.late_s):
             return
         self.touchdowns += 1
+        self._learn_zmp_bias()
         self._trim_velocity()
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
         inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * self._config.stand_margin
@@ -285,6 +294,21 @@ class Walker:
             return
         self.intended_yaw = self.foothold[2]
         self._begin_step(swing, self._gait.double_support_s)
+
+    def _predict(self) -> None:
+        """Integrate the DCM over the commanded ZMP, to learn at touchdown how far the real one was off."""
+        self._predicted = dcm_after(self._predicted, self.zmp, self._omega, self._dt)
+        self._predicted_s += self._dt
+
+    def _learn_zmp_bias(self) -> None:
+        """A constant ZMP error δ moves the DCM by −δ (e^{ωt} − 1) off the prediction; small errors only: no pushes."""
+        growth = np.exp(self._omega * self._predicted_s) - 1.0
+        if growth < 0.5:
+            return
+        seen = turned(-self.heading, (self._predicted - self.dcm) / growth)
+        limit, bias = self._config.zmp_bias_max_m, self.zmp_bias[self.stance]
+        if np.abs(seen).max() < 2.0 * limit:
+            self.zmp_bias[self.stance] = np.clip(bias + self._config.zmp_bias_gain * (seen - bias), -limit, limit)
 
     def _trim_velocity(self) -> None:
         """Integrate the mean velocity error over the last two steps, heading frame, while the command is steady."""
@@ -306,9 +330,14 @@ class Walker:
         twist[:2] += self.velocity_trim
         return twist
 
-    def _orbit(self, side: float) -> tuple[Array, Array, Array, Array]:
+    def _orbit(self, side: float) -> Orbit:
+        """Nominal steps and DCM offsets (footsteps.orbit_plan); a steady command is computed once."""
         twist, step_s = self._twist(), self._command.step_duration_s
-        return orbit_plan(twist, step_s, step_width(self._gait, float(twist[1]), step_s), side, self._omega, self._kappa)
+        key = (*twist.tolist(), step_s, side, self._omega)
+        if self._orbit_key != key:
+            width = step_width(self._gait, float(twist[1]), step_s)
+            self._orbit_key, self._orbit_now = key, orbit_plan(twist, step_s, width, side, self._omega, self._kappa)
+        return self._orbit_now
 
     def _state(self) -> StepState:
         foot = self._soles[1 - self.stance]
@@ -324,6 +353,7 @@ class Walker:
             foot if self.swing is None else self.swing.position,
             _ZERO if self.swing is None else self.swing.velocity,
             self.foothold,
+            turned(self.heading, self.zmp_bias[self.stance]),
         )
 
     def _run_mpc(self) -> None:
@@ -348,7 +378,16 @@ class Walker:
         reach = np.stack([reach_box(self._limits, sign) for sign in (side, -side, side)])
         plan = self._mpc.solve(
             MpcInput(
-                dcm, self._omega, left, self._command.step_duration_s, self._kappa, step, turn, np.stack((there, here, there)), reach, self._cop_box
+                dcm,
+                self._omega,
+                left,
+                self._command.step_duration_s,
+                self._kappa,
+                step,
+                turn,
+                np.stack((there, here, there)),
+                reach,
+                self._cop_box,
             )
         )
         foothold = self._soles[self.stance, :2] + turned(yaw, plan.footholds[0, :2])
@@ -358,11 +397,8 @@ class Walker:
     def _adapt(self) -> tuple[float, Array, Array, float]:
         """Duration, foothold and ZMP of the current step around its nominal ones, and their cost."""
         state, nominal, command = self._state(), self._nominal, self._command
-        twist, step_s = self._twist(), command.step_duration_s
-        width = step_width(self._gait, float(twist[1]), step_s)
-        foothold, offset = nominal_touchdown(
-            twist, step_s, width, state.side, self._omega, self._kappa, state.sole, self.intended_yaw, command.footstep_offset[0]
-        )
+        first, _, _, there = self._orbit(state.side)
+        foothold, offset = nominal_touchdown(first, there, state.side, state.sole, self.intended_yaw, command.footstep_offset[0])
         if nominal is not None and nominal.usable and nominal.step == self.touchdowns:
             most = self._config.mpc_authority_m
             foothold = foothold + np.minimum(np.maximum(nominal.foothold - foothold, -most), most)
@@ -388,7 +424,9 @@ class Walker:
         if self.time >= self.double_support:
             if self.swing is None:
                 self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
+                self._predicted, self._predicted_s = self.dcm.copy(), 0.0
             contact[swing] = 0.0
+            self._predict()
             self.swing.advance(self.foothold[:2], self.step_duration - self.time, self._gait.swing_height_m, float(sole[2]))
             state = self.swing.state()
             s = self.swing.phase

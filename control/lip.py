@@ -40,7 +40,9 @@ def transfer_shift(omega: float, double_support_s: float) -> float:
 
 
 @njit(cache=True)
-def dcm_in_double_support(dcm: Array, last_step: Array, omega: float, elapsed_s: float, double_support_s: float, duration_s: float) -> Array:
+def dcm_in_double_support(
+    dcm: Array, last_step: Array, omega: float, elapsed_s: float, double_support_s: float, duration_s: float
+) -> Array:
     """DCM offset (2,) from the new sole after `duration_s` within the transfer that began `elapsed_s` ago.
 
     The ZMP is −last_step (1 − t/t_ds) from the new sole, last_step (2,) m from the old sole to the new one.
@@ -53,7 +55,9 @@ def dcm_in_double_support(dcm: Array, last_step: Array, omega: float, elapsed_s:
 
 
 @njit(cache=True)
-def periodic_offset(step_first: Array, turn_first: float, step_second: Array, turn_second: float, omega: float, step_s: float, kappa: float) -> Array:
+def periodic_offset(
+    step_first: Array, turn_first: float, step_second: Array, turn_second: float, omega: float, step_s: float, kappa: float
+) -> Array:
     """DCM offset (2,) m at touchdown of the current stance foot, in its frame, on the two-step periodic orbit.
 
     step_first (2,) m leads from this foot to the next one in this foot's frame, which is turned by turn_first rad;

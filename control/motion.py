@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from poise.robots.types import Array, MotionProposal
+from poise.robots.types import Array, Intent, MotionProposal
 
 ARM_RATE = 14.0  # 1/s, filter poles
 BODY_RATE = 8.0
 SPEED_MAX = 4.0  # rad/s (and m/s, never reached)
+TORSO_MAX = 0.45  # rad, roll, pitch and yaw of the torso in the heading frame
 
 
 @njit(cache=True)
@@ -38,8 +39,13 @@ def interpolate(knots: Array, start: Array, period: float, age: float, out: Arra
 class MotionReference:
     """Arms, torso attitude and height as one vector (n_arms + 3 + 1,)."""
 
-    def __init__(self, arms: int, period_s: float) -> None:
+    def __init__(self, arm_limits: tuple[Array, Array], height_range_m: tuple[float, float], period_s: float) -> None:
+        """Targets are kept inside the arm limits (n_arms,) rad, TORSO_MAX and the height range."""
+        arms = arm_limits[0].size
         self._arms, self._dt = arms, period_s
+        torso = np.full(3, TORSO_MAX)
+        self._low = np.concatenate((arm_limits[0], -torso, [height_range_m[0]]))
+        self._high = np.concatenate((arm_limits[1], torso, [height_range_m[1]]))
         self._rate = np.concatenate((np.full(arms, ARM_RATE), np.full(4, BODY_RATE)))
         self.position = np.zeros(arms + 4)
         self.velocity = np.zeros(arms + 4)
@@ -61,11 +67,16 @@ class MotionReference:
         self._knots = np.column_stack((proposal.arm_position, proposal.torso_rpy, proposal.height_m))
         self._period = proposal.period_s
 
-    def advance(self, age_s: float, arms: Array | None) -> None:
-        """One tick at an age of the proposal; `arms` (n_arms,) rad overrides its arm knots."""
+    def advance(self, age_s: float, intent: Intent) -> None:
+        """One tick at an age of the proposal; posture targets of the intent go before its knots."""
         interpolate(self._knots, self._start, self._period, age_s, self._target)
-        if arms is not None:
-            self._target[: self._arms] = arms
+        if intent.arms is not None:
+            self._target[: self._arms] = intent.arms
+        if intent.torso_rpy is not None:
+            self._target[self._arms : self._arms + 3] = intent.torso_rpy
+        if intent.height_m is not None:
+            self._target[-1] = intent.height_m
+        np.minimum(np.maximum(self._target, self._low, out=self._target), self._high, out=self._target)
         follow(self.position, self.velocity, self._target, self._rate, SPEED_MAX, self._dt)
 
     @property

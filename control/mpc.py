@@ -168,8 +168,12 @@ class LipMpc:
 
     def __init__(self, config: MpcConfig) -> None:
         self._config = config
-        self._weights = np.array([config.weight_zmp, config.weight_foothold, config.weight_offset, config.weight_terminal, config.weight_slack])
-        self._problem = QpProblem(np.zeros((SIZE, SIZE)), np.zeros(SIZE), np.zeros((ROWS, SIZE)), np.zeros(SIZE + ROWS), np.zeros(SIZE + ROWS))
+        self._weights = np.array(
+            [config.weight_zmp, config.weight_foothold, config.weight_offset, config.weight_terminal, config.weight_slack]
+        )
+        self._problem = QpProblem(
+            np.zeros((SIZE, SIZE)), np.zeros(SIZE), np.zeros((ROWS, SIZE)), np.zeros(SIZE + ROWS), np.zeros(SIZE + ROWS)
+        )
         self._solver = OsqpSolver(tolerance=2.0 * config.tolerance, eps=0.3 * config.tolerance, max_iterations=400)
 
     def problem(self, given: MpcInput) -> QpProblem:
@@ -206,4 +210,6 @@ class LipMpc:
         slack = float(x[SIZE - 2 :].max())
         caught = slack < 0.95 * self._config.slack_max_m
         status = "ok" if solution.usable and caught else ("not capturable" if solution.usable else solution.status)
-        return MpcPlan(solution.usable and caught, status, footholds, x[OFFSETS : OFFSETS + 2].copy(), x[:2].copy(), slack, solution.residual)
+        return MpcPlan(
+            solution.usable and caught, status, footholds, x[OFFSETS : OFFSETS + 2].copy(), x[:2].copy(), slack, solution.residual
+        )

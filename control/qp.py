@@ -140,7 +140,9 @@ class DaqpSolver:
             return _unsolved(problem, f"daqp {flag}")
         x, _, flag, info = self._model.solve()
         residual = constraint_violation(x, problem.rows, problem.lower, problem.upper)
-        return QpSolution(x, flag > 0 and residual <= self._tolerance, residual, int(info["iterations"]), f"daqp {flag}", np.asarray(info["lam"]))
+        return QpSolution(
+            x, flag > 0 and residual <= self._tolerance, residual, int(info["iterations"]), f"daqp {flag}", np.asarray(info["lam"])
+        )
 
 
 class OsqpSolver:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,8 @@ class Stack:
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), cfg.walker, cfg.period_s)
         self._whole_body = WholeBody(robot, cfg.whole_body)
         self._certifier = Certifier(robot, cfg.safety, cfg.period_s)
-        self._motion = MotionReference(len(robot.arms), cfg.period_s)
+        arm_limits = (robot.position_min[robot.arms], robot.position_max[robot.arms])
+        self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._slew = np.array(cfg.slew) * cfg.period_s
         self.reset()
@@ -141,6 +143,7 @@ class Stack:
         return decision
 
     def _estimate(self, state: RobotState) -> None:
+        assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
         self._estimator.update(state, self._contact)
         if not self._started:
             self._started = True
@@ -177,7 +180,7 @@ class Stack:
         proposal = self._acting.acting
         limit = self._slew
         self._twist = self._twist + np.minimum(np.maximum(proposal.twist - self._twist, -limit), limit)
-        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent.arms)
+        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent)
         command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self._dynamics, self._estimator.contact, command)
 
@@ -243,7 +246,9 @@ class Stack:
         )
 
     def _held_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
-        return self._blind_decision(state, intent, "degraded", f"{problem}: the last command is repeated", self._monitor.last_command, watch)
+        return self._blind_decision(
+            state, intent, "degraded", f"{problem}: the last command is repeated", self._monitor.last_command, watch
+        )
 
     def _safe_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
@@ -252,7 +257,9 @@ class Stack:
         command = self._certifier.damping(self._monitor.last_position)
         return self._blind_decision(state, intent, "safe", f"{problem}: every joint is damped", command, watch)
 
-    def _blind_decision(self, state: RobotState, intent: Intent, status: str, reason: str, command: JointCommand, watch: Stopwatch) -> Decision:
+    def _blind_decision(
+        self, state: RobotState, intent: Intent, status: str, reason: str, command: JointCommand, watch: Stopwatch
+    ) -> Decision:
         watch.lap("estimate")
         method = "damping" if status == "safe" else "unchanged"
         return Decision(
@@ -321,9 +328,9 @@ class Stack:
         scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started)
         return (scalars, self._estimator.snapshot(), self._walker.snapshot(), self._motion.snapshot(), self._monitor.snapshot())
 
-    def restore(self, snapshot: object) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor = snapshot  # type: ignore[misc]
+        scalars, estimator, walker, motion, monitor = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self._estimator.restore(estimator)

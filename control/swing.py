@@ -12,7 +12,9 @@ LATE_DESCENT_MPS = 0.25  # and while the ground is late
 
 
 @njit(cache=True)
-def quintic_step(position: float, velocity: float, acceleration: float, target: float, time_left: float, dt: float) -> tuple[float, float, float]:
+def quintic_step(
+    position: float, velocity: float, acceleration: float, target: float, time_left: float, dt: float
+) -> tuple[float, float, float]:
     """One step of dt on the quintic from (position, velocity, acceleration) to rest at `target` in `time_left` s."""
     t = max(time_left, 0.03)
     e = target - position

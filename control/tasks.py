@@ -114,7 +114,15 @@ def body_tasks(
 
 @njit(cache=True)
 def sole_tasks(
-    rows: Array, reference: Array, weight: Array, t: Terms, contact: Array, swing: Array, swing_yaw: float, weights: TaskWeights, gains: TaskGains
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    t: Terms,
+    contact: Array,
+    swing: Array,
+    swing_yaw: float,
+    weights: TaskWeights,
+    gains: TaskGains,
 ) -> None:
     """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration."""
     flat = np.eye(3)
@@ -131,7 +139,9 @@ def sole_tasks(
                 reference[at + 3 + i] = -gains.contact_rotation_d * angular
                 weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
             else:
-                reference[at + i] = swing[2, i] + gains.swing_p * (swing[0, i] - t.sole_position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
+                reference[at + i] = (
+                    swing[2, i] + gains.swing_p * (swing[0, i] - t.sole_position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
+                )
                 reference[at + 3 + i] = gains.swing_rotation_p * error[i] - gains.swing_rotation_d * angular
                 weight[at + i] = weights.swing_z if i == 2 else weights.swing_xy
                 weight[at + 3 + i] = weights.swing_rotation
@@ -276,7 +286,22 @@ def build(
     wanted = posture.stiffness * (joints - q) + posture.damping * (joint_velocity - v)
     limit = posture.torque_limit
     assemble(
-        t, rows, reference, weight, wanted, posture.weight, regularise, wrench_map, force_weight, limit, contacts, hessian, gradient, constraint, lower, upper
+        t,
+        rows,
+        reference,
+        weight,
+        wanted,
+        posture.weight,
+        regularise,
+        wrench_map,
+        force_weight,
+        limit,
+        contacts,
+        hessian,
+        gradient,
+        constraint,
+        lower,
+        upper,
     )
 
 

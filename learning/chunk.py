@@ -45,13 +45,15 @@ class ChunkLayout:
 
     def encode(self, situation: Situation, motion: MotionProposal) -> Array:
         """The chunk (D,) of a motion that starts in a situation."""
-        return np.concatenate([
-            (motion.arm_position - situation.arm_reference).ravel(),
-            (motion.torso_rpy - situation.torso_reference_rpy).ravel(),
-            motion.height_m - situation.height_reference_m,
-            [motion.step_duration_s],
-            motion.footstep_offset.ravel(),
-        ])
+        return np.concatenate(
+            [
+                (motion.arm_position - situation.arm_reference).ravel(),
+                (motion.torso_rpy - situation.torso_reference_rpy).ravel(),
+                motion.height_m - situation.height_reference_m,
+                [motion.step_duration_s],
+                motion.footstep_offset.ravel(),
+            ]
+        )
 
     def decode(self, chunk: Array, situation: Situation, origin: str, log_likelihood: float) -> MotionProposal:
         """The motion that a chunk (D,) means in a situation; its twist is the command in force."""

@@ -49,7 +49,9 @@ def plant_map(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
     bias = np.where(model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_AFFINE, model.actuator_biasprm[actuator, :3].T, 0.0)
     base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, robot.overlay.base)
     if base < 0:
-        raise RobotDescriptionError(f"plant has no body {robot.overlay.base}; give an MJCF of the robot {robot.name!r}, or name its base in the overlay")
+        raise RobotDescriptionError(
+            f"plant has no body {robot.overlay.base}; give an MJCF of the robot {robot.name!r}, or name its base in the overlay"
+        )
     return PlantMap(
         qpos=model.jnt_qposadr[joints],
         dof=model.jnt_dofadr[joints],

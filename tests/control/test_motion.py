@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, MotionReference, follow, interpolate
-from poise.robots import MotionProposal
-from poise.robots.types import Array
+from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, TORSO_MAX, MotionReference, follow, interpolate
+from poise.robots import Intent, MotionProposal
 
-DT, ARMS = 0.002, 3
+DT, ARMS, NOTHING = 0.002, 3, Intent()
 
 
 def critically_damped(target: float, start: float, speed: float, rate: float, t: float) -> float:
@@ -61,14 +60,19 @@ def proposal(knots: int = 5) -> MotionProposal:
     )
 
 
-def advanced(reference: MotionReference, ticks: int, arms: Array | None = None, start: int = 0) -> None:
+def unlimited() -> MotionReference:
+    """With limits that these motions do not meet."""
+    return MotionReference((np.full(ARMS, -3.0), np.full(ARMS, 3.0)), (0.4, 0.8), DT)
+
+
+def advanced(reference: MotionReference, ticks: int, intent: Intent = NOTHING, start: int = 0) -> None:
     """Advance through that many ticks of a proposal's age."""
     for tick in range(start, start + ticks):
-        reference.advance(tick * DT, arms)
+        reference.advance(tick * DT, intent)
 
 
 def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
-    reference = MotionReference(ARMS, DT)
+    reference = unlimited()
     reference.reset(np.array([0.1, 0.0, -0.1]), 0.62)
     advanced(reference, 100)
     np.testing.assert_array_equal(reference.arms, [0.1, 0.0, -0.1])
@@ -83,7 +87,7 @@ def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
 
 def test_a_ramp_is_followed_with_the_filters_lag() -> None:
     """A critically damped filter follows a ramp of slope s at a distance 2s/rate."""
-    reference = MotionReference(ARMS, DT)
+    reference = unlimited()
     reference.reset(np.zeros(ARMS), 0.62)
     reference.take(proposal())
     advanced(reference, 475)
@@ -93,28 +97,52 @@ def test_a_ramp_is_followed_with_the_filters_lag() -> None:
 
 
 def test_given_arms_override_the_proposals_and_only_them() -> None:
-    reference, arms = MotionReference(ARMS, DT), np.array([0.7, 0.7, 0.7])
+    reference, arms = unlimited(), np.array([0.7, 0.7, 0.7])
     reference.reset(np.zeros(ARMS), 0.62)
     reference.take(proposal())
-    advanced(reference, 1500, arms)
+    advanced(reference, 1500, Intent(arms=arms))
     np.testing.assert_allclose(reference.arms, arms, atol=1e-6)
     assert reference.height_m == pytest.approx(0.58, abs=1e-6)
 
 
+def test_given_torso_and_height_override_the_proposals() -> None:
+    reference = unlimited()
+    reference.reset(np.zeros(ARMS), 0.62)
+    reference.take(proposal())
+    advanced(reference, 1500, Intent(torso_rpy=(0.1, -0.2, 0.3), height_m=0.6))
+    np.testing.assert_allclose(reference.torso_rpy, [0.1, -0.2, 0.3], atol=1e-6)
+    assert reference.height_m == pytest.approx(0.6, abs=1e-6)
+    np.testing.assert_allclose(reference.arms, [0.4, -0.2, 0.1], atol=1e-6)
+
+
+def test_targets_stop_at_the_limits() -> None:
+    low, high = np.array([-0.1, -0.1, -1.0]), np.array([0.2, 0.5, 1.0])
+    reference = MotionReference((low, high), (0.6, 0.64), DT)
+    reference.reset(np.zeros(ARMS), 0.62)
+    reference.take(proposal())
+    advanced(reference, 1500)
+    np.testing.assert_allclose(reference.arms, [0.2, -0.1, 0.1], atol=1e-6)
+    assert reference.height_m == pytest.approx(0.6, abs=1e-6)
+    advanced(reference, 1500, Intent(arms=np.full(ARMS, 9.0), torso_rpy=(-2.0, 0.0, 2.0), height_m=2.0))
+    np.testing.assert_allclose(reference.arms, high, atol=1e-6)
+    np.testing.assert_allclose(reference.torso_rpy, [-TORSO_MAX, 0.0, TORSO_MAX], atol=1e-6)
+    assert reference.height_m == pytest.approx(0.64, abs=1e-6)
+
+
 def test_taking_another_proposal_does_not_jump() -> None:
-    reference, trail = MotionReference(ARMS, DT), []
+    reference, trail = unlimited(), []
     reference.reset(np.zeros(ARMS), 0.62)
     for sign in (1.0, -1.0, 1.0):
         base = proposal()
         reference.take(replace(base, arm_position=sign * base.arm_position))
         for tick in range(100):
-            reference.advance(tick * DT, None)
+            reference.advance(tick * DT, NOTHING)
             trail.append(reference.position.copy())
     assert np.abs(np.diff(trail, n=2, axis=0)).max() < 20.0 * DT**2  # rad/s²
 
 
 def test_snapshot_continues_bit_for_bit() -> None:
-    reference, results = MotionReference(ARMS, DT), []
+    reference, results = unlimited(), []
     reference.reset(np.zeros(ARMS), 0.62)
     reference.take(proposal())
     advanced(reference, 50)

@@ -156,6 +156,29 @@ def test_what_cannot_be_solved_is_not_usable_and_leaves_no_trace(make: Callable[
     np.testing.assert_array_equal(solver.solve(good).x, make().solve(good).x)
 
 
+def not_convex() -> QpProblem:
+    """A saddle in a box."""
+    good = random_problem(0)
+    return replace(good, hessian=np.diag(np.where(np.arange(10) < 5, 1.0, -1.0)))
+
+
+@both
+def test_a_cost_that_is_not_convex_is_not_usable_and_leaves_no_trace(make: Callable[[], QpSolver]) -> None:
+    solver, good = make(), random_problem(5)
+    solution = solver.solve(not_convex())
+    assert not solution.usable and solution.status
+    np.testing.assert_array_equal(solver.solve(good).x, make().solve(good).x)
+
+
+def test_osqp_that_stops_early_is_not_usable() -> None:
+    """From zero, inside all bounds, a few iterations keep the bounds but are far from the minimum."""
+    problem = replace(random_problem(0), lower=np.full(16, -1e3), upper=np.full(16, 1e3))
+    early, late = OsqpSolver(max_iterations=1).solve(problem), OsqpSolver().solve(problem)
+    assert early.residual <= 1e-4 and kkt_residual(problem, early)[0] > 0.01
+    assert not early.usable and "iterations" in early.status
+    assert late.usable and max(kkt_residual(problem, late)) < 1e-4
+
+
 def test_make_solver_names_what_it_knows() -> None:
     assert make_solver("daqp", 1e-6).name == "daqp" and make_solver("osqp", 1e-4).name == "osqp"
     with pytest.raises(ValueError, match="known: daqp, osqp"):

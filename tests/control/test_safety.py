@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import random_state
 
 from poise.control.dynamics import Dynamics
-from poise.control.safety import Certifier, SafetyConfig, first_look, response_matrix, viable_acceleration
+from poise.control.safety import UNCHANGED, Certifier, SafetyConfig, first_look, response_matrix, viable_acceleration
 from poise.robots import JointCommand, RobotModel, load_robot
 from poise.robots.commands import hold_command
 from poise.robots.types import Array
@@ -176,10 +176,62 @@ def test_a_measurement_that_is_not_finite_becomes_damping(g1: RobotModel) -> Non
     assert np.isfinite(sent.q).all() and np.isfinite(sent.torque(g1.posture, np.zeros(g1.n))).all()
 
 
-def test_a_prediction_that_is_not_finite_still_gives_bounded_torque(g1: RobotModel) -> None:
-    d, predicted = standing(g1), np.full(g1.n, np.nan)
-    sent, _ = certifier(g1).certify(d, replace(hold_command(g1, g1.posture), tau=3.0 * g1.torque_limit), predicted, BOTH)
-    np.testing.assert_array_equal(sent.torque(g1.posture, np.zeros(g1.n)), g1.torque_limit)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("torque", [0.1, 3.0])
+def test_a_prediction_that_is_not_finite_becomes_damping(g1: RobotModel, bad: float, torque: float) -> None:
+    """Where the motion is not known no torque can be said to be safe."""
+    d, predicted = standing(g1), np.zeros(g1.n)
+    predicted[4] = bad
+    sent, certificate = certifier(g1).certify(d, replace(hold_command(g1, g1.posture), tau=torque * g1.torque_limit), predicted, BOTH)
+    assert certificate.changed and certificate.reasons == ("prediction not finite",) and certificate.method == "damping"
+    np.testing.assert_array_equal(sent.torque(g1.posture, np.zeros(g1.n)), 0.0)
+
+
+def barely_too_fast(g1: RobotModel, beyond: float) -> tuple[Dynamics, JointCommand, Array]:
+    """A state and request whose elbow is predicted to accelerate `beyond` rad/s² more than its bound."""
+    elbow = g1.joint_names.index("left_elbow_joint")
+    q, v, predicted, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n), np.zeros(g1.n)
+    q[elbow] = g1.position_max[elbow] - 0.02
+    v[elbow] = np.sqrt(2.0 * CONFIG.braking * 0.02) - CONFIG.braking * DT
+    predicted[elbow] = beyond
+    return standing(g1, v, q), JointCommand(q, v, zero, zero, zero, g1.torque_limit), predicted
+
+
+def test_a_change_too_small_to_report_is_not_made(g1: RobotModel) -> None:
+    """The prediction is over its bound by little more than the tolerance, and the response is large: next to no torque."""
+    d, request, predicted = barely_too_fast(g1, CONFIG.tolerance + 1e-6)
+    tolerant = Certifier(g1, replace(CONFIG, reported_change=0.05), DT)
+    sent, certificate = tolerant.certify(d, request, predicted, BOTH)
+    assert sent is request and certificate == UNCHANGED
+    strict = Certifier(g1, replace(CONFIG, reported_change=1e-5), DT)
+    sent, certificate = strict.certify(d, request, predicted, BOTH)
+    assert certificate.changed and certificate.reasons == ("motion left_elbow_joint",)
+    assert 1e-5 < np.abs(sent.tau / g1.torque_limit).max() < 0.05
+
+
+def test_a_torque_barely_beyond_the_motor_is_not_a_small_change(g1: RobotModel) -> None:
+    request = replace(hold_command(g1, g1.posture), tau=g1.torque_limit * (1.0 + 1e-6))
+    sent, certificate = certifier(g1).certify(standing(g1), request, np.zeros(g1.n), BOTH)
+    assert certificate.changed and certificate.reasons[0].startswith("torque ")
+    assert (np.abs(sent.tau) <= g1.torque_limit).all()
+
+
+@pytest.mark.parametrize("factor", [1.5, -1.0, np.nan, np.inf])
+def test_a_torque_limit_that_is_not_the_motors_is_replaced(g1: RobotModel, factor: float) -> None:
+    request = replace(hold_command(g1, g1.posture), torque_limit=factor * g1.torque_limit)
+    sent, certificate = certifier(g1).certify(standing(g1), request, np.zeros(g1.n), BOTH)
+    assert certificate.changed and certificate.reasons == ("torque limit",) and certificate.torque_change_nm == 0.0
+    np.testing.assert_array_equal(sent.torque_limit, g1.torque_limit)
+    np.testing.assert_array_equal(sent.kp, request.kp)
+    beyond = replace(request, tau=2.0 * g1.torque_limit)
+    sent, certificate = certifier(g1).certify(standing(g1), beyond, np.zeros(g1.n), BOTH)
+    assert (np.abs(sent.torque(g1.posture, np.zeros(g1.n))) <= g1.torque_limit).all() and len(certificate.reasons) == g1.n
+
+
+def test_a_tighter_torque_limit_is_kept(g1: RobotModel) -> None:
+    request = replace(hold_command(g1, g1.posture), torque_limit=0.5 * g1.torque_limit)
+    sent, certificate = certifier(g1).certify(standing(g1), request, np.zeros(g1.n), BOTH)
+    assert sent is request and not certificate.changed
 
 
 def test_answers_do_not_depend_on_the_tick_before(g1: RobotModel) -> None:
@@ -198,13 +250,13 @@ garbage = st.lists(number, min_size=ROBOT.n, max_size=ROBOT.n).map(np.array)
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflows of absurd numbers
 @settings(max_examples=120, deadline=None)
-@given(st.tuples(*[garbage] * 6), st.integers(0, 5), st.tuples(st.floats(), st.floats()))
+@given(st.tuples(*[garbage] * 7), st.integers(0, 5), st.tuples(st.floats(), st.floats()))
 def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     numbers: tuple[Array, ...], seed: int, contact: tuple[float, float]
 ) -> None:
-    q, v, kp, kd, tau, predicted = numbers
+    q, v, kp, kd, tau, predicted, limit = numbers
     SHARED.update(*random_state(ROBOT, seed))
-    request = JointCommand(q, v, kp, kd, tau, ROBOT.torque_limit)
+    request = JointCommand(q, v, kp, kd, tau, limit)
     sent, certificate = CERTIFIER.certify(SHARED, request, predicted, np.array(contact))
     for value in (sent.q, sent.v, sent.kp, sent.kd, sent.tau, sent.torque_limit):
         assert np.isfinite(value).all()
@@ -212,4 +264,4 @@ def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     assert (np.abs(torque) <= ROBOT.torque_limit).all()
     assert (np.abs(sent.tau + sent.kp * (sent.q - SHARED.q[7:]) + sent.kd * (sent.v - SHARED.v[6:])) <= ROBOT.torque_limit).all()
     assert certificate.method in ("unchanged", "qp", "clip", "damping")
-    assert certificate.changed or certificate.reasons == ()
+    assert certificate.changed == bool(certificate.reasons) == (sent is not request)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pinocchio as pin
 import pytest
@@ -7,16 +9,22 @@ from oracles import random_state
 from scipy.spatial import ConvexHull
 
 from poise.control.dynamics import Dynamics
+from poise.control.qp import QpProblem
 from poise.control.tasks import (
     EDGES,
+    LIMIT_ROWS,
     TASK_ROWS,
+    Contacts,
+    Posture,
     TaskGains,
     TaskWeights,
     acceleration_bounds,
     body_tasks,
+    build,
     centre_of_pressure,
     friction_edges,
     sole_tasks,
+    unpack,
 )
 from poise.robots import RobotModel
 from poise.robots.types import Array
@@ -38,40 +46,8 @@ def filled(d: Dynamics, contact: Array) -> tuple[Array, Array, Array, dict[str, 
         "swing": np.array([[0.1, 0.2, 0.3], [0.5, -0.1, 0.2], [3.0, 1.0, -2.0]]),
     }
     out = blank(d.v.size)
-    body_tasks(
-        *out,
-        d.centroidal_map,
-        d.centroidal_drift,
-        d.momentum,
-        d.robot.mass,
-        d.com[2],
-        d.base_rotation,
-        d.v[3:6],
-        d.torso_jacobian,
-        d.torso_drift,
-        d.torso_rotation,
-        d.torso_omega,
-        targets["com"],
-        0.6,
-        targets["pelvis"],
-        targets["torso"],
-        0.2,
-        WEIGHTS,
-        GAINS,
-    )
-    sole_tasks(
-        *out,
-        d.sole_jacobian,
-        d.sole_drift,
-        d.sole_position,
-        d.sole_rotation,
-        d.sole_velocity,
-        contact,
-        targets["swing"],
-        0.3,
-        WEIGHTS,
-        GAINS,
-    )
+    body_tasks(*out, d.terms, targets["com"], 0.6, targets["pelvis"], targets["torso"], 0.2, WEIGHTS, GAINS)
+    sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
     return *out, targets
 
 
@@ -198,3 +174,144 @@ def test_far_beyond_a_limit_the_return_is_bounded() -> None:
     low, high = bounds(np.array([5.0, -5.0]), np.zeros(2), v_max=100.0)
     np.testing.assert_array_equal(high[0], -300.0)
     np.testing.assert_array_equal(low[1], 300.0)
+
+
+REGULARISE, FORCE_WEIGHT, HORIZON = 1e-3, 1e-4, 0.05
+STANCES = pytest.mark.parametrize("contact", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A QP at a random state with random posture gains, and what it was built from."""
+
+    d: Dynamics
+    posture: Posture
+    contacts: Contacts
+    joints: Array
+    joint_velocity: Array
+    tasks: tuple[Array, Array, Array]
+    wrench_map: Array
+    problem: QpProblem
+
+    def multipliers(self, rng: np.random.Generator) -> Array:
+        """Random λ ≥ 0."""
+        return np.asarray(rng.random(self.wrench_map.shape[1]))
+
+    def wrench(self, multipliers: Array) -> Array:
+        """Sole wrenches (2, 6) of λ."""
+        return np.asarray(self.contacts.newton * self.wrench_map @ multipliers).reshape(2, 6)
+
+
+def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
+    """`build` into memory full of NaN but for the bounds of the base and of λ, as the caller leaves them."""
+    rng, d, nv, n = np.random.default_rng(seed), Dynamics(g1), g1.pinocchio.nv, g1.n
+    d.update(*random_state(g1, seed))
+    limits = (g1.position_min, g1.position_max, g1.velocity_limit, g1.torque_limit)
+    posture = Posture(rng.uniform(10.0, 90.0, n), rng.uniform(1.0, 20.0, n), rng.uniform(0.1, 2.0, n), *limits)
+    contacts = Contacts(np.array(g1.overlay.sole_polygon), 0.6, 0.04, 500.0, 20.0)
+    nf = EDGES * len(contacts.vertices) * int(sum(contact))
+    size, m = nv + nf, nv + LIMIT_ROWS
+    lower, upper = np.full(size + m, np.nan), np.full(size + m, np.nan)
+    lower[:6], upper[:6] = -1e30, 1e30
+    problem = QpProblem(np.full((size, size), np.nan), np.full(size, np.nan), np.full((m, size), np.nan), lower, upper)
+    tasks, wrench_map = blank(nv), np.full((12, nf), np.nan)
+    joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
+    swing, level = rng.normal(0.0, 0.3, (3, 3)), np.eye(3)
+    build(
+        d.terms, np.array([0.7, -0.4]), 0.6, level, level, 0.2, np.array(contact), swing, 0.3, joints, joint_velocity, WEIGHTS, GAINS,
+        posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
+        problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
+    )  # fmt: skip
+    return Built(d, posture, contacts, joints, joint_velocity, tasks, wrench_map, problem)
+
+
+@STANCES
+def test_build_writes_everything(g1: RobotModel, contact: tuple[float, float]) -> None:
+    b = built(g1, contact)
+    p = b.problem
+    for value in (*b.tasks, b.wrench_map, p.hessian, p.gradient, p.rows, p.lower, p.upper):
+        assert not np.isnan(value).any()
+    assert (p.lower <= p.upper).all()
+    np.testing.assert_allclose(p.hessian, p.hessian.T, rtol=1e-9, atol=1e-9)
+
+
+@STANCES
+def test_built_cost_is_the_sum_of_squares(g1: RobotModel, contact: tuple[float, float]) -> None:
+    """Between any two points the quadratic form grows as the weighted errors of tasks, posture, effort and force."""
+    b, rng, nv = built(g1, contact), np.random.default_rng(0), g1.pinocchio.nv
+    rows, reference, weight = b.tasks
+
+    def direct(x: Array) -> float:
+        vdot, force = x[:nv], b.contacts.newton * x[nv:]
+        error = b.joints - b.d.q[7:]
+        wanted = b.posture.stiffness * error + b.posture.damping * (b.joint_velocity - b.d.v[6:])
+        squares = weight @ (rows @ vdot - reference) ** 2 + b.posture.weight @ (vdot[6:] - wanted) ** 2
+        return float(0.5 * (squares + REGULARISE * vdot @ vdot + FORCE_WEIGHT * force @ force))
+
+    def form(x: Array) -> float:
+        return float(0.5 * x @ b.problem.hessian @ x + b.problem.gradient @ x)
+
+    first, second = (np.concatenate((rng.normal(0.0, 5.0, nv), b.multipliers(rng))) for _ in range(2))
+    assert form(second) - form(first) == pytest.approx(direct(second) - direct(first), rel=1e-9)
+
+
+@STANCES
+def test_built_forces_are_those_of_the_standing_soles(g1: RobotModel, contact: tuple[float, float]) -> None:
+    b, width = built(g1, contact), EDGES * len(g1.overlay.sole_polygon)
+    expected = np.zeros_like(b.wrench_map)
+    for column, foot in enumerate(np.flatnonzero(contact)):
+        edges = np.empty((6, width))
+        friction_edges(b.contacts.vertices, b.d.sole_rotation[foot], b.contacts.friction, edges)
+        expected[6 * foot : 6 * foot + 6, column * width : (column + 1) * width] = edges
+    np.testing.assert_array_equal(b.wrench_map, expected)
+
+
+@STANCES
+def test_built_rows_are_torque_total_force_and_yaw_friction(g1: RobotModel, contact: tuple[float, float]) -> None:
+    b, rng, nv = built(g1, contact), np.random.default_rng(1), g1.pinocchio.nv
+    vdot, multipliers = rng.normal(0.0, 5.0, nv), b.multipliers(rng)
+    wrench = b.wrench(multipliers)
+    value, size = b.problem.rows @ np.concatenate((vdot, multipliers)), b.problem.gradient.size
+    lower, upper = b.problem.lower[size:], b.problem.upper[size:]
+    generalised = pin.rnea(b.d.model, b.d.model.createData(), b.d.q, b.d.v, vdot)
+    generalised -= sum(b.d.sole_jacobian[foot].T @ wrench[foot] for foot in range(2))
+    limit = np.concatenate((np.zeros(6), g1.torque_limit))
+    np.testing.assert_allclose(value[:nv] - upper[:nv], generalised - limit, rtol=1e-9, atol=1e-7)
+    np.testing.assert_allclose(value[:nv] - lower[:nv], generalised + limit, rtol=1e-9, atol=1e-7)
+    # Each multiplier is a unit of normal force, in the sole's own frame.
+    normal = sum(float(b.d.sole_rotation[foot][:, 2] @ wrench[foot, :3]) for foot in range(2))
+    assert b.contacts.newton * value[nv] == pytest.approx(normal)
+    assert b.contacts.newton * upper[nv] == pytest.approx(b.contacts.force_max)
+    for foot in range(2):
+        slack = b.contacts.yaw_friction * wrench[foot, 2] - np.array([1.0, -1.0]) * wrench[foot, 5]
+        np.testing.assert_allclose(-b.contacts.newton * value[nv + 1 + 2 * foot :][:2], slack, atol=1e-9)
+    np.testing.assert_array_equal(upper[nv + 1 :], 0.0)
+    np.testing.assert_array_equal(lower[nv:], -1e30)
+
+
+def test_built_bounds_are_the_joints_limits(g1: RobotModel) -> None:
+    b, nv, n = built(g1, (1.0, 1.0)), g1.pinocchio.nv, g1.n
+    low, high = np.empty(n), np.empty(n)
+    acceleration_bounds(b.d.q[7:], b.d.v[6:], g1.position_min, g1.position_max, g1.velocity_limit, HORIZON, low, high)
+    np.testing.assert_array_equal(b.problem.lower[6:nv], low)
+    np.testing.assert_array_equal(b.problem.upper[6:nv], high)
+    np.testing.assert_array_equal(b.problem.upper[:6], 1e30)  # the base is free
+    np.testing.assert_array_equal(b.problem.lower[nv : b.problem.gradient.size], 0.0)
+
+
+@STANCES
+def test_unpack_gives_the_torques_of_the_motion_and_forces(g1: RobotModel, contact: tuple[float, float]) -> None:
+    b, rng, nv = built(g1, contact), np.random.default_rng(2), g1.pinocchio.nv
+    vdot, multipliers = rng.normal(0.0, 2.0, nv), b.multipliers(rng)
+    x, wrench = np.concatenate((vdot, multipliers)), b.wrench(multipliers)
+    wide = np.full(g1.n, 1e6)
+    torque, soles, cop = unpack(b.d.terms, x, b.wrench_map, b.contacts.newton, wide)
+    inverse = pin.rnea(b.d.model, b.d.model.createData(), b.d.q, b.d.v, vdot)
+    expected = inverse - sum(b.d.sole_jacobian[foot].T @ wrench[foot] for foot in range(2))
+    np.testing.assert_allclose(torque, expected[6:], rtol=1e-9, atol=1e-7)
+    np.testing.assert_allclose(soles, wrench, atol=1e-9)
+    np.testing.assert_allclose(cop, centre_of_pressure(b.d.sole_position, wrench), atol=1e-12)
+    assert np.isnan(cop).any() == (contact == (0.0, 0.0))
+    clipped = unpack(b.d.terms, x, b.wrench_map, b.contacts.newton, np.full(g1.n, 2.0))[0]
+    np.testing.assert_allclose(clipped, np.clip(torque, -2.0, 2.0))
+    assert np.abs(torque).max() > 2.0

@@ -152,6 +152,17 @@ def test_a_wish_beyond_the_feet_stops_at_their_edge(g1: RobotModel) -> None:
     assert solution.cop_world[0] < corners[:, 0].min() + 0.02
 
 
+@pytest.mark.parametrize("rate", [20.0, -20.0])
+def test_a_turn_beyond_yaw_friction_stops_at_it(g1: RobotModel, rate: float) -> None:
+    """Asked to spin faster than the ground can drive, each foot gives what yaw friction allows and no more."""
+    d = leaning(g1)
+    solution = WholeBody(g1, WholeBodyConfig()).solve(d, at_rest(d, LEFT_ONLY, yaw_rate=rate))
+    assert solution.source == "daqp"
+    most = g1.overlay.yaw_friction_m * solution.wrench[LEFT, 2]
+    assert abs(solution.wrench[LEFT, 5]) <= most + 1e-3
+    assert np.sign(rate) * solution.wrench[LEFT, 5] == pytest.approx(most, abs=0.01)
+
+
 def test_solution_is_quadprogs(g1: RobotModel) -> None:
     d = standing(g1)
     problem, _ = WholeBody(g1, WholeBodyConfig()).problem(d, at_rest(d, BOTH, com_acceleration_xy=np.array([0.5, 0.3])))

@@ -275,6 +275,8 @@ def test_demonstrations_are_generated_listed_and_shown(capfd: pytest.CaptureFixt
     assert (first["episodes"], first["kept"]) == (1, 0) and first["rows"] == 5
     assert run_main(*command) == 0
     assert json.loads(capfd.readouterr().out) == first | {"kept": 1}
+    assert run_main(*[part if part != "0.5" else "0.6" for part in command]) == 2
+    assert "differs from this set in seconds" in capfd.readouterr().err
     assert run_main("demos", "list", "--json", "-") == 0
     (listed,) = json.loads(capfd.readouterr().out)["sets"]
     assert listed["path"] == "demos/small" and (listed["count"], listed["rows"]) == (1, 5)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic import run_episode
+import torch
+from synthetic import EPISODE_S, EPISODES, SHORT, run_episode
 
 from poise.learning.demonstrations import generate
 from poise.learning.operator import OperatorProposer
-from poise.learning.training import TrainingConfig, TrainingReport, train
+from poise.learning.training import TrainingReport, train
 from poise.robots import RobotModel, load_robot
 
-EPISODES = 16
-SHORT = TrainingConfig(epochs=8, hidden=64, components=4, rank=48, batch=64)
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks this small are slower in several threads, and by far where cores are busy."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +30,7 @@ def robot() -> RobotModel:
 def demonstrations(robot: RobotModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of episodes with the gait clock."""
     path = tmp_path_factory.mktemp("demonstrations")
-    generate(OperatorProposer(robot), EPISODES, 1, run_episode, path, processes=1)
+    generate(OperatorProposer(robot), EPISODES, 1, EPISODE_S, run_episode, path, processes=1)
     return path
 
 

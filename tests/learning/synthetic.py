@@ -11,11 +11,14 @@ from poise.control.protocols import Situation
 from poise.learning.disturbance import nominal_dcm_offset
 from poise.learning.operator import OperatorProposer
 from poise.learning.trace import EpisodeTrace, TraceRecorder
+from poise.learning.training import TrainingConfig
 from poise.robots import Intent, MotionProposal, RobotModel, load_robot
 from poise.robots.types import LEFT, RIGHT, Array, Belief
 
 PERIOD_S = 0.1
 EPISODE_S = 12.0
+EPISODES = 16  # of the set that tests share
+SHORT = TrainingConfig(epochs=8, hidden=64, components=4, rank=48, batch=64)
 
 
 def make_belief(rng: np.random.Generator, yaw: float = 0.0, position: Array | None = None, velocity: Array | None = None) -> Belief:

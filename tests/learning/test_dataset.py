@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import EPISODES
-from synthetic import make_situation
+from synthetic import EPISODES, make_situation
 
 from poise.learning.chunk import ChunkLayout
 from poise.learning.dataset import build_dataset, episode_pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic import run_episode
+from synthetic import EPISODE_S, run_episode
 
 from poise.learning.demonstrations import episode_path, episode_seed, generate
 from poise.learning.operator import OperatorConfig, OperatorProposer
@@ -17,6 +17,7 @@ def test_writes_an_episode_a_file(demonstrations: Path) -> None:
     header = read_header(episode_path(demonstrations, 4))
     assert header["schema"] == "poise.demonstrations/1"
     assert header["seed"] == episode_seed(1, 4)
+    assert header["seconds"] == EPISODE_S
     assert header["operator"]["arm_speed"] == 2.2
     assert header["rows"] == len(load_trace(episode_path(demonstrations, 4)).situations) == 120
 
@@ -36,24 +37,27 @@ def test_interrupted_runs_are_resumed(robot: RobotModel, tmp_path: Path) -> None
         return run_episode(seed, operator)
 
     with pytest.raises(KeyboardInterrupt):
-        generate(OperatorProposer(robot), 4, 8, interrupted, tmp_path, processes=1)
+        generate(OperatorProposer(robot), 4, 8, EPISODE_S, interrupted, tmp_path, processes=1)
     kept = episode_path(tmp_path, 0).stat().st_mtime_ns
     progress: list[tuple[int, int]] = []
-    report = generate(OperatorProposer(robot), 4, 8, run_episode, tmp_path, lambda done, total: progress.append((done, total)), processes=1)
+    report = generate(
+        OperatorProposer(robot), 4, 8, EPISODE_S, run_episode, tmp_path, lambda done, total: progress.append((done, total)), processes=1
+    )
     assert (report.episodes, report.kept, report.fell, report.rows) == (4, 2, 0, 480)
     assert progress == [(2, 4), (3, 4), (4, 4)]
     assert episode_path(tmp_path, 0).stat().st_mtime_ns == kept
 
 
 def test_two_processes_make_the_same_episodes(robot: RobotModel, demonstrations: Path, tmp_path: Path) -> None:
-    generate(OperatorProposer(robot), 3, 1, run_episode, tmp_path, processes=2)
+    generate(OperatorProposer(robot), 3, 1, EPISODE_S, run_episode, tmp_path, processes=2)
     for index in range(3):
         here, there = load_trace(episode_path(tmp_path, index)), load_trace(episode_path(demonstrations, index))
         assert all(a.arm_reference.tobytes() == b.arm_reference.tobytes() for a, b in zip(here.situations, there.situations, strict=True))
 
 
-@pytest.mark.parametrize("change", ["seed", "operator"])
+@pytest.mark.parametrize("change", ["seed", "seconds", "operator"])
 def test_refuses_to_mix_sets(robot: RobotModel, demonstrations: Path, change: str) -> None:
     operator = OperatorProposer(robot, OperatorConfig(gesture_share=0.9 if change == "operator" else 0.45))
-    with pytest.raises(RecordError, match=change):
-        generate(operator, 2, 2 if change == "seed" else 1, run_episode, demonstrations, processes=1)
+    seed, seconds = 2 if change == "seed" else 1, 13.0 if change == "seconds" else EPISODE_S
+    with pytest.raises(RecordError, match=f"differs from this set in .*{change}"):
+        generate(operator, 2, seed, seconds, run_episode, demonstrations, processes=1)

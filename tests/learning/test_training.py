@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import SHORT
+from synthetic import SHORT
 
 from poise.learning.checkpoint import State, load_checkpoint, save_checkpoint
 from poise.learning.dataset import build_dataset

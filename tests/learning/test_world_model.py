@@ -70,15 +70,16 @@ INFEASIBLE: dict[str, list[dict[str, Any]]] = {
     "joint_limit": [{"arm_position": arms({"left_elbow_joint": 2.5})}, {"torso_rpy": np.tile([0.0, 0.6, 0.0], (KNOTS, 1))}],
     "joint_speed": [
         {"arm_position": np.tile(NOMINAL + np.eye(14)[0] * 1.5, (KNOTS, 1))},
+        {"arm_position": np.tile(NOMINAL + np.eye(14)[3] * 0.72, (KNOTS, 1))},  # 3.6 rad/s to the first knot
         {"torso_rpy": np.tile([0.0, 0.0, 1.3], (KNOTS, 1))},
         {"period_s": 1e-3, "arm_position": arms({"left_elbow_joint": 0.7})},
     ],
     "height": [{"height_m": np.linspace(0.62, 0.50, KNOTS)}, {"height_m": np.full(KNOTS, 0.70)}],
     "step_duration": [{"step_duration_s": 0.2}, {"step_duration_s": 0.7}],
     "reach": [
-        {"footstep_offset": np.array([[0.45, 0.0], [0.0, 0.0]])},
-        {"footstep_offset": np.array([[0.0, 0.0], [0.0, -0.1]])},
-        {"twist": np.array([1.6, 0.0, 0.0])},
+        {"footstep_offset": np.array([[GAIT.reach_forward_m, 0.0], [0.0, 0.0]])},
+        {"footstep_offset": np.array([[0.0, 0.0], [0.0, GAIT.reach_inward_m - GAIT.step_width_m - 0.02]])},
+        {"twist": np.array([(GAIT.reach_forward_m + 0.05) / GAIT.step_duration_s, 0.0, 0.0])},
     ],
     "self_collision": [
         {"arm_position": arms({"left_shoulder_roll_joint": -0.3})},
@@ -107,9 +108,15 @@ def test_margins_are_those_worked_by_hand() -> None:
     situation = SITUATIONS["left"]
     (verdict,) = MODEL.imagine(situation, (good(ROBOT, arm_position=arms({"left_elbow_joint": 0.9}), height_m=np.full(KNOTS, 0.65)),))
     assert verdict.margins["height"] == pytest.approx(0.01)
-    assert verdict.margins["joint_speed"] == pytest.approx(6.0 - 0.3 / KNOTS / 0.2)
+    assert verdict.margins["joint_speed"] == pytest.approx(3.5 - 0.3 / KNOTS / 0.2)
     assert verdict.margins["step_duration"] == pytest.approx(GAIT.step_duration_s - GAIT.step_duration_min_s)
     assert verdict.margins["reach"] == pytest.approx(GAIT.step_width_m - GAIT.reach_inward_m)
+
+
+def test_arms_as_fast_as_demonstrated_are_accepted() -> None:
+    """An operator moves no joint faster than 2.5 rad/s."""
+    (verdict,) = MODEL.imagine(SITUATIONS["left"], (good(ROBOT, arm_position=np.tile(NOMINAL + np.eye(14)[3] * 0.5, (KNOTS, 1))),))
+    assert verdict.accepted and verdict.margins["joint_speed"] == pytest.approx(3.5 - 2.5)
 
 
 @pytest.mark.parametrize("stance", [LEFT, RIGHT])
@@ -122,7 +129,7 @@ def test_a_dcm_that_no_step_can_catch_rejects_while_stepping(stance: int, push: 
 
 def test_a_push_asks_for_shorter_steps() -> None:
     situation = step(ROBOT, LEFT, twist=(0.0, 0.0, 0.0), step_duration_s=0.28)
-    pushed = replace(situation, dcm_offset_m=situation.dcm_offset_m + np.array([0.36, 0.0]))
+    pushed = replace(situation, dcm_offset_m=situation.dcm_offset_m + np.array([0.44, 0.0]))
     proposals = tuple(good(ROBOT, twist=np.zeros(3), step_duration_s=s) for s in (0.28, 0.60))
     short, long = MODEL.imagine(pushed, proposals)
     assert short.accepted and long.constraint == "zmp_margin"

@@ -94,7 +94,7 @@ def test_another_schema_is_refused(changed: Write, g1: RobotModel, schema: str) 
         ("[collision]", "[colision]", "unknown [colision]"),
         ("[soles]", "[soles]\nsize = 2", "unknown size in [soles]"),
         ("swing_height_m = 0.06", "swing_height_m = 0.06\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
-        ("kd = 2.0 }\n\"*_hip_pitch", "ki = 2.0, kd = 2.0 }\n\"*_hip_pitch", "unknown ki in motor"),
+        ('kd = 2.0 }\n"*_hip_pitch', 'ki = 2.0, kd = 2.0 }\n"*_hip_pitch', "unknown ki in motor"),
     ],
 )
 def test_missing_and_misspelt_entries_are_named(changed: Write, g1: RobotModel, old: str, new: str, said: str) -> None:

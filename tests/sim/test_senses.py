@@ -118,3 +118,10 @@ def test_a_plant_of_another_robot_is_refused() -> None:
     model = spec.compile()
     with pytest.raises(RobotDescriptionError, match="left_knee_joint"):
         sense(model, mujoco.MjData(model), G1)
+
+
+def test_a_plant_whose_base_has_another_name_is_refused() -> None:
+    model = g1_plant()
+    renamed = replace(G1, overlay=replace(G1.overlay, base="hips"))
+    with pytest.raises(RobotDescriptionError, match="no body hips"):
+        sense(model, mujoco.MjData(model), renamed)
