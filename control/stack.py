@@ -87,11 +87,11 @@ class Stack:
         self._scripted = ScriptedProposer(robot)
         self._proposer: Proposer = proposer or self._scripted
         self._world_model = world_model
-        self._dynamics = Dynamics(robot)
-        self._estimator = Estimator(robot, self._dynamics, cfg.estimator, cfg.period_s)
+        self.dynamics = Dynamics(robot)
+        self._estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), cfg.walker, cfg.period_s)
         self._whole_body = WholeBody(robot, cfg.whole_body)
-        self._certifier = Certifier(robot, cfg.safety, cfg.period_s)
+        self.certifier = Certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.position_min[robot.arms], robot.position_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
@@ -136,7 +136,7 @@ class Stack:
         watch.lap("refine")
         solution, command = self._track(reference, intent, state)
         watch.lap("track")
-        command, certificate = self._certifier.certify(self._dynamics, command, solution.acceleration[6:], reference.contact)
+        command, certificate = self.certifier.certify(self.dynamics, command, solution.acceleration[6:], reference.contact)
         watch.lap("certify")
         decision = self._record(state, intent, made, command, certificate, solution, watch)
         self._monitor.sent(command)
@@ -182,10 +182,10 @@ class Stack:
         self._twist = self._twist + np.minimum(np.maximum(proposal.twist - self._twist, -limit), limit)
         self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent)
         command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
-        return self._walker.update(self._dynamics, self._estimator.contact, command)
+        return self._walker.update(self.dynamics, self._estimator.contact, command)
 
     def _track(self, reference: Reference, intent: Intent, state: RobotState) -> tuple[WholeBodySolution, JointCommand]:
-        robot, motion, d = self.robot, self._motion, self._dynamics
+        robot, motion, d = self.robot, self._motion, self.dynamics
         self._contact = reference.contact
         joints, speed = robot.posture.copy(), np.zeros(robot.n)
         if intent.arms_external:  # moved by something else: they are where they are measured
@@ -254,7 +254,7 @@ class Stack:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
         self._started = False
         self._estimator.reset()
-        command = self._certifier.damping(self._monitor.last_position)
+        command = self.certifier.damping(self._monitor.last_position)
         return self._blind_decision(state, intent, "safe", f"{problem}: every joint is damped", command, watch)
 
     def _blind_decision(
@@ -278,7 +278,7 @@ class Stack:
         )
 
     def _belief(self) -> Belief:
-        d, e, walker = self._dynamics, self._estimator, self._walker
+        d, e, walker = self.dynamics, self._estimator, self._walker
         quat = np.array([d.q[6], d.q[3], d.q[4], d.q[5]])
         std = np.sqrt(np.maximum(e.cov.diagonal(), 0.0))
         return Belief(
@@ -299,7 +299,7 @@ class Stack:
         )
 
     def _situation(self, state: RobotState, intent: Intent) -> Situation:
-        robot, walker, motion, d = self.robot, self._walker, self._motion, self._dynamics
+        robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics
         walker.sense(d, motion.height_m)
         pose = np.array([d.q[0], d.q[1], yaw_of(d.base_rotation)])
         return Situation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poise.control import Proposer, Stack, StackConfig, WorldModel
+from poise.control.warmup import warm_up
 from poise.learning.proposer import LearnedProposer
 from poise.learning.world_model import LipWorldModel
 from poise.robots import PoiseError, RobotModel
@@ -18,7 +19,7 @@ def build_stack(
     config: StackConfig | None = None,
     seed: int = 0,
 ) -> Stack:
-    """A stack for a robot: "hybrid" takes learned proposals, "model" the scripted ones; both are imagined first.
+    """A stack for a robot: "hybrid" takes learned proposals, "model" the scripted ones; both are imagined first. Its kernels are warm.
 
     `proposer` and `world_model` replace the mode's own.
 
@@ -30,5 +31,6 @@ def build_stack(
     if proposer is None and mode == "hybrid":
         proposer = LearnedProposer(robot)
     stack = Stack(robot, config, proposer, world_model or LipWorldModel(robot))
+    warm_up(stack)
     stack.reset(seed)
     return stack

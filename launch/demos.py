@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Generate:
     """Let the operator model drive the robot in simulation; an interrupted set is completed by the same command."""
 
-    episodes: int = 40
+    episodes: int = 60
     """How many."""
     seed: int = 0
     """Of operators, pushes and noise."""

@@ -60,7 +60,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionProposal:
-    """A motion over about a second: knot i of k is due (i + 1) * period_s after the proposal was made."""
+    """A motion over about a second: knot i of k is due (i + 1) * period_s after the proposal begins to act."""
 
     origin: str  # "learned", "scripted", "teleop", "replay", …
     period_s: float

@@ -49,8 +49,8 @@ def test_interrupted_runs_are_resumed(robot: RobotModel, tmp_path: Path) -> None
 
 
 def test_two_processes_make_the_same_episodes(robot: RobotModel, demonstrations: Path, tmp_path: Path) -> None:
-    generate(OperatorProposer(robot), 3, 1, EPISODE_S, run_episode, tmp_path, processes=2)
-    for index in range(3):
+    generate(OperatorProposer(robot), 2, 1, EPISODE_S, run_episode, tmp_path, processes=2)
+    for index in range(2):
         here, there = load_trace(episode_path(tmp_path, index)), load_trace(episode_path(demonstrations, index))
         assert all(a.arm_reference.tobytes() == b.arm_reference.tobytes() for a, b in zip(here.situations, there.situations, strict=True))
 

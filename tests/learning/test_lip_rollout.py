@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import linprog
 from world_factories import orbit_offset, sign_of
 
+from poise.control.footsteps import step_width
 from poise.control.lip import natural_frequency, transfer_shift
 from poise.learning import lip_rollout as lip
 from poise.robots import load_robot
@@ -65,7 +66,7 @@ def angle_at(steps: Array, time_s: float) -> float:
 @pytest.mark.parametrize("twist", [(0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (-0.3, 0.1, 0.0), (0.4, 0.1, 0.5)])
 @pytest.mark.parametrize("stance", [LEFT, RIGHT])
 def test_reference_is_the_periodic_orbit_that_control_walks_on(twist: tuple[float, float, float], stance: int) -> None:
-    velocity, sign, width = np.array(twist), sign_of(stance), max(GAIT.step_width_m, GAIT.reach_inward_m + 0.01 + abs(twist[1]) * STEP_S)
+    velocity, sign, width = np.array(twist), sign_of(stance), step_width(GAIT, twist[1], STEP_S)
     steps = lip.demanded_steps(velocity, STEP_S, width, sign, np.zeros((2, 2)), np.array([-1.0, 1.0, 0.0, 1.0]))
     offsets = lip.reference_offsets(steps, velocity, STEP_S, width, sign, GROWTH, 1.0 - KAPPA)
     for j in range(lip.STEPS):
