@@ -17,10 +17,11 @@ from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 from .adaptation import AdaptationConfig, StepLimits, StepState, horizon_start, plan_step, reach_box
 from .dynamics import Dynamics
 from .footsteps import nominal_touchdown, orbit_plan, step_width
-from .lip import dcm_after, natural_frequency, transfer_shift
+from .lip import natural_frequency, transfer_shift
 from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
 from .rotation import turned, wrap_angle, yaw_of
+from .step_feedback import FeedbackConfig, StepFeedback
 from .swing import SwingFoot
 
 
@@ -39,10 +40,6 @@ class WalkerConfig:
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_s: float = 0.12
     turn_max: float = 0.5  # rad a step
-    velocity_gain: float = 0.12  # of the mean velocity error, added to the command at each touchdown
-    velocity_trim_max: float = 0.15  # m/s
-    zmp_bias_gain: float = 0.4  # a step
-    zmp_bias_max_m: float = 0.03
     mpc_every: int = 10  # ticks
     # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
     # settles for an offset that can be reached in time, and the step comes later than it could (15 of 24 pushes of
@@ -50,6 +47,7 @@ class WalkerConfig:
     mpc_authority_m: float = 0.02
     mpc_delay: int = 5  # ticks from the problem to the use of its solution
     adaptation: AdaptationConfig = AdaptationConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     mpc: MpcConfig = MpcConfig()
 
 
@@ -78,15 +76,6 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Mark:
-    """A touchdown: time (s), CoM (2,) m, command (3,)."""
-
-    time: float
-    com: Array
-    twist: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Nominal:
     """An MPC solution in world axes, with the step it belongs to and when it may be used."""
 
@@ -100,7 +89,6 @@ class _Nominal:
 
 
 Orbit = tuple[Array, Array, Array, Array]
-MARKED_STEPS = 4  # a command must have held for so many steps before its error is integrated
 
 
 class Walker:
@@ -117,6 +105,7 @@ class Walker:
             g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m, g.step_duration_min_s, g.step_duration_max_s
         )
         self._mpc = LipMpc(config.mpc)
+        self.feedback = StepFeedback(config.feedback)
         self._orbit_key: tuple[float, ...] = ()
         self.reset(0.0)
 
@@ -131,11 +120,7 @@ class Walker:
         self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance axes
         self.swing: SwingFoot | None = None
         self.lift_yaw = 0.0
-        self.velocity_trim = np.zeros(2)
-        self.zmp_bias = np.zeros((2, 2))  # by stance foot, heading frame, m
-        self._predicted = np.zeros(2)  # DCM integrated over the commanded ZMP since this single support began
-        self._predicted_s = 0.0
-        self._marks: list[_Mark] = []  # at the last touchdowns
+        self.feedback.reset()
         self._dcm_reference: Array | None = None
         self._shift_from = np.zeros(2)
         self._nominal: _Nominal | None = None
@@ -219,7 +204,7 @@ class Walker:
     def _stand(self) -> None:
         self.phase, self.time, self.swing = "stand", 0.0, None
         self._dcm_reference = self.dcm.copy()
-        self.velocity_trim[:] = 0.0
+        self.feedback.stand()
 
     def _best_stance(self) -> int:
         """The foot to stand on for a step taken at once: the one whose best step costs less."""
@@ -283,51 +268,19 @@ class Walker:
         if not (touched or (late > 0.02 and height < 0.004) or late > self._config.late_s):
             return
         self.touchdowns += 1
-        self._learn_zmp_bias()
-        self._trim_velocity()
+        self.feedback.touchdown(self.tick * self._dt, self._com, self.dcm, self._omega, self.heading, self._command.twist, self.stance)
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
         inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * self._config.stand_margin
         if not moving and inside and abs(step[0]) < self._config.stop_length:
-            self._marks.clear()
             self._stand()
             self._leave_two_feet(moving)
             return
         self.intended_yaw = self.foothold[2]
         self._begin_step(swing, self._gait.double_support_s)
 
-    def _predict(self) -> None:
-        """Integrate the DCM over the commanded ZMP, to learn at touchdown how far the real one was off."""
-        self._predicted = dcm_after(self._predicted, self.zmp, self._omega, self._dt)
-        self._predicted_s += self._dt
-
-    def _learn_zmp_bias(self) -> None:
-        """A constant ZMP error δ moves the DCM by −δ (e^{ωt} − 1) off the prediction; small errors only: no pushes."""
-        growth = np.exp(self._omega * self._predicted_s) - 1.0
-        if growth < 0.5:
-            return
-        seen = turned(-self.heading, (self._predicted - self.dcm) / growth)
-        limit, bias = self._config.zmp_bias_max_m, self.zmp_bias[self.stance]
-        if np.abs(seen).max() < 2.0 * limit:
-            self.zmp_bias[self.stance] = np.clip(bias + self._config.zmp_bias_gain * (seen - bias), -limit, limit)
-
-    def _trim_velocity(self) -> None:
-        """Integrate the mean velocity error over the last two steps, heading frame, while the command is steady."""
-        twist = self._command.twist
-        self._marks.append(_Mark(self.tick * self._dt, self._com.copy(), twist))
-        if len(self._marks) <= MARKED_STEPS:
-            return
-        self._marks.pop(0)
-        if max(np.abs(mark.twist - twist).max() for mark in self._marks) > self._config.still_twist:
-            return
-        first, last = self._marks[-3], self._marks[-1]
-        seconds = last.time - first.time
-        mean = turned(0.5 * float(twist[2]) * seconds - self.heading, last.com - first.com) / seconds
-        limit = self._config.velocity_trim_max
-        self.velocity_trim = np.clip(self.velocity_trim + self._config.velocity_gain * (twist[:2] - mean), -limit, limit)
-
     def _twist(self) -> Array:
         twist = self._command.twist.copy()
-        twist[:2] += self.velocity_trim
+        twist[:2] += self.feedback.velocity_trim
         return twist
 
     def _orbit(self, side: float) -> Orbit:
@@ -353,7 +306,7 @@ class Walker:
             foot if self.swing is None else self.swing.position,
             _ZERO if self.swing is None else self.swing.velocity,
             self.foothold,
-            turned(self.heading, self.zmp_bias[self.stance]),
+            turned(self.heading, self.feedback.zmp_bias[self.stance]),
         )
 
     def _run_mpc(self) -> None:
@@ -424,9 +377,9 @@ class Walker:
         if self.time >= self.double_support:
             if self.swing is None:
                 self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
-                self._predicted, self._predicted_s = self.dcm.copy(), 0.0
+                self.feedback.lift_off(self.dcm)
             contact[swing] = 0.0
-            self._predict()
+            self.feedback.predict(self.zmp, self._omega, self._dt)
             self.swing.advance(self.foothold[:2], self.step_duration - self.time, self._gait.swing_height_m, float(sole[2]))
             state = self.swing.state()
             s = self.swing.phase
@@ -440,6 +393,4 @@ _ZERO = np.zeros(3)
 def _copied(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.copy()
-    if isinstance(value, list):
-        return list(value)
-    return value.copy() if isinstance(value, SwingFoot) else value
+    return value.copy() if isinstance(value, SwingFoot | StepFeedback) else value

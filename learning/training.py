@@ -141,6 +141,7 @@ def _fit(
 ) -> tuple[MixtureNetwork, State]:
     """Train until validation stops improving; the network returned is the best of it."""
     torch.manual_seed(seed)
+    torch.set_num_threads(1)  # a small network: two threads wait for each other, forty times longer on a busy machine
     features, z = _tensors(with_disturbed_copies(dataset.training, contract.feature_names, contract.layout, seed), contract)
     validation = _tensors(dataset.validation, contract)
     network = MixtureNetwork(features.shape[1], contract.whitening.rank, config.components, config.hidden)
