@@ -47,6 +47,8 @@ clean:
 
 .venv/run.stamp: requirements.lock pyproject.toml
 	$(call install,requirements.lock)
+	@echo "compiling the numerical kernels, once"
+	$(BIN)/python -c 'from poise.launch import build_stack; from poise.robots import load_robot; build_stack(load_robot("g1"))'
 	touch $@
 
 .venv/dev.stamp: requirements-dev.lock pyproject.toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from poise.robots.record import Log, read_log
 from .run_folder import RunFolder
 
 FEET = ("left", "right")
+BESIDE = ("propose", "imagine")  # parts of the timings that are no part of the tick
 
 
 def explain(run_folder: RunFolder | str | Path, at_s: float | None = None) -> dict[str, Any]:
@@ -78,10 +80,7 @@ def decision_sentences(decision: Decision, proposed: Decision | None = None) -> 
         acted = "the safe command was sent" if decision.status == "safe" else "it went on"
         sentences.append(f"Status {decision.status}: {decision.reason}; {acted}.")
     if decision.timings_us:
-        parts = {part: spent for part, spent in decision.timings_us.items() if part != "tick"} or dict(decision.timings_us)
-        slowest = max(parts, key=lambda part: parts[part])
-        total = decision.timings_us.get("tick", sum(parts.values()))
-        sentences.append(f"The tick took {total:.0f} µs, of which {slowest} {parts[slowest]:.0f} µs.")
+        sentences.append(_timing(decision.timings_us))
     return sentences
 
 
@@ -142,7 +141,8 @@ def _balance(decision: Decision) -> str:
     if decision.plan is None:
         return f"Balance: DCM at x {decision.belief.dcm_world[0]:.3f} m, y {decision.belief.dcm_world[1]:.3f} m."
     error = float(np.linalg.norm(decision.belief.dcm_world - decision.plan.dcm_reference_world))
-    return f"Balance: the DCM is {error * 100:.1f} cm from its reference."
+    reference = "where it should be at the next touchdown" if decision.plan.phase == "step" else "its reference"
+    return f"Balance: the DCM is {error * 100:.1f} cm from {reference}."
 
 
 def _certificate(decision: Decision) -> str:
@@ -151,3 +151,14 @@ def _certificate(decision: Decision) -> str:
         return "Certified: the torques were sent as asked."
     reasons = ", ".join(certificate.reasons) or "no reason given"
     return f"Certified: changed by {certificate.torque_change_nm:.1f} N·m at most ({certificate.method}), because of {reasons}."
+
+
+def _timing(timings_us: Mapping[str, float]) -> str:
+    """The tick and its slowest part; proposing and imagining have a thread of their own and are told apart."""
+    inside = {part: spent for part, spent in timings_us.items() if part not in ("tick", *BESIDE)}
+    text = f"The tick took {timings_us.get('tick', sum(inside.values())):.0f} µs"
+    if inside:
+        slowest = max(inside, key=lambda part: inside[part])
+        text += f", of which {slowest} {inside[slowest]:.0f} µs"
+    beside = " and ".join(f"{part} {timings_us[part]:.0f} µs" for part in BESIDE if part in timings_us)
+    return f"{text}; beside it {beside}." if beside else f"{text}."

@@ -23,6 +23,7 @@ MASS_TOLERANCE = 1e-9  # kg
 LENGTH_TOLERANCE = 1e-3  # m
 LEVEL_TOLERANCE = 1e-2  # rad
 STATES = 3  # at which the mass matrices are compared
+LEG_JOINTS = 6
 
 
 def check_names(overlay: Overlay, bodies: Sequence[str], joints: Sequence[str]) -> None:
@@ -123,6 +124,21 @@ def check_stance(robot: RobotModel) -> None:
     first = overlay.sole_bodies[LEFT]
     _refuse_if(not left[1] > 0.0, overlay, f"the first sole, of {first}, is not on the left; swap [soles] bodies")
     _check_polygon(overlay)
+
+
+def check_legs(robot: RobotModel) -> None:
+    """Refuse legs that are not six joints each, the left leg's first, on the way from the base to its sole.
+
+    Raises:
+        RobotDescriptionError: with the number of joints, or the joint that is out of place.
+    """
+    overlay, model = robot.overlay, robot.pinocchio
+    wanted = f"list two legs of {LEG_JOINTS} joints each, left first, in [groups] legs"
+    _refuse_if(len(robot.legs) != 2 * LEG_JOINTS, overlay, f"the legs have {len(robot.legs)} joints in all; {wanted}")
+    for leg, frame, body in zip(robot.legs.reshape(2, -1), robot.sole_frames, overlay.sole_bodies, strict=True):
+        chain = {joint - 2 for joint in model.supports[model.frames[frame].parentJoint]}  # after the universe and the base
+        astray = ", ".join(robot.joint_names[i] for i in leg if i not in chain)
+        _refuse_if(bool(astray), overlay, f"{astray} do not move {body}; {wanted}")
 
 
 def _check_polygon(overlay: Overlay) -> None:

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 import pinocchio as pin
 
-from .checks import check_models, check_names, check_stance
+from .checks import check_legs, check_models, check_names, check_stance
 from .errors import RobotDescriptionError
 from .overlay import Overlay, read_overlay
 from .pinocchio_model import build_pinocchio, mujoco_to_pinocchio
@@ -39,7 +39,7 @@ class RobotModel:
     hold_kd: Array  # (n,) N·m·s/rad
     posture: Array  # (n,) rad, nominal
     mass: float  # kg
-    legs: Indices  # (n_legs,) indices into joint arrays, left leg first
+    legs: Indices  # (12,) indices into joint arrays, left leg first
     waist: Indices
     arms: Indices
     sole_frames: tuple[int, int]  # Pinocchio frame ids, left and right
@@ -125,6 +125,7 @@ def build_robot(description: Path, overlay: Overlay) -> RobotModel:
     )
     check_models(robot, mj)
     check_stance(robot)
+    check_legs(robot)
     return robot
 
 

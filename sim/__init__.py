@@ -1,7 +1,5 @@
 """The MuJoCo side: plants, disturbances, environments, benchmarks."""
 
-import gymnasium
-
 from .disturbances import Disturbance, Friction, Payload, Push, contact_friction
 from .metrics import RunResult, fallen
 from .mujoco_backend import MujocoBackend, Snapshot
@@ -25,6 +23,3 @@ __all__ = [
     "run",
     "sense",
 ]
-
-# An episode of 15 s; the environment's module is imported when the first one is made.
-gymnasium.register("poise/G1-Walk-v0", entry_point="poise.sim.env:WalkEnv", max_episode_steps=150)

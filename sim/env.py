@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from poise.control.protocols import Proposer, Situation
 from poise.control.rotation import matrix_from_quat, yaw_of
-from poise.robots import Belief, Decision, Intent, MotionProposal, PoiseError, RobotModel, RobotState, load_robot
+from poise.robots import Belief, Decision, Intent, MotionProposal, RobotModel, RobotState, load_robot
 from poise.robots.types import Array
 
 from .metrics import fallen, mean_velocity
@@ -40,13 +40,6 @@ class EnvStack(Protocol):
 
 
 MakeStack = Callable[[RobotModel, Proposer], EnvStack]
-
-_default: list[MakeStack] = []
-
-
-def register(make_stack: MakeStack) -> None:
-    """Set the stack that environments build when they are given none; the composition root calls it."""
-    _default[:] = [make_stack]
 
 
 class ActionProposer:
@@ -95,24 +88,22 @@ class WalkEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     metadata = {"render_modes": []}  # gymnasium declares it so
 
-    def __init__(self, make_stack: MakeStack | None = None, robot: str = "g1", **backend: Any) -> None:
+    def __init__(self, make_stack: MakeStack, robot: str = "g1", **backend: Any) -> None:
         """Build the stack around an `ActionProposer`.
 
         Args:
-            make_stack: picklable factory of the stack; default: the one given to `register`.
+            make_stack: picklable factory of the stack.
             backend: keywords of `MujocoBackend`.
 
         Raises:
-            PoiseError: no factory was given and none is registered.
+            PoiseError: the robot or the backend's keywords are refused.
         """
-        if make_stack is None and not _default:
-            raise PoiseError("WalkEnv has no stack: give make_stack=FACTORY, or import poise.launch first")
         self.robot = load_robot(robot)
         self.backend = MujocoBackend(self.robot, **backend)
         self._ticks = round(PROPOSAL_PERIOD_S / self.backend.period_s)
         size = 8 + len(self.robot.arms)
         self._proposer = ActionProposer(decode(np.zeros(size, np.float32), self.robot))
-        self._stack = (make_stack or _default[0])(self.robot, self._proposer)
+        self._stack = make_stack(self.robot, self._proposer)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (size,), np.float32)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (20 + 2 * self.robot.n,), np.float32)
 

@@ -36,12 +36,31 @@ def test_it_says_what_was_asked_chosen_rejected_planned_and_certified(folder: Pa
         "zmp would be broken by 0.013 m",
         "Planned: step on the right foot, 0.48 of 0.50 s",
         "next footstep at x 0.39 m",
-        "DCM is 0.5 cm from its reference",
+        "the DCM is 0.5 cm from where it should be at the next touchdown.",
         "changed by 12.5 N·m at most (qp), because of torque left_knee_joint",
         "of which track 300 µs",
     ):
         assert words in text, f"{words!r} not in {text}"
     json.dumps(said, allow_nan=False)
+
+
+def test_on_two_feet_the_dcm_has_a_reference_of_this_moment(folder: Path) -> None:
+    (said,) = [sentence for sentence in explain(folder, at_s=0.1)["sentences"] if sentence.startswith("Balance:")]
+    assert said.endswith(" cm from its reference.")
+
+
+def test_only_what_the_tick_includes_is_a_part_of_it() -> None:
+    robot, rng = load_robot("g1"), np.random.default_rng(0)
+    times = {"estimate": 60.0, "track": 300.0, "propose": 900.0, "imagine": 450.0, "tick": 360.0}
+    for part, said in (
+        ("", "The tick took 360 µs, of which track 300 µs; beside it propose 900 µs and imagine 450 µs."),
+        ("imagine", "The tick took 360 µs, of which track 300 µs; beside it propose 900 µs."),
+        ("tick", "The tick took 360 µs, of which track 300 µs; beside it propose 900 µs and imagine 450 µs."),
+    ):
+        spent = {name: us for name, us in times.items() if name != part}
+        assert decision_sentences(replace(sample_decision(robot, 0, rng), timings_us=spent))[-1] == said
+    alone = decision_sentences(replace(sample_decision(robot, 0, rng), timings_us={"tick": 360.0}))
+    assert alone[-1] == "The tick took 360 µs."
 
 
 def test_proposals_are_those_in_force_not_later_ones(folder: Path) -> None:

@@ -13,7 +13,6 @@ from world_factories import KNOTS, good, stand, step
 
 from poise.control.protocols import Situation, WorldModel
 from poise.learning import lip_rollout, postures
-from poise.learning.planner import choose
 from poise.learning.world_model import COMFORT, UNITS, LipWorldModel
 from poise.robots import Intent, MotionProposal, load_robot
 from poise.robots.types import LEFT, RIGHT, Array
@@ -217,15 +216,6 @@ def test_score_prefers_likely_proposals_that_do_what_is_asked() -> None:
     a, b, c = MODEL.imagine(SITUATIONS["left"], (likely, unlikely, slow))
     assert a.score - b.score == pytest.approx(0.5)
     assert a.score - c.score == pytest.approx(0.2 / GAIT.velocity_max[0], abs=0.05)
-    assert choose((likely, unlikely, slow), (a, b, c)) == 0
-
-
-def test_choose_takes_the_best_accepted_or_none() -> None:
-    proposals = (good(ROBOT, step_duration_s=0.1), good(ROBOT, twist=np.zeros(3)), good(ROBOT), good(ROBOT))
-    verdicts = MODEL.imagine(SITUATIONS["stand"], proposals)
-    assert choose(proposals, verdicts) == 2
-    assert choose(proposals[:1], verdicts[:1]) == -1
-    assert choose((), ()) == -1
 
 
 GARBAGE = st.one_of(

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 from functools import partial
 
-import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from holder import G1, Holder, belief_at, g1_plant
 
-import poise.sim.env as env_module
 from poise.control.protocols import Proposer
 from poise.control.stack import Stack
-from poise.robots import Intent, PoiseError, RobotModel
-from poise.sim.env import WalkEnv, decode, observe, register
+from poise.robots import Intent, RobotModel
+from poise.sim.env import WalkEnv, decode, observe
 
 Faller = partial(Holder, gain=0.3)
 
@@ -44,18 +41,6 @@ def test_the_real_stack_walks_the_actions_in_it() -> None:
     assert not terminated
     assert info["status"] == "ok"
     assert env.backend.base_position_world[0] > 0.4  # of 1 m, less the start
-
-
-def test_it_is_registered_with_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(env_module, "_default", [])
-    with pytest.raises(PoiseError, match="make_stack"):
-        gymnasium.make("poise/G1-Walk-v0")
-    register(Holder)
-    env = gymnasium.make("poise/G1-Walk-v0", plant=g1_plant())
-    assert env.spec is not None and env.spec.max_episode_steps == 150  # of 0.1 s
-    env.reset(seed=0)
-    assert env.step(np.zeros(22, np.float32))[2:4] == (False, False)
-    assert pickle.loads(pickle.dumps(Faller)).keywords == {"gain": 0.3}
 
 
 def test_actions_decode_within_the_limits_of_the_robot() -> None:
