@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import casadi as ca
 import numpy as np
@@ -15,20 +16,27 @@ from poise.control.qp import DaqpSolver
 from poise.robots.types import Array
 
 
+def turn(angle: float) -> Any:
+    """Rotation matrix (2, 2) for CasADi."""
+    return ca.DM(plane_rotation(angle))
+
+
 def solve_by_shooting(g: MpcInput) -> tuple[Array, Array, Array]:
     """Footholds (STEPS, 2), the first touchdown's DCM offset (2,) and the first ZMP shift (2,), all m in stance axes.
 
     States are absolute: the DCM at every node, the soles and the ZMP. Each interval is one row of ξ⁺ = p + E (ξ − p).
     """
-    problem, tolerance, yaw = ca.Opti(), CONFIG.tolerance, yaws(g)
-    soles = [ca.DM.zeros(2), *(problem.variable(2) for _ in range(STEPS))]
-    slack, zmp, cost = problem.variable(2), [], 0
+    problem: Any = ca.Opti()
+    tolerance, yaw = CONFIG.tolerance, yaws(g)
+    soles: list[Any] = [ca.DM.zeros(2), *(problem.variable(2) for _ in range(STEPS))]
+    cost: Any = 0
+    slack, zmp = problem.variable(2), []
     problem.subject_to(problem.bounded(0, slack, CONFIG.slack_max_m))
     start = problem.variable(2)
     problem.subject_to(start == ca.DM(g.dcm))
     offset = start
     for step in range(STEPS):
-        left, landing = ca.DM(plane_rotation(yaw[step])), ca.DM(plane_rotation(yaw[step + 1]))
+        left, landing = turn(yaw[step]), turn(yaw[step + 1])
         growth = float(np.exp(g.omega * (g.step_duration if step else g.time_left) / PARTS))
         for _ in range(PARTS):
             zmp.append(problem.variable(2))
@@ -50,7 +58,7 @@ def solve_by_shooting(g: MpcInput) -> tuple[Array, Array, Array]:
         problem.subject_to(after == start + g.kappa * (soles[step + 1] - soles[step]))
         last, start = start, after
     # The terminal bound is by axis of the stance frame.
-    error = last - soles[STEPS] - ca.DM(plane_rotation(yaw[STEPS]) @ g.offset[-1])
+    error = last - soles[STEPS] - turn(yaw[STEPS]) @ ca.DM(g.offset[-1])
     problem.subject_to(problem.bounded(-ca.inf, error - slack, CONFIG.capturable_m - tolerance))
     problem.subject_to(problem.bounded(-CONFIG.capturable_m + tolerance, error + slack, ca.inf))
     problem.minimize(cost + CONFIG.weight_slack * ca.sumsqr(slack))

@@ -1,0 +1,134 @@
+"""The walker in the closed loop on the G1: it stands, walks, stops, and steps to where a push throws it."""
+
+from __future__ import annotations
+
+import numpy as np
+from loop import STAND, Loop, g1_parts, make_loop
+
+from poise.robots import Decision, WalkPlan
+from poise.robots.types import LEFT, RIGHT, Array
+from poise.sim import Push
+
+GAIT = g1_parts()[0].overlay.gait
+
+
+def plans(decisions: list[Decision]) -> list[WalkPlan]:
+    """The plan of each tick."""
+    made = [decision.plan for decision in decisions if decision.plan is not None]
+    assert len(made) == len(decisions)
+    return made
+
+
+def steps(walk: list[WalkPlan]) -> list[list[WalkPlan]]:
+    """The whole steps of a walk: the ticks on one stance foot."""
+    changes = [i for i in range(1, len(walk)) if (walk[i].phase, walk[i].stance) != (walk[i - 1].phase, walk[i - 1].stance)]
+    pieces = [walk[i:j] for i, j in zip(changes[:-1], changes[1:], strict=True)]
+    return [piece for piece in pieces if piece[0].phase == "step"]
+
+
+def sole_displacement(loop: Loop) -> Array:
+    """From the left sole to the right one at the last tick, in the left one's axes, (2,) m."""
+    belief = loop.decisions[-1].belief
+    assert belief is not None
+    left, right = belief.sole_position_world[:, :2]
+    c, s = np.cos(belief.sole_yaw[LEFT]), np.sin(belief.sole_yaw[LEFT])
+    return np.array([[c, s], [-s, c]]) @ (right - left)
+
+
+def test_it_stands_still() -> None:
+    loop = make_loop()
+    decisions = loop.run(0.5, STAND)  # down to the height that it walks at
+    start = loop.backend.base_position_world
+    decisions += loop.run(1.5, STAND)
+    assert loop.stands
+    assert {plan.phase for plan in plans(decisions)} == {"stand"}
+    assert np.abs(loop.backend.base_position_world - start).max() < 0.03
+    assert abs(loop.backend.yaw) < 0.05
+    feet = np.array([decision.belief.sole_position_world for decision in decisions[250:] if decision.belief])
+    assert np.ptp(feet, axis=0).max() < 0.01
+
+
+def test_it_walks_forward_without_a_fall_as_fast_as_asked() -> None:
+    loop = make_loop()
+    first = loop.run(1.5)
+    start = loop.backend.base_position_world
+    walk = plans(first + loop.run(1.5))
+    assert loop.stands
+    moved = loop.backend.base_position_world - start
+    assert abs(moved[0] / 1.5 - 0.4) < 0.08
+    assert abs(moved[1]) < 0.1 and abs(loop.backend.yaw) < 0.15
+    assert {plan.phase for plan in walk[_first_step(walk) :]} == {"step"}  # once it walks it does not stand again
+    made = steps(walk)
+    assert len(made) >= 4
+    assert [piece[0].stance for piece in made] == [(made[0][0].stance + i) % 2 for i in range(len(made))]
+    for piece in made:
+        assert GAIT.step_duration_min_s - 0.05 < len(piece) * 0.002 < GAIT.step_duration_max_s + 0.05
+    contact = np.array([decision.belief.contact for decision in loop.decisions[_first_step(walk) :] if decision.belief])
+    for foot in (LEFT, RIGHT):
+        assert (contact[:, foot] < 0.1).mean() > 0.2  # each foot leaves the ground
+    assert (contact.max(axis=1) > 0.5).mean() > 0.95  # and one stands
+
+
+def _first_step(walk: list[WalkPlan]) -> int:
+    return next(i for i, plan in enumerate(walk) if plan.phase == "step")
+
+
+def test_it_stops_on_two_feet() -> None:
+    loop = make_loop()
+    loop.run(1.5)
+    last = plans(loop.run(2.0, STAND))
+    assert loop.stands
+    assert {plan.phase for plan in last[-250:]} == {"stand"}
+    forward, sideways = sole_displacement(loop)
+    assert abs(forward) < 0.1 and -0.35 < sideways < -GAIT.reach_inward_m + 0.02
+
+
+def test_the_foothold_lands_where_it_was_planned() -> None:
+    loop = make_loop()
+    decisions = loop.run(2.5)
+    walk = plans(decisions)
+    touchdowns = [i for i in range(1, len(walk)) if walk[i - 1].phase == "step" and walk[i].stance != walk[i - 1].stance]
+    assert len(touchdowns) >= 4
+    for i in touchdowns:
+        belief = decisions[i].belief
+        assert belief is not None
+        landed = belief.sole_position_world[walk[i].stance, :2]
+        assert np.linalg.norm(landed - walk[i - 1].footsteps[0, :2]) < 0.02
+
+
+def test_a_push_from_the_side_moves_the_foothold_with_it() -> None:
+    loop, impulse = make_loop(), 10.0
+    loop.run(1.2)
+    while not _pushable(plans(loop.decisions)[-1]):
+        loop.run(0.002)
+    here, stack, plant = len(loop.decisions), loop.stack.snapshot(), loop.backend.snapshot()
+    loop.run(0.6)
+    calm = _last_of_step(plans(loop.decisions[here:]))
+    loop.stack.restore(stack)
+    loop.backend.restore(plant)
+    loop.backend.disturbances = (Push("torso_link", (0.0, 1.0, 0.0), impulse, loop.backend.data.time, 0.1),)
+    pushed = _last_of_step(plans(loop.run(2.0)))
+    assert loop.stands
+    dcm_change = impulse / g1_parts()[0].mass * np.sqrt(GAIT.com_height_m / 9.81)  # Δċ / ω
+    forward, outward, _, _ = pushed.footsteps[0] - calm.footsteps[0]
+    assert outward > 0.5 * dcm_change
+    assert abs(forward) < 0.5 * outward
+
+
+def _pushable(plan: WalkPlan) -> bool:
+    """Whether a push to the left can be caught by this step: the left foot swings, and for long enough yet."""
+    return plan.phase == "step" and plan.stance == RIGHT and 0.05 < plan.time_in_phase_s < 0.1
+
+
+def _last_of_step(walk: list[WalkPlan]) -> WalkPlan:
+    """The last plan of the step that `walk` begins in."""
+    return next(plan for plan, after in zip(walk, walk[1:], strict=False) if after.stance != plan.stance)
+
+
+def test_a_standing_robot_steps_when_it_is_pushed_over_its_edge() -> None:
+    loop = make_loop(disturbances=(Push("torso_link", (1.0, 0.0, 0.0), 20.0, 0.5, 0.1),))
+    walk = plans(loop.run(3.0, STAND))
+    assert loop.stands
+    assert "step" in {plan.phase for plan in walk[250:]}
+    assert {plan.phase for plan in walk[-100:]} == {"stand"}
+    assert loop.backend.base_position_world[0] > 0.05

@@ -1,0 +1,213 @@
+"""The stack in the closed loop on the G1: sound and unsound states, intents and proposals, and replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from loop import STAND, WALK, Loop, g1_parts, make_loop, statuses, torques
+
+from poise.control.protocols import Situation
+from poise.control.stack import StackConfig
+from poise.robots import Intent, MotionProposal, RobotState
+from poise.sim import Push
+
+HOLD_TICKS, PERIOD_S = StackConfig().hold_ticks, StackConfig().period_s
+
+
+class Broken:
+    """Proposes the scripted motion with one part made NaN, for each part in turn."""
+
+    PARTS = ("twist", "height_m", "torso_rpy", "arm_position", "step_duration_s", "footstep_offset", "period_s", "log_likelihood")
+
+    def reset(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
+        """As many proposals as there are parts."""
+        robot, gait = g1_parts()[0], g1_parts()[0].overlay.gait
+        sound = MotionProposal(
+            origin="broken",
+            period_s=0.2,
+            twist=situation.twist,
+            height_m=np.full(5, gait.com_height_m),
+            torso_rpy=np.zeros((5, 3)),
+            arm_position=np.tile(robot.posture[robot.arms], (5, 1)),
+            step_duration_s=gait.step_duration_s,
+            footstep_offset=np.zeros((2, 2)),
+            log_likelihood=0.0,
+        )
+        changes: list[dict[str, Any]] = [{part: np.nan * np.asarray(getattr(sound, part))} for part in self.PARTS]
+        return tuple(replace(sound, **change) for change in changes)
+
+
+class Silent:
+    """Proposes nothing."""
+
+    def reset(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
+        """Never a motion."""
+        return ()
+
+
+def without_joints(state: RobotState) -> RobotState:
+    """A state whose joint positions are not finite."""
+    return replace(state, joint_position=np.full_like(state.joint_position, np.nan))
+
+
+def without_gyro(state: RobotState) -> RobotState:
+    """A state without angular velocity."""
+    return replace(state, gyro_imu=None)
+
+
+FAULTS = [(without_joints, "joint positions not finite"), (without_gyro, "gyro missing")]
+
+
+@pytest.mark.parametrize(("spoil", "problem"), FAULTS)
+def test_a_short_gap_repeats_the_last_command(spoil: Callable[[RobotState], RobotState], problem: str) -> None:
+    loop = make_loop()
+    last = loop.run(0.6)[-1]
+    gap = loop.run(HOLD_TICKS * PERIOD_S, spoil=spoil)
+    for decision in gap:
+        assert (decision.status, decision.reason) == ("degraded", f"{problem}: the last command is repeated")
+        assert decision.command is last.command
+        assert decision.belief is None and decision.plan is None and not decision.certificate.changed
+    after = loop.run(1.0)
+    assert set(statuses(after)) == {"ok"}
+    assert loop.stands and after[-1].plan is not None and after[-1].plan.phase == "step"  # it walks on
+
+
+@pytest.mark.parametrize(("spoil", "problem"), FAULTS)
+def test_a_long_gap_damps_every_joint_until_states_are_good_again(spoil: Callable[[RobotState], RobotState], problem: str) -> None:
+    loop = make_loop()
+    loop.run(0.2, STAND)
+    seen = loop.backend.read().joint_position
+    gap = loop.run((HOLD_TICKS + 20) * PERIOD_S, STAND, spoil)
+    assert statuses(gap) == ["degraded"] * HOLD_TICKS + ["safe"] * 20
+    for decision in gap[HOLD_TICKS:]:
+        command = decision.command
+        assert decision.reason == f"{problem}: every joint is damped" and decision.certificate.method == "damping"
+        assert not command.kp.any() and not command.tau.any() and not command.v.any()
+        assert (command.kd > 0.0).all()
+        assert np.abs(command.q - seen).max() < 0.1  # without stiffness a target means nothing; it is where the joints were last seen
+    after = loop.run(1.0, STAND)
+    assert set(statuses(after)) == {"ok"}
+    assert loop.stands
+
+
+def test_a_run_that_begins_without_a_state_is_safe_from_the_first_tick() -> None:
+    loop = make_loop()
+    assert statuses(loop.run(5 * PERIOD_S, STAND, without_joints)) == ["safe"] * 5
+    assert set(statuses(loop.run(0.2, STAND))) == {"ok"}
+
+
+def test_parts_of_an_intent_that_are_not_usable_are_left_out_with_a_remark() -> None:
+    loop = make_loop()
+    wrong = Intent(velocity=(np.nan, 0.0, 0.0), height_m=np.inf, torso_rpy=(0.0, 0.1, 0.0))
+    decisions = loop.run(0.4, wrong)
+    for decision in decisions:
+        assert (decision.status, decision.reason) == ("degraded", "intent velocity, height_m not usable: left out")
+        assert decision.intent.velocity is None and decision.intent.height_m is None
+        assert decision.intent.torso_rpy == (0.0, 0.1, 0.0)
+        assert decision.plan is not None and decision.plan.phase == "stand"
+        assert np.isfinite(decision.command.tau).all()
+    assert loop.run(PERIOD_S, STAND)[-1].status == "ok"
+
+
+def test_proposals_that_are_not_finite_are_rejected_and_the_scripted_one_acts() -> None:
+    loop = make_loop(proposer=Broken())
+    decisions = loop.run(1.2)
+    made = [decision for decision in decisions if decision.proposals]
+    assert len(made) == 12  # each 0.1 s
+    for decision in made:
+        assert [verdict.constraint for verdict in decision.verdicts] == ["finite"] * len(Broken.PARTS)
+        assert not any(verdict.accepted for verdict in decision.verdicts)
+        assert decision.chosen == -1
+    assert {decision.proposal.origin for decision in decisions if decision.proposal} == {"scripted"}
+    assert set(statuses(decisions)) == {"ok"}
+    assert np.isfinite(torques(decisions)).all()
+    assert loop.stands and loop.backend.base_position_world[0] > 0.1
+
+
+def test_without_proposals_it_acts_as_the_scripted_proposer_would() -> None:
+    silent, scripted = make_loop(proposer=Silent()), make_loop()
+    np.testing.assert_array_equal(torques(silent.run(0.5)), torques(scripted.run(0.5)))
+    assert all(not decision.proposals and decision.chosen == -1 for decision in silent.decisions)
+    assert silent.decisions[-1].proposal is not None and silent.decisions[-1].proposal.origin == "scripted"
+
+
+def pushed_loop() -> Loop:
+    """A walk with a push from the side from 0.9 s to 1.1 s."""
+    return make_loop(seed=3, disturbances=(Push("torso_link", (0.0, 1.0, 0.0), 8.0, 0.9),))
+
+
+def test_a_restored_run_continues_bit_for_bit_through_a_push() -> None:
+    loop = pushed_loop()
+    loop.run(0.83)  # neither at a tick of the proposer nor at one of the MPC
+    stack, plant = loop.stack.snapshot(), loop.backend.snapshot()
+    first, pose = torques(loop.run(0.6)), loop.backend.base_position_world
+    loop.run(0.1, STAND, without_gyro)  # must not leave a trace
+    loop.stack.restore(stack)
+    loop.backend.restore(plant)
+    again = loop.run(0.6)
+    np.testing.assert_array_equal(torques(again), first)
+    np.testing.assert_array_equal(loop.backend.base_position_world, pose)
+    other = pushed_loop()  # and in another stack, which never saw the beginning
+    other.stack.restore(stack)
+    other.backend.restore(plant)
+    np.testing.assert_array_equal(torques(other.run(0.6)), first)
+
+
+def test_two_runs_of_one_seed_are_the_same_and_of_another_are_not() -> None:
+    a, b, c = (make_loop(seed=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(torques(a.run(0.8)), torques(b.run(0.8)))
+    assert not np.array_equal(torques(a.decisions), torques(c.run(0.8)))
+    a.backend.reset(6)
+    a.stack.reset(6)
+    np.testing.assert_array_equal(torques(a.run(0.8)), torques(c.decisions))  # a reset leaves nothing of the run before
+
+
+GARBAGE = (np.nan, np.inf, -np.inf, 0.0, -1.0)
+PARTS = ("joint_position", "joint_velocity", "joint_torque", "base_orientation_wxyz", "gyro_imu", "accelerometer_imu")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
+def test_nothing_in_a_tick_raises_whatever_the_state_and_the_intent() -> None:
+    rng, loop = np.random.default_rng(0), make_loop()
+    n_arms = len(g1_parts()[0].arms)
+
+    def spoil(state: RobotState) -> RobotState:
+        if rng.random() < 0.05:
+            return state
+        part, value = str(rng.choice(PARTS)), float(rng.choice(GARBAGE))
+        spoilt = np.array(getattr(state, part))
+        spoilt[rng.integers(spoilt.size) :] = value
+        choices = (spoilt, spoilt[:-1], None if part not in PARTS[:2] else spoilt[:0])
+        changes: dict[str, Any] = {part: choices[rng.integers(3)], "stamp_s": state.stamp_s - float(rng.integers(2))}
+        return replace(state, **changes)
+
+    for _ in range(150):
+        x, y, z = (float(value) for value in rng.choice(GARBAGE, 3))
+        arms = np.full(int(rng.integers(n_arms - 1, n_arms + 1)), x)
+        intent = (Intent((x, y, z), height_m=x), Intent(waypoint=(x, y, z), torso_rpy=(z, y, x)), Intent(arms=arms))[rng.integers(3)]
+        (decision,) = loop.run(PERIOD_S, intent, spoil)
+        assert decision.status in ("ok", "degraded", "safe")
+        assert (decision.reason == "") == (decision.status == "ok") and "\n" not in decision.reason
+        command = decision.command
+        for values in (command.q, command.v, command.kp, command.kd, command.tau):
+            assert np.isfinite(values).all()
+    assert {"degraded", "safe"} <= set(statuses(loop.decisions))
+
+
+def test_timings_sum_to_the_tick_without_proposing_and_imagining() -> None:
+    (first, *rest) = make_loop().run(0.02, WALK)
+    assert {"estimate", "propose", "imagine", "refine", "track", "certify", "record", "tick"} == set(first.timings_us)
+    assert not {"propose", "imagine"} & set(rest[0].timings_us)
+    for decision in (first, *rest):
+        parts = [us for part, us in decision.timings_us.items() if part not in ("propose", "imagine", "tick")]
+        assert decision.timings_us["tick"] == pytest.approx(sum(parts))
