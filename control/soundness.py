@@ -7,10 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike
 
 from poise.robots import RobotModel
 from poise.robots.types import Array, Intent, JointCommand, RobotState
+
+# Beyond these no sensor of a humanoid reads anything true, and one such sample would throw the estimate off.
+POSITION_MAX = 13.0  # rad, two turns
+GYRO_MAX = 40.0  # rad/s; IMUs of this class end at 35
+ACCELEROMETER_MAX = 400.0  # m/s²; they end at 157
+TORQUE_MAX = 1000.0  # N·m
+SPEED_MARGIN = 2.0  # times the largest speed limit of the joints
+INTENT_MAX = 1e6  # m, rad, m/s: what is wanted is clipped later
 
 
 class SoundnessMonitor:
@@ -18,6 +27,7 @@ class SoundnessMonitor:
 
     def __init__(self, robot: RobotModel, hold_ticks: int) -> None:
         self._robot, self._hold_ticks = robot, hold_ticks
+        self._speed_max = SPEED_MARGIN * float(robot.velocity_limit.max())
         self.reset()
 
     def reset(self) -> None:
@@ -48,34 +58,34 @@ class SoundnessMonitor:
         problem = self._state_problem(state)
         self._bad_ticks = self._bad_ticks + 1 if problem else 0
         if not problem:
-            self._last_stamp, self.last_position = state.stamp_s, state.joint_position
+            self.last_position = state.joint_position
         self.remark, intent = self._sound_intent(intent)
         return problem, intent
 
     def _state_problem(self, state: RobotState) -> str:
         n = (self._robot.n,)
         checks = (
-            ("joint positions", state.joint_position, n),
-            ("joint velocities", state.joint_velocity, n),
-            ("base orientation", state.base_orientation_wxyz, (4,)),
-            ("gyro", state.gyro_imu, (3,)),
-            ("accelerometer", state.accelerometer_imu, (3,)),
+            ("joint positions", state.joint_position, n, POSITION_MAX),
+            ("joint velocities", state.joint_velocity, n, self._speed_max),
+            ("base orientation", state.base_orientation_wxyz, (4,), 2.0),
+            ("gyro", state.gyro_imu, (3,), GYRO_MAX),
+            ("accelerometer", state.accelerometer_imu, (3,), ACCELEROMETER_MAX),
         )
-        for name, value, shape in checks:
+        for name, value, shape, bound in checks:
             if value is None:
                 return f"{name} missing"
-            if not usable(value, shape):
+            if not usable(value, shape, bound):
                 return f"{name} {_fault(value, shape)}"
-        if state.joint_torque is not None and not usable(state.joint_torque, n):
+        if state.joint_torque is not None and not usable(state.joint_torque, n, TORQUE_MAX):
             return f"joint torques {_fault(state.joint_torque, n)}"
         assert state.base_orientation_wxyz is not None
         if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
             return "base orientation not a unit quaternion"
-        if state.stamp_s == np.inf:  # after it nothing would be fresh
-            return "stamp not finite"
-        if not state.stamp_s > self._last_stamp:
-            return "state stale: its stamp did not advance"
-        return ""
+        # Against the last stamp seen, not the latest of all: after a clock that jumped ahead and back, states are fresh again.
+        fresh = math.isfinite(state.stamp_s) and state.stamp_s > self._last_stamp
+        if math.isfinite(state.stamp_s):
+            self._last_stamp = state.stamp_s
+        return "" if fresh else "state stale: its stamp did not advance"
 
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
         """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
@@ -88,7 +98,7 @@ class SoundnessMonitor:
             ("height_m", ()),
         ):
             value = getattr(intent, name)
-            if value is not None and not usable(value, shape):
+            if value is not None and not usable(value, shape, INTENT_MAX):
                 wrong.append(name)
         if not wrong:
             return "", intent
@@ -104,12 +114,21 @@ class SoundnessMonitor:
         self._bad_ticks, self._last_stamp, self._sent, self.last_position = snapshot
 
 
-def usable(value: ArrayLike, shape: tuple[int, ...]) -> bool:
-    """Whether a value, of at most one dimension, has that shape and is finite."""
-    array = np.asarray(value)
-    # A dot product is several times quicker than isfinite().all(); where it overflows the sum still tells.
-    return array.shape == shape and (math.isfinite(array.dot(array)) or math.isfinite(array.sum()))
+def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
+    """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
+    array = np.asarray(value, dtype=float)
+    return array.shape == shape and bool(_within(array.reshape(-1), bound))
+
+
+@njit(cache=True)
+def _within(values: Array, bound: float) -> bool:
+    for value in values:
+        if not abs(value) <= bound:  # NaN is not
+            return False
+    return True
 
 
 def _fault(value: ArrayLike, shape: tuple[int, ...]) -> str:
-    return "not finite" if np.shape(value) == shape else "of the wrong size"
+    if np.shape(value) != shape:
+        return "of the wrong size"
+    return "out of all proportion" if np.isfinite(value).all() else "not finite"

@@ -160,7 +160,8 @@ class Stack:
         watch.lap("estimate")
         proposals = self._proposer.propose(situation)
         watch.lap("propose")
-        verdicts = self._world_model.imagine(situation, proposals) if self._world_model else tuple(map(_trusted, proposals))
+        model, arms = self._world_model, len(self.robot.arms)
+        verdicts = model.imagine(situation, proposals) if model else tuple(_trusted(p, arms) for p in proposals)
         watch.lap("imagine")
         scores = [verdict.score if verdict.accepted else -np.inf for verdict in verdicts]
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
@@ -339,9 +340,14 @@ class Stack:
         self._monitor.restore(monitor)
 
 
-def _trusted(proposal: MotionProposal) -> Verdict:
-    """The verdict where there is no world model: accepted, by its own likelihood."""
-    return Verdict(True, "", 0.0, "", proposal.log_likelihood or 0.0)
+def _trusted(proposal: MotionProposal, arms: int) -> Verdict:
+    """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
+    p, k = proposal, np.size(proposal.height_m)
+    shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
+    formed = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
+    if k == 0 or not formed or not (p.period_s > 0.0 and p.step_duration_s > 0.0):
+        return Verdict(False, "finite", -1.0, "", -np.inf)
+    return Verdict(True, "", 0.0, "", p.log_likelihood or 0.0)
 
 
 def _with_total(parts: Mapping[str, float]) -> dict[str, float]:

@@ -132,3 +132,18 @@ def test_snapshot_goes_back(g1: RobotModel) -> None:
     monitor.restore(saved)
     assert monitor.bridged
     assert "stale" in monitor.check(good(g1), Intent())[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "absurd"), [("joint_velocity", 1e3), ("gyro_imu", 1e30), ("accelerometer_imu", 1e200), ("joint_torque", -2e3)]
+)
+def test_absurd_numbers_are_refused(g1: RobotModel, part: str, absurd: float) -> None:
+    value = np.asarray(getattr(good(g1), part)).copy()
+    value[0] = absurd
+    assert problem(g1, **{part: value}) == f"{PARTS[part]} out of all proportion"
+
+
+def test_a_clock_that_jumps_ahead_and_back_is_fresh_again(g1: RobotModel) -> None:
+    monitor = SoundnessMonitor(g1, 5)
+    said = [monitor.check(good(g1, stamp), Intent())[0] for stamp in (1.0, 1e9, 1.004, 1.006, 1.008)]
+    assert [bool(sentence) for sentence in said] == [False, False, True, False, False]

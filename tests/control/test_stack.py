@@ -11,9 +11,10 @@ import pytest
 from loop import STAND, WALK, Loop, g1_parts, make_loop, statuses, torques
 
 from poise.control.protocols import Situation
-from poise.control.stack import StackConfig
-from poise.robots import Intent, MotionProposal, RobotState
-from poise.sim import Push
+from poise.control.scripted import ScriptedProposer
+from poise.control.stack import Stack, StackConfig
+from poise.robots import Intent, MotionProposal, RobotModel, RobotState
+from poise.sim import MujocoBackend, Push
 
 HOLD_TICKS, PERIOD_S = StackConfig().hold_ticks, StackConfig().period_s
 
@@ -211,3 +212,27 @@ def test_timings_sum_to_the_tick_without_proposing_and_imagining() -> None:
     for decision in (first, *rest):
         parts = [us for part, us in decision.timings_us.items() if part not in ("propose", "imagine", "tick")]
         assert decision.timings_us["tick"] == pytest.approx(sum(parts))
+
+
+def test_without_a_world_model_only_wellformed_proposals_act(g1: RobotModel) -> None:
+    class Odd:
+        """Proposals that no stack can follow, and one that it can."""
+
+        def reset(self, seed: int) -> None:
+            """Nothing to forget."""
+
+        def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
+            (good,) = ScriptedProposer(g1).propose(situation)
+            wrong = (
+                replace(good, twist=np.zeros(2)),
+                replace(good, height_m=good.height_m * np.nan),
+                replace(good, period_s=0.0),
+                replace(good, footstep_offset=np.full((2, 2), np.inf)),
+                replace(good, torso_rpy=np.zeros((1, 3))),
+            )
+            return (*wrong, replace(good, origin="odd"))
+
+    backend, stack = MujocoBackend(g1), Stack(g1, proposer=Odd())
+    decision = stack.step(backend.reset(0), Intent(velocity=(0.1, 0.0, 0.0)))
+    assert [verdict.accepted for verdict in decision.verdicts] == [False] * 5 + [True]
+    assert decision.chosen == 5 and decision.proposal is not None and decision.proposal.origin == "odd"
