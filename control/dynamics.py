@@ -120,14 +120,6 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 @njit(cache=True)
-def frame_velocities(t: Terms) -> None:
-    """Sole and torso velocities from their Jacobians, in place."""
-    for foot in range(2):
-        t.sole_velocity[foot] = t.sole_jacobian[foot] @ t.v
-    t.torso_omega[:] = t.torso_jacobian @ t.v
-
-
-@njit(cache=True)
 def fill_frames(jacobian: Array, placement: Array, acceleration: Array, supports: Array, local: Array, t: Terms) -> None:
     """Soles and torso, in place: placement, Jacobian, velocity and drift, world-aligned.
 

@@ -19,7 +19,7 @@ class Demo:
     seeds: Seeds = None
     """Several runs, as 0-9 or 0,2,5; one run has seed 0."""
     quick: Switch = False
-    """The same tour in 10 s."""
+    """Only the first 10 s of the tour."""
     mode: Mode = "hybrid"
     """hybrid: learned proposals, judged by physics; model: scripted ones."""
     view: Switch = False

@@ -41,9 +41,9 @@ class Live:
         self._viewer.close()
 
     def intent(self, wanted: Intent) -> Intent:
-        """What is wanted: the scenario's, until the velocity on the page is first moved; from then on the page's."""
+        """What is wanted: the scenario's, until the velocity on the page is first moved or stopped; from then on the page's."""
         velocity = self._viewer.velocity
-        self._steered = self._steered or any(velocity)
+        self._steered = self._steered or any(velocity) or self._viewer.stopped
         return Intent(velocity=velocity) if self._steered else wanted
 
     def show(self, decision: Decision) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from poise.robots import PoiseError
 
+MOST_SEEDS = 10_000
+
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from "0-4", "0,2,5" or both mixed, in the order given, each once.
@@ -23,6 +25,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         known = first.isdecimal() and (last.isdecimal() if dash else True)
         if not known or (dash and int(last) < int(first)):
             raise PoiseError(f"--seeds {text}: not a list of seeds; give them as 0-4 or 0,2,5")
+        if dash and int(last) - int(first) >= MOST_SEEDS:
+            raise PoiseError(f"--seeds {text}: more than {MOST_SEEDS} seeds; give a shorter range")
         seeds.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
     return tuple(seeds)
 

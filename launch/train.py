@@ -47,7 +47,7 @@ class Train:
             from poise.learning.training import Progress, TrainingConfig, train
         except ImportError as error:
             if error.name in LEARNING:
-                raise PoiseError(f'training needs {error.name}: pip install "poise[learn]"') from error
+                raise PoiseError(f'training needs {error.name}: pip install -e ".[learn]" in the checkout') from error
             raise
         robot = load_robot(self.robot)
         with progress_bar("epoch {task.completed:.0f} of at most {task.total:.0f} {task.fields[note]}") as bar:

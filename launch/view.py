@@ -32,13 +32,14 @@ class Viewer:
         try:
             import viser
         except ImportError as error:
-            raise PoiseError("the view needs viser: pip install 'poise[view]'") from error
+            raise PoiseError("the view needs viser: pip install -e '.[view]' in the checkout") from error
         self._robot = robot
         self._server = viser.ViserServer(host="127.0.0.1", port=port, label=f"poise · {robot.name}", verbose=False)
         self._server.initial_camera.position, self._server.initial_camera.look_at = (1.7, -1.3, 1.1), (0.0, 0.0, 0.55)
         self._due = 0.0
         self._pushed = threading.Event()
         self._rejected = ""
+        self.stopped = False  # the stop button was pressed, or the last page is gone
         self._build_gui(robot.overlay.gait.velocity_max)
         self._build_scene(model)
 
@@ -60,7 +61,8 @@ class Viewer:
         return pressed
 
     def stop(self) -> None:
-        """Set the velocity to zero, as the stop button does."""
+        """Set the velocity to zero, as the stop button does; from now on the page steers."""
+        self.stopped = True
         for slider in self._sliders:
             slider.value = 0.0
 

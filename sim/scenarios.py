@@ -71,11 +71,10 @@ def demo_scenario(seed: int, seconds: float = TOUR_S, body: str = "torso_link") 
     """The demo's tour: waypoints, standing in postures, turning in place, walking every way, and four pushes drawn from the seed.
 
     Args:
-        seconds: how long it lasts; the segments are stretched to it.
+        seconds: how much of it is run; the pushes are those of the whole.
         body: that is pushed.
     """
-    segments = tuple(Segment(s.until_s * seconds / TOUR_S, s.intent) for s in _TOUR)
-    return Scenario("demo", segments, draw_pushes(seed, seconds, body), seconds)
+    return Scenario("demo", _TOUR, draw_pushes(seed, TOUR_S, body), seconds)
 
 
 def draw_pushes(seed: int, seconds: float, body: str) -> tuple[Push, ...]:

@@ -52,6 +52,11 @@ def plant_map(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
         raise RobotDescriptionError(
             f"plant has no body {robot.overlay.base}; give an MJCF of the robot {robot.name!r}, or name its base in the overlay"
         )
+    root = model.body_jntadr[base]
+    if root < 0 or model.jnt_type[root] != mujoco.mjtJoint.mjJNT_FREE:
+        raise RobotDescriptionError(f"plant's body {robot.overlay.base} has no free joint; give an MJCF of a robot that can move")
+    if (model.actuator_gear[actuator, 0] * model.actuator_gainprm[actuator, 0] == 0.0).any():
+        raise RobotDescriptionError("plant has an actuator without gear or gain; give each one a gear and a gain that are not 0")
     return PlantMap(
         qpos=model.jnt_qposadr[joints],
         dof=model.jnt_dofadr[joints],

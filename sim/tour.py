@@ -135,7 +135,7 @@ def draws() -> Any:
     try:
         return import_module("gaitkeeper.tour")
     except ImportError as error:
-        raise PoiseError(f"the tour's draws need gaitkeeper ({error}): pip install 'poise[bench]'") from error
+        raise PoiseError(f"the tour's draws need gaitkeeper ({error}): pip install -e '.[bench]' in the checkout") from error
 
 
 class Harness:

@@ -293,7 +293,7 @@ def test_what_is_not_installed_is_named(module: str, line: str, capfd: pytest.Ca
     assert run_main(*line.split()) == 2
     said = capfd.readouterr().err
     extra = {"torch": "learn", "viser": "view"}[module]
-    assert said.count("\n") == 1 and f"poise[{extra}]" in said
+    assert said.count("\n") == 1 and f".[{extra}]" in said
 
 
 def test_the_installed_command_is_quick_to_help_and_returns_the_status(in_an_empty_folder: Path) -> None:

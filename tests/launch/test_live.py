@@ -19,6 +19,7 @@ class Page:
 
     def __init__(self, *others: Any) -> None:
         self.velocity = (0.0, 0.0, 0.0)
+        self.stopped = False
         self.presses = 0
         self.shown = 0
         self.closed = False
@@ -49,6 +50,12 @@ def test_the_page_takes_over_once_its_velocity_is_moved(g1: RobotModel, page: Pa
     assert live.intent(wanted).velocity == (0.3, 0.0, 0.1)
     page.velocity = (0.0, 0.0, 0.0)
     assert live.intent(wanted).velocity == (0.0, 0.0, 0.0)
+
+
+def test_stop_stops_what_nobody_steered(g1: RobotModel, page: Page) -> None:
+    live = Live(g1, MujocoBackend(g1), 8080, 0)
+    page.stopped = True
+    assert live.intent(Intent(velocity=(0.4, 0.0, 0.0))).velocity == (0.0, 0.0, 0.0)
 
 
 def test_the_button_pushes_the_torso_with_ten_newton_seconds(g1: RobotModel, page: Page) -> None:

@@ -143,7 +143,7 @@ def test_reasons_are_kept_between_proposals(viewer: Viewer, plant: Plant) -> Non
 
 def test_without_viser_it_says_what_to_install(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
-    with pytest.raises(PoiseError, match=r"pip install 'poise\[view\]'"):
+    with pytest.raises(PoiseError, match=r"pip install -e '\.\[view\]'"):
         Viewer(plant[0], plant[1])
 
 
