@@ -55,7 +55,7 @@ def test_unusable_input_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(PoiseError, match="no such file"):
         harness("own", config=TourConfig(plant=Path("missing.xml")))
     monkeypatch.setitem(sys.modules, "gaitkeeper.tour", None)
-    with pytest.raises(PoiseError, match=r"pip install 'poise\[bench\]'") as error:
+    with pytest.raises(PoiseError, match=r"pip install -e '\.\[bench\]'") as error:
         draws()
     assert "\n" not in str(error.value)
 
