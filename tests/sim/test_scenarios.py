@@ -83,4 +83,4 @@ def test_scenarios_reach_other_processes() -> None:
 
 
 def test_the_pushes_suit_the_robot(g1: RobotModel) -> None:
-    MujocoBackend(g1, disturbances=demo_scenario(0).pushes)
+    assert len(MujocoBackend(g1, disturbances=demo_scenario(0).pushes).disturbances) == 4
