@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -317,13 +316,3 @@ def test_nothing_compiles_in_the_loop() -> None:
         array.flags.writeable = False
     MODEL.imagine(read_only, (good(ROBOT, arm_position=np.asfortranarray(np.tile(NOMINAL, (KNOTS, 1)))),))
     assert [len(kernel.signatures) for kernel in kernels] == before
-
-
-def test_eight_proposals_take_little_of_a_core() -> None:
-    proposals = tuple(good(ROBOT) for _ in range(8))
-    spent = []
-    for _ in range(50):
-        start = time.thread_time_ns()
-        MODEL.imagine(SITUATIONS["left"], proposals)
-        spent.append(time.thread_time_ns() - start)
-    assert min(spent) < 1.5e6
