@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,18 @@ from poise.robots import ContractError, RobotModel
 from poise.robots.types import Array
 
 from .chunk import ChunkLayout
+from .entries import (
+    Reader,
+    as_array,
+    as_array_above_zero,
+    as_array_not_negative,
+    as_count,
+    as_names,
+    as_quantity,
+    as_table,
+    as_text,
+    read_table,
+)
 from .features import Features, feature_names
 from .likelihood import Whitening
 
@@ -66,6 +79,40 @@ def model_hash(robot: RobotModel) -> str:
     return digest.hexdigest()[:16]
 
 
+def _layout(value: Any, name: str) -> ChunkLayout:
+    readers: dict[str, Reader] = {"arms": partial(as_count, least=0), "knots": as_count, "knot_period_s": as_quantity}
+    return ChunkLayout(**read_table(readers, value, name))
+
+
+def _whitening(value: Any, name: str) -> Whitening:
+    readers: dict[str, Reader] = {
+        "mean": as_array,
+        "unit": as_array_above_zero,
+        "basis": as_array,
+        "std": as_array_above_zero,
+        "rank": as_count,
+    }
+    return Whitening(**read_table(readers, value, name))
+
+
+ENTRIES: dict[str, Reader] = {
+    "robot": as_text,
+    "joint_names": as_names,
+    "arm_joints": as_names,
+    "mass_kg": as_quantity,
+    "model_hash": as_text,
+    "feature_names": as_names,
+    "feature_mean": as_array,
+    "feature_gain": as_array_not_negative,
+    "layout": _layout,
+    "chunk_names": as_names,
+    "whitening": _whitening,
+    "components": as_count,
+    "situation_rate_hz": as_quantity,
+    "training": as_table,
+}
+
+
 def to_json(contract: Contract) -> str:
     """The contract as JSON, its schema first."""
     entries = {"schema": SCHEMA} | {f.name: _jsonable(getattr(contract, f.name)) for f in fields(Contract)}
@@ -76,7 +123,7 @@ def from_json(text: str, file: str) -> Contract:
     """Read a contract.
 
     Raises:
-        ContractError: not JSON, of another schema version, or incomplete.
+        ContractError: not JSON, of another schema version, incomplete, or with an entry of another type or not finite.
     """
     try:
         entries = json.loads(text)
@@ -86,16 +133,9 @@ def from_json(text: str, file: str) -> Contract:
     if schema != SCHEMA:
         raise ContractError(f'proposer {file}: contract schema is {schema!r}; this version reads "{SCHEMA}": train it again')
     try:
-        entries["layout"] = ChunkLayout(**entries["layout"])
-        arrays = {k: np.array(v, dtype=float) if isinstance(v, list) else v for k, v in entries["whitening"].items()}
-        entries["whitening"] = Whitening(**arrays)  # type: ignore[arg-type]
-        for name in ("joint_names", "arm_joints", "feature_names", "chunk_names"):
-            entries[name] = tuple(entries[name])
-        for name in ("feature_mean", "feature_gain"):
-            entries[name] = np.array(entries[name], dtype=float)
-        return Contract(**entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ContractError(f"proposer {file}: contract lacks or misspells an entry ({error}); export it again") from error
+        return Contract(**read_table(ENTRIES, entries, "contract"))
+    except (ValueError, OverflowError) as error:
+        raise ContractError(f"proposer {file}: {error}; export it again") from error
 
 
 def check(contract: Contract, robot: RobotModel, file: str = "proposer") -> None:

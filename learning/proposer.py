@@ -27,7 +27,7 @@ class ProposerNetwork:
         """Open a file.
 
         Raises:
-            ContractError: missing, unreadable, without a contract, or not shaped as its contract says.
+            ContractError: missing, unreadable, without a sound contract, not shaped as its contract says, or damaged.
         """
         self.session = _open_session(path)
         metadata = self.session.get_modelmeta().custom_metadata_map
@@ -36,11 +36,24 @@ class ProposerNetwork:
         self.contract: Contract = from_json(metadata[METADATA_KEY], str(path))
         ends = [*self.session.get_inputs(), *self.session.get_outputs()]
         check_shapes(self.contract, {end.name: end.shape for end in ends}, str(path))
+        self._probe(path)
 
     def mixture(self, seen: Features) -> tuple[Array, Array, Array]:
         """Mixture for features (d,): logits (M,), mean and log_std (M, r)."""
-        logits, mean, log_std = self.session.run(["logits", "mean", "log_std"], {"features": self.contract.normalise(seen)[None]})
+        return self._run(self.contract.normalise(seen))
+
+    def _run(self, normalised: Features) -> tuple[Array, Array, Array]:
+        logits, mean, log_std = self.session.run(["logits", "mean", "log_std"], {"features": normalised[None]})
         return np.asarray(logits[0], dtype=float), np.asarray(mean[0], dtype=float), np.asarray(log_std[0], dtype=float)
+
+    def _probe(self, path: Path) -> None:
+        """Run the network once, in the mean situation: what comes out of broken weights is not finite."""
+        try:
+            mixture = self._run(np.zeros(len(self.contract.feature_names), dtype=np.float32))
+        except Exception as error:  # onnxruntime raises its own untyped exceptions
+            raise ContractError(f"proposer {path}: its network does not run ({str(error).splitlines()[0]}); export it again") from error
+        if not all(np.isfinite(part).all() for part in mixture):
+            raise ContractError(f"proposer {path}: its network gives numbers that are not finite; train it again")
 
 
 class LearnedProposer:

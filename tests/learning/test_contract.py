@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from poise.learning.contract import METADATA_KEY, Contract, check, from_json, model_hash, normalise, to_json
 from poise.learning.proposer import LearnedProposer, ProposerNetwork
@@ -91,9 +93,27 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "knots": (lambda e: e["layout"].update(knots=6), "chunk names has size"),
     "rank": (lambda e: e["whitening"].update(rank=31), "mean has shape .* its contract says"),
     "components": (lambda e: e.update(components=5), "logits has shape"),
-    "lacks": (lambda e: e.pop("whitening"), "lacks or misspells an entry"),
-    "ragged": (lambda e: e["whitening"]["basis"][0].pop(), "lacks or misspells an entry"),
-    "extra": (lambda e: e.update(colour="blue"), "lacks or misspells an entry .*colour"),
+    "lacks": (lambda e: e.pop("whitening"), r"contract lacks \['whitening'\]; export it again"),
+    "ragged": (lambda e: e["whitening"]["basis"][0].pop(), "contract.whitening.basis has rows of different lengths"),
+    "extra": (lambda e: e.update(colour="blue"), r"contract misspells \['colour'\]"),
+    "arms as text": (lambda e: e["layout"].update(arms="14"), "contract.layout.arms is '14', not a whole number of at least 0; export"),
+    "layout as list": (lambda e: e.update(layout=[14, 5, 0.2]), "contract.layout is .*, not a table"),
+    "no knots": (lambda e: e["layout"].update(knots=0), "contract.layout.knots is 0, not a whole number of at least 1"),
+    "no time": (lambda e: e["layout"].update(knot_period_s=math.nan), "contract.layout.knot_period_s is nan, not a finite number above 0"),
+    "whitening as list": (lambda e: e.update(whitening=[]), r"contract.whitening is \[\], not a table"),
+    "rank as fraction": (lambda e: e["whitening"].update(rank=48.0), "contract.whitening.rank is 48.0, not a whole number"),
+    "components as bool": (lambda e: e.update(components=True), "contract.components is True, not a whole number"),
+    "names as text": (lambda e: e.update(joint_names="left"), "contract.joint_names is 'left', not a list of texts"),
+    "robot as number": (lambda e: e.update(robot=1), "contract.robot is 1, not a text"),
+    "training as text": (lambda e: e.update(training="long"), "contract.training is 'long', not a table"),
+    "numbers as texts": (lambda e: e["feature_mean"].__setitem__(0, "0"), "contract.feature_mean is .*, not a list of numbers"),
+    "number for a list": (lambda e: e.update(feature_mean=1.0), "contract.feature_mean is 1.0, not a list of numbers"),
+    "mean nan": (lambda e: e["feature_mean"].__setitem__(3, math.nan), "contract.feature_mean is .*, not finite throughout"),
+    "gain below 0": (lambda e: e["feature_gain"].__setitem__(3, -1.0), "contract.feature_gain is .*, not at least 0 throughout"),
+    "basis infinite": (lambda e: e["whitening"]["basis"][1].__setitem__(0, math.inf), "contract.whitening.basis is .*, not finite"),
+    "std 0": (lambda e: e["whitening"]["std"].__setitem__(3, 0.0), "contract.whitening.std is .*, not above 0 throughout"),
+    "unit nan": (lambda e: e["whitening"]["unit"].__setitem__(0, math.nan), "contract.whitening.unit is .*, not finite throughout"),
+    "too large": (lambda e: e.update(mass_kg=10**400), "proposer .*; export it again"),
 }
 
 
@@ -101,6 +121,31 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 def test_refuses_what_does_not_fit(robot: RobotModel, trained: TrainingReport, tmp_path: Path, case: str) -> None:
     edit, message = REFUSALS[case]
     assert re.search(message, refusal(robot, edited(trained, tmp_path / "edited.onnx", edit)))
+
+
+def test_refuses_a_network_that_does_not_run(robot: RobotModel, trained: TrainingReport, tmp_path: Path) -> None:
+    model = onnx.load(trained.out)
+    for end in model.graph.input:
+        end.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(float), tensor.name))
+    for end in model.graph.output:
+        end.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    del model.graph.value_info[:]
+    onnx.save(model, str(tmp_path / "double.onnx"))
+    assert "its network does not run" in refusal(robot, tmp_path / "double.onnx")
+
+
+@pytest.mark.parametrize("tensor", ["trunk.0.weight", "linear.weight", "logits.bias", "mean.weight", "log_std.bias"])
+def test_refuses_weights_with_nan(robot: RobotModel, trained: TrainingReport, tmp_path: Path, tensor: str) -> None:
+    model = onnx.load(trained.out)
+    (weights,) = (t for t in model.graph.initializer if t.name == tensor)
+    values = numpy_helper.to_array(weights).copy()
+    values.flat[-1] = np.nan
+    weights.CopyFrom(numpy_helper.from_array(values, tensor))
+    onnx.save(model, str(tmp_path / "nan.onnx"))
+    assert "gives numbers that are not finite; train it again" in refusal(robot, tmp_path / "nan.onnx")
 
 
 def test_refuses_a_file_without_a_contract(robot: RobotModel, trained: TrainingReport, tmp_path: Path) -> None:
