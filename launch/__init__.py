@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
+try:
+    import gymnasium
+except KeyboardInterrupt:  # `poise` begins here too: its first Ctrl-C must not end in a traceback
+    raise SystemExit(130) from None
 
 if TYPE_CHECKING:
     from .compose import build_stack

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to end: what was done until then is kept."""
+"""Ctrl-C as a request to end: what was done until then is kept, and nobody is shown where it struck."""
 
 from __future__ import annotations
 
@@ -26,3 +26,21 @@ class StopRequest:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Interruption:
+    """While entered, Ctrl-C interrupts as usual and sets `came`: an extension that is being imported makes another error of it."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __enter__(self) -> Interruption:
+        self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt

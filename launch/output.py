@@ -32,9 +32,6 @@ def run_command(command: Callable[[], Exit]) -> int:
     except PoiseError as error:
         print(f"poise: {error}", file=sys.stderr)
         return int(Exit.UNUSABLE)
-    except KeyboardInterrupt:
-        print("poise: interrupted; what was finished is kept", file=sys.stderr)
-        return int(Exit.INTERRUPTED)
 
 
 def write_json(path: str | Path, result: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from poise.launch.cli import parse
+from poise.launch.command_line import parse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from poise.launch.batch import summarise
-from poise.launch.cli import main, one_line, parse
+from poise.launch.cli import main
 from poise.launch.closed_loop import RunPlan
+from poise.launch.command_line import one_line, parse
 from poise.launch.demo import Demo
 from poise.launch.interrupt import StopRequest
 from poise.launch.options import parse_seeds
@@ -223,6 +224,36 @@ def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert run_main(*"walk --mode model".split()) == 130
 
 
+# Ctrl-C at the moment that a module is looked for; an extension makes another error of it.
+STRUCK = """
+import signal, sys
+class Strike:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise {error} from error
+sys.meta_path.insert(0, Strike())
+from poise.launch.cli import main
+sys.exit(main(["walk", "--mode", "model"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "tyro", "rich.console", "mujoco"])
+def test_ctrl_c_while_it_is_loaded_shows_no_traceback(module: str) -> None:
+    program = STRUCK.format(module=module, error="KeyboardInterrupt")
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert struck.returncode == 130
+    assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
+
+
+def test_ctrl_c_that_comes_as_another_error_shows_no_traceback() -> None:
+    program = STRUCK.format(module="onnxruntime", error="ImportError('initialization failed')")
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (struck.returncode, struck.stderr) == (130, "poise: interrupted; what was finished is kept\n")
+
+
 def made_up(seed: int, fell: bool, ticks: int = 1000, **others: Any) -> dict[str, Any]:
     return {
         "seed": seed,
@@ -297,7 +328,7 @@ def test_what_is_not_installed_is_named(module: str, line: str, capfd: pytest.Ca
 
 
 def test_the_installed_command_is_quick_to_help_and_returns_the_status(in_an_empty_folder: Path) -> None:
-    program = "import sys, poise.launch.cli; print({'mujoco', 'pinocchio', 'torch', 'numba', 'matplotlib'} & set(sys.modules))"
+    program = "import sys, poise.launch.command_line; print({'mujoco', 'pinocchio', 'torch', 'numba', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "set()"
     refused = subprocess.run([POISE, "walk", "--velocity", "nan", "0", "0"], capture_output=True, text=True, cwd=in_an_empty_folder)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)

@@ -123,8 +123,5 @@ def test_unusable_input_is_one_line_and_status_2(capsys: pytest.CaptureFixture[s
     def fail() -> Exit:
         raise PoiseError("robot file x.xml: no such file; give the path of an MJCF or URDF")
 
-    def interrupt() -> Exit:
-        raise KeyboardInterrupt
-
-    assert [run_command(lambda: Exit.HELD), run_command(lambda: Exit.FAILED), run_command(fail), run_command(interrupt)] == [0, 1, 2, 130]
+    assert [run_command(lambda: Exit.HELD), run_command(lambda: Exit.FAILED), run_command(fail)] == [0, 1, 2]
     assert capsys.readouterr().err.splitlines()[0] == "poise: robot file x.xml: no such file; give the path of an MJCF or URDF"
