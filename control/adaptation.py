@@ -154,13 +154,15 @@ def reach_box(limits: StepLimits, side: float) -> Array:
 
 
 @njit(cache=True)
-def horizon_start(dcm: Array, omega: float, step: StepState) -> tuple[Array, float]:
+def horizon_start(
+    dcm: Array, omega: float, sole: Array, yaw: float, last_step: Array, time: float, double_support: float
+) -> tuple[Array, float]:
     """DCM offset (2,) in the stance frame when single support begins (or now), and the time elapsed by then, s."""
-    local = turned(-step.yaw, dcm - step.sole)
-    waiting = step.double_support - step.time
+    local = turned(-yaw, dcm - sole)
+    waiting = double_support - time
     if waiting <= 0.0:
-        return local, step.time
-    return dcm_in_double_support(local, step.last_step, omega, step.time, step.double_support, waiting), step.double_support
+        return local, time
+    return dcm_in_double_support(local, last_step, omega, time, double_support, waiting), double_support
 
 
 @njit(cache=True)
@@ -187,7 +189,7 @@ def plan_step(
     """
     # A ZMP that is off by a constant is a sole that lies elsewhere, for all but the reach.
     bias = turned(-step.yaw, step.bias)
-    local, elapsed = horizon_start(dcm, omega, step)
+    local, elapsed = horizon_start(dcm, omega, step.sole, step.yaw, step.last_step, step.time, step.double_support)
     local -= bias
     sole = step.sole + step.bias
     left = step.step_duration - elapsed

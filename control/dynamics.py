@@ -1,7 +1,7 @@
 """The rigid-body terms of one tick, computed once by Pinocchio and shared by estimator, whole-body QP and certifier.
 
-They come in two halves, because the estimator needs the legs' kinematics before it knows where the base is: `shape`
-with the base at the origin and without linear velocity, then `place` adds what the base's position and velocity change.
+They come in two halves, because the estimator needs the legs' kinematics before it knows where the base is: Pinocchio
+runs with the base at the origin and without linear velocity, then `place_base` adds what these two change.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import pinocchio as pin
 from numba import njit
+from numpy.typing import NDArray
 
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
 from .lip import GRAVITY
+from .rotation import matrix_from_quat
 
 
 class Terms(NamedTuple):
-    """The arrays of a `Dynamics`, for kernels: the same memory, so it is made once."""
+    """The arrays of a `Dynamics`, as views of its one block of memory (`terms_of`)."""
 
     q: Array
     v: Array
@@ -42,76 +44,120 @@ class Terms(NamedTuple):
     com_velocity: Array
 
 
+@njit(cache=True)
+def terms_of(block: Array, nv: int) -> Terms:
+    """The terms in a block (`block_size(nv)`,). Kernels take the block: handing over its parts one by one costs more than they do."""
+    ends = np.cumsum(np.array([nv + 1, nv, 9, nv * nv, nv, 12 * nv, 12, 6, 18, 12, 3 * nv, 3, 9, 3, 6 * nv, 6, 6, 3, 3]))
+    return Terms(
+        q=block[: ends[0]],
+        v=block[ends[0] : ends[1]],
+        base_rotation=block[ends[1] : ends[2]].reshape(3, 3),
+        mass_matrix=block[ends[2] : ends[3]].reshape(nv, nv),
+        bias=block[ends[3] : ends[4]],
+        sole_jacobian=block[ends[4] : ends[5]].reshape(2, 6, nv),
+        sole_drift=block[ends[5] : ends[6]].reshape(2, 6),
+        sole_position=block[ends[6] : ends[7]].reshape(2, 3),
+        sole_rotation=block[ends[7] : ends[8]].reshape(2, 3, 3),
+        sole_velocity=block[ends[8] : ends[9]].reshape(2, 6),
+        torso_jacobian=block[ends[9] : ends[10]].reshape(3, nv),
+        torso_drift=block[ends[10] : ends[11]],
+        torso_rotation=block[ends[11] : ends[12]].reshape(3, 3),
+        torso_omega=block[ends[12] : ends[13]],
+        centroidal_map=block[ends[13] : ends[14]].reshape(6, nv),
+        centroidal_drift=block[ends[14] : ends[15]],
+        momentum=block[ends[15] : ends[16]],
+        com=block[ends[16] : ends[17]],
+        com_velocity=block[ends[17] : ends[18]],
+    )
+
+
+def block_size(nv: int) -> int:
+    """Length of the block that holds all terms of a model with nv degrees of freedom."""
+    return nv * nv + 24 * nv + 91
+
+
+class Source(NamedTuple):
+    """Where Pinocchio leaves what a tick needs of it: live views of its data, so that no tick has to fetch them.
+
+    Of the three joints that carry soles and torso: rotation and position in the world, spatial acceleration with
+    q̈ = 0 and gravity taken as an upward acceleration of the base, in the joint's frame.
+    """
+
+    mass_matrix: Array  # (nv, nv)
+    bias: Array  # (nv,)
+    jacobian: Array  # (6, nv) of all joints, at the world's origin
+    rotation: tuple[Array, Array, Array]
+    position: tuple[Array, Array, Array]
+    acceleration: tuple[Array, Array, Array]
+
+
+class Frames(NamedTuple):
+    """Soles and torso in the joints that carry them."""
+
+    local: Array  # (3, 4, 4) frame in joint
+    supports: NDArray[np.bool_]  # (3, nv) which columns move which frame
+
+
 class Dynamics:
     """Terms of M(q) q̈ + h(q, q̇) = Sᵀτ + Σ Jᵀf for Pinocchio's q (nq,), v (nv,): base velocity in the base frame.
 
     `mass_matrix` (nv, nv), `bias` (nv,) N·m, `sole_jacobian` (2, 6, nv) and `sole_drift` (2, 6) (J̇v, m/s² and
     rad/s²) world-aligned, `sole_position` (2, 3), `sole_rotation` (2, 3, 3), `sole_velocity` (2, 6), `torso_jacobian`
     (3, nv) angular, `torso_drift` (3,), `torso_rotation`, `torso_omega` (3,), `centroidal_map` (6, nv),
-    `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,).
+    `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,): views
+    of `block`. `source` and `frames` are what `fill_frames` needs to make them.
     """
 
     def __init__(self, robot: RobotModel) -> None:
         self.robot = robot
         self.model = robot.pinocchio
-        self.data = self.model.createData()
-        nv = self.model.nv
+        self.data = data = self.model.createData()
+        self.nv = nv = self.model.nv
+        self.block = np.zeros(block_size(nv))
+        self.terms: Terms = terms_of.py_func(self.block, nv)
+        self.q, self.v, self.base_rotation, self.mass_matrix, self.bias = self.terms[:5]
+        self.sole_jacobian, self.sole_drift, self.sole_position, self.sole_rotation, self.sole_velocity = self.terms[5:10]
+        self.torso_jacobian, self.torso_drift, self.torso_rotation, self.torso_omega = self.terms[10:14]
+        self.centroidal_map, self.centroidal_drift, self.momentum, self.com, self.com_velocity = self.terms[14:]
+        self.q[6] = self.base_rotation[0, 0] = self.base_rotation[1, 1] = self.base_rotation[2, 2] = 1.0
         frames = [self.model.frames[i] for i in (*robot.sole_frames, robot.torso_frame)]
-        self._joints = [frame.parentJoint for frame in frames]
-        self._local = np.array([frame.placement.homogeneous for frame in frames])
-        self._supports = np.zeros((3, nv), dtype=np.bool_)  # which columns move which frame
-        for i, joint in enumerate(self._joints):
+        joints = [frame.parentJoint for frame in frames]
+        supports = np.zeros((3, nv), dtype=np.bool_)
+        for i, joint in enumerate(joints):
             for moved_by in list(self.model.supports[joint])[1:]:
                 start = self.model.joints[moved_by].idx_v
-                self._supports[i, start : start + self.model.joints[moved_by].nv] = True
-        self._jacobian = np.zeros((6, nv))
-        self._placement = np.zeros((3, 4, 4))
-        self._acceleration = np.zeros((3, 6))
-        self.q = pin.neutral(self.model)
-        self.v = np.zeros(nv)
-        self.base_rotation = np.eye(3)
-        self.mass_matrix = np.zeros((nv, nv))
-        self.bias = np.zeros(nv)
-        self.sole_jacobian = np.zeros((2, 6, nv))
-        self.sole_drift = np.zeros((2, 6))
-        self.sole_position = np.zeros((2, 3))
-        self.sole_rotation = np.zeros((2, 3, 3))
-        self.sole_velocity = np.zeros((2, 6))
-        self.torso_jacobian = np.zeros((3, nv))
-        self.torso_drift = np.zeros(3)
-        self.torso_rotation = np.eye(3)
-        self.torso_omega = np.zeros(3)
-        self.centroidal_map = np.zeros((6, nv))
-        self.centroidal_drift = np.zeros(6)
-        self.momentum = np.zeros(6)
-        self.com = np.zeros(3)
-        self.com_velocity = np.zeros(3)
-        self.terms = Terms(*(getattr(self, name) for name in Terms._fields))
+                supports[i, start : start + self.model.joints[moved_by].nv] = True
+        self.frames = Frames(np.array([frame.placement.homogeneous for frame in frames]), supports)
+        self.source = Source(
+            data.M,
+            data.nle,
+            data.J,
+            tuple(data.oMi[joint].rotation for joint in joints),
+            tuple(data.oMi[joint].translation for joint in joints),
+            tuple(data.a_gf[joint].vector for joint in joints),
+        )
 
     def update(self, q: Array, v: Array) -> None:
         """Compute every term at (q, v)."""
-        quat = np.array([q[6], q[3], q[4], q[5]])
-        self.shape(quat, np.array(v[3:6]), q[7:], v[6:])
-        self.place(np.array(q[:3]), self.base_rotation @ v[:3])
+        self.run(np.array([q[6], *q[3:6]]), v[3:6], q[7:], v[6:])
+        fill_frames(self.source, self.frames, self.terms)
+        place_base(np.array(q[:3]), self.base_rotation @ v[:3], self.terms)
 
-    def shape(self, quat_wxyz: Array, omega_base: Array, joint_position: Array, joint_velocity: Array) -> None:
-        """First half: every term with the base at the origin, its linear velocity 0; shapes (4,), (3,), (n,), (n,)."""
-        model, data, q, v = self.model, self.data, self.q, self.v
-        q[:3], q[3:6], q[6], q[7:] = 0.0, quat_wxyz[1:], quat_wxyz[0], joint_position
-        v[:3], v[3:6], v[6:] = 0.0, omega_base, joint_velocity
-        pin.computeAllTerms(model, data, q, v)
-        self.mass_matrix[:] = data.M
-        self.bias[:] = data.nle
-        np.copyto(self._jacobian, data.J)
-        for i, joint in enumerate(self._joints):
-            self._placement[i] = data.oMi[joint].homogeneous
-            self._acceleration[i] = data.a[joint].vector  # with q̈ = 0
-        self.base_rotation[:] = data.oMi[1].rotation
-        fill_frames(self._jacobian, self._placement, self._acceleration, self._supports, self._local, self.terms)
+    def run(self, quat_wxyz: Array, omega_base: Array, joint_position: Array, joint_velocity: Array) -> None:
+        """Let Pinocchio fill `source`, with the base at the origin and its linear velocity 0; shapes (4,), (3,), (n,), (n,)."""
+        seat(quat_wxyz, omega_base, joint_position, joint_velocity, self.block)
+        pin.crba(self.model, self.data, self.q, pin.Convention.WORLD)  # and the joints' placements and Jacobians
+        pin.nonLinearEffects(self.model, self.data, self.q, self.v)
 
-    def place(self, position_world: Array, velocity_world: Array) -> None:
-        """Second half: move the base to a position (3,) m with a linear velocity (3,) m/s, world frame."""
-        place_base(position_world, velocity_world, self.terms)
+
+@njit(cache=True)
+def seat(quat_wxyz: Array, omega_base: Array, joint_position: Array, joint_velocity: Array, block: Array) -> None:
+    """Write q, v and the base's rotation, with the base at the origin and without linear velocity, into the block."""
+    n = joint_position.size
+    t = terms_of(block, n + 6)
+    t.q[:3], t.q[3:6], t.q[6], t.q[7:] = 0.0, quat_wxyz[1:], quat_wxyz[0], joint_position
+    t.v[:3], t.v[3:6], t.v[6:] = 0.0, omega_base, joint_velocity
+    t.base_rotation[:] = matrix_from_quat(quat_wxyz)
 
 
 @njit(cache=True)
@@ -120,31 +166,34 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 @njit(cache=True)
-def fill_frames(jacobian: Array, placement: Array, acceleration: Array, supports: Array, local: Array, t: Terms) -> None:
-    """Soles and torso, in place: placement, Jacobian, velocity and drift, world-aligned.
-
-    jacobian (6, nv) of all joints at the world's origin; placement (3, 4, 4) and acceleration (3, 6) (spatial, in the
-    joint's frame, with q̈ = 0) of the joints that carry the frames; supports (3, nv); local (3, 4, 4) frame in joint.
-    """
-    block = np.empty((6, jacobian.shape[1]))
+def fill_frames(source: Source, frames: Frames, t: Terms) -> None:
+    """Mass matrix, bias, and of soles and torso placement, Jacobian, velocity and drift, world-aligned, in place."""
+    nv = t.v.size
+    t.bias[:] = source.bias
+    for i in range(nv):
+        for k in range(nv):
+            t.mass_matrix[i, k] = source.mass_matrix[i, k]
+    block = np.empty((6, nv))
     for i in range(3):
-        turn = np.ascontiguousarray(placement[i, :3, :3])
-        rotation = turn @ np.ascontiguousarray(local[i, :3, :3])
-        arm = np.ascontiguousarray(local[i, :3, 3])
-        point = placement[i, :3, 3] + turn @ arm
-        for k in range(jacobian.shape[1]):
-            if supports[i, k]:
-                x, y, z = jacobian[3, k], jacobian[4, k], jacobian[5, k]
-                block[0, k] = jacobian[0, k] + y * point[2] - z * point[1]
-                block[1, k] = jacobian[1, k] + z * point[0] - x * point[2]
-                block[2, k] = jacobian[2, k] + x * point[1] - y * point[0]
+        turn = np.ascontiguousarray(source.rotation[i])
+        rotation = turn @ np.ascontiguousarray(frames.local[i, :3, :3])
+        arm = np.ascontiguousarray(frames.local[i, :3, 3])
+        point = source.position[i] + turn @ arm
+        for k in range(nv):
+            if frames.supports[i, k]:
+                x, y, z = source.jacobian[3, k], source.jacobian[4, k], source.jacobian[5, k]
+                block[0, k] = source.jacobian[0, k] + y * point[2] - z * point[1]
+                block[1, k] = source.jacobian[1, k] + z * point[0] - x * point[2]
+                block[2, k] = source.jacobian[2, k] + x * point[1] - y * point[0]
                 block[3, k], block[4, k], block[5, k] = x, y, z
             else:
                 block[:, k] = 0.0
         velocity = block @ t.v
-        angular = turn @ acceleration[i, 3:]
-        # The frame's point: spatial acceleration there, plus ω × v, is what an accelerometer without gravity sees.
-        linear = turn @ (acceleration[i, :3] + _cross(acceleration[i, 3:], arm)) + _cross(velocity[3:], velocity[:3])
+        spatial, spin = source.acceleration[i][:3], source.acceleration[i][3:]
+        angular = turn @ spin
+        # The frame's point: spatial acceleration there, plus ω × v, is what an accelerometer sees, gravity included.
+        linear = turn @ (spatial + _cross(spin, arm)) + _cross(velocity[3:], velocity[:3])
+        linear[2] -= GRAVITY
         if i < 2:
             t.sole_position[i], t.sole_rotation[i], t.sole_jacobian[i], t.sole_velocity[i] = point, rotation, block, velocity
             t.sole_drift[i, :3], t.sole_drift[i, 3:] = linear, angular

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
-from .dynamics import Dynamics
+from .dynamics import Dynamics, Frames, Source, fill_frames, place_base, terms_of
 from .lip import GRAVITY
 
 
@@ -32,6 +33,9 @@ class EstimatorConfig(NamedTuple):
     observer_rate: float = 80.0  # 1/s
     force_off: float = 20.0  # N, contact probability 0 below
     force_on: float = 80.0  # N, and 1 above
+
+
+CONFIG_SIZE = len(EstimatorConfig._fields)
 
 
 @njit(cache=True)
@@ -156,19 +160,94 @@ def observe_contact(
         contact[foot] = min(1.0, max(0.0, (wrench[2] - config.force_off) / (config.force_on - config.force_off)))
 
 
+class Memory(NamedTuple):
+    """What the estimator carries from tick to tick, as views of one block."""
+
+    x: Array  # (12,)
+    cov: Array  # (12, 12)
+    residual: Array  # (2, 6) N·m
+    force: Array  # (2,) N
+    contact: Array  # (2,)
+    v_last: Array  # (nv,)
+
+
+@njit(cache=True)
+def memory_of(block: Array) -> Memory:
+    """The parts of a block (172 + nv,)."""
+    return Memory(block[:12], block[12:156].reshape(12, 12), block[156:168].reshape(2, 6), block[168:170], block[170:172], block[172:])
+
+
+@njit(cache=True)
+def estimate(
+    mass_matrix: Array,
+    bias: Array,
+    jacobian: Array,
+    rotation: tuple[Array, Array, Array],
+    position: tuple[Array, Array, Array],
+    acceleration: tuple[Array, Array, Array],
+    local: Array,
+    supports: NDArray[np.bool_],
+    terms: Array,
+    memory: Array,
+    started: bool,
+    imu: Array,
+    legs: NDArray[np.intp],
+    specific_force: Array,
+    torque: Array,
+    has_torque: bool,
+    planned_contact: Array,
+    dt: float,
+    numbers: Array,
+) -> None:
+    """One tick from what Pinocchio left (the parts of `Source` and `Frames`) to all terms at the estimated state, in place.
+
+    terms and memory are the blocks of `terms_of` and `memory_of`; numbers those of an EstimatorConfig.
+    """
+    nv = bias.size
+    config = EstimatorConfig(*to_fixed_tuple(numbers, CONFIG_SIZE))  # type: ignore[call-arg]
+    t, m = terms_of(terms, nv), memory_of(memory)
+    fill_frames(Source(mass_matrix, bias, jacobian, rotation, position, acceleration), Frames(local, supports), t)
+    stands = np.minimum(m.contact, planned_contact)
+    origin, velocity = filter_step(
+        m.x, m.cov, started, t.base_rotation, t.v[3:6], specific_force, imu, t.sole_position, t.sole_velocity[:, :3], stands, dt, config
+    )
+    place_base(origin, velocity, t)
+    if not started:  # the observer begins at rest
+        for foot in range(2):
+            for i in range(legs.shape[1]):
+                m.residual[foot, i] = t.sole_jacobian[foot, 2, legs[foot, i]] * m.force[foot]
+    elif has_torque:  # without joint torques the plan is believed
+        observe_contact(t.mass_matrix, t.bias, t.v, m.v_last, torque, legs, t.sole_jacobian, dt, config, m.residual, m.force, m.contact)
+    m.v_last[:] = t.v
+
+
+@njit(cache=True)
+def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) -> Array:
+    """The arrays of a Belief, flat and in its order, (39,), from the blocks of terms and memory, DCM (2,) and yaws (2,)."""
+    t, m, out = terms_of(terms, nv), memory_of(memory), np.empty(39)
+    out[:3] = t.q[:3]
+    out[3], out[4:7] = t.q[6], t.q[3:6]
+    out[7:10] = t.base_rotation @ t.v[:3]
+    out[10:13] = t.v[3:6]
+    out[13:16], out[16:19], out[19:21] = t.com, t.com_velocity, dcm
+    out[21:24], out[24:27] = t.sole_position[0], t.sole_position[1]
+    out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.force
+    for i in range(6):
+        out[33 + i] = np.sqrt(max(m.cov[i, i], 0.0))
+    return out
+
+
 class Estimator:
     """Fills a `Dynamics` at the estimated state; holds the filter and the contact observer."""
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
-        self._robot, self._dynamics, self._config, self._dt = robot, dynamics, config, period_s
+        self._robot, self._dynamics, self._dt = robot, dynamics, period_s
+        self._numbers = np.array(config)
         self._imu = np.array(robot.overlay.imu_position_base)
         self._legs = robot.legs.reshape(2, -1) + 6
-        self.x = np.zeros(12)
-        self.cov = np.eye(12)
-        self._residual = np.zeros((2, self._legs.shape[1]))
-        self._v_last = np.zeros(robot.pinocchio.nv)
-        self.contact = np.ones(2)
-        self.force = np.zeros(2)
+        self._no_torque = np.zeros(robot.n)
+        self.memory = np.zeros(172 + dynamics.nv)
+        self.x, self.cov, _, self.force, self.contact, _ = memory_of.py_func(self.memory)
         self.reset()
 
     def reset(self) -> None:
@@ -180,62 +259,29 @@ class Estimator:
     def update(self, state: RobotState, planned_contact: Array) -> None:
         """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
         assert state.base_orientation_wxyz is not None and state.gyro_imu is not None and state.accelerometer_imu is not None
-        d, quat, omega = self._dynamics, state.base_orientation_wxyz, state.gyro_imu
-        np.copyto(self._v_last, d.v)
-        d.shape(quat, omega, state.joint_position, state.joint_velocity)
-        stands = np.minimum(self.contact, planned_contact)
-        position, velocity = filter_step(
-            self.x,
-            self.cov,
+        d, torque = self._dynamics, state.joint_torque
+        d.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
+        estimate(
+            *d.source,
+            *d.frames,
+            d.block,
+            self.memory,
             self._started,
-            d.base_rotation,
-            omega,
-            state.accelerometer_imu,
             self._imu,
-            d.sole_position,
-            d.sole_velocity[:, :3],
-            stands,
+            self._legs,
+            state.accelerometer_imu,
+            self._no_torque if torque is None else torque,
+            torque is not None,
+            planned_contact,
             self._dt,
-            self._config,
+            self._numbers,
         )
-        d.place(position, velocity)
-        if not self._started:
-            self._start(state)
-        elif state.joint_torque is not None:  # without joint torques the plan is believed
-            observe_contact(
-                d.mass_matrix,
-                d.bias,
-                d.v,
-                self._v_last,
-                state.joint_torque,
-                self._legs,
-                d.sole_jacobian,
-                self._dt,
-                self._config,
-                self._residual,
-                self.force,
-                self.contact,
-            )
-
-    def _start(self, state: RobotState) -> None:
-        """Begin the observer at rest under the present torques."""
         self._started = True
-        if state.joint_torque is not None:
-            for foot in (0, 1):
-                dofs = self._legs[foot]
-                weight = np.zeros(6)
-                weight[2] = 0.5 * self._robot.mass * GRAVITY
-                self._residual[foot] = self._dynamics.sole_jacobian[foot][:, dofs].T @ weight
 
-    def snapshot(self) -> tuple[Array, ...]:
+    def snapshot(self) -> tuple[Array, bool]:
         """The filter's and the observer's state, copied."""
-        return tuple(value.copy() for value in self._state()) + (np.array(self._started),)
+        return self.memory.copy(), self._started
 
-    def restore(self, snapshot: tuple[Array, ...]) -> None:
+    def restore(self, snapshot: tuple[Array, bool]) -> None:
         """Go back to a snapshot."""
-        for value, saved in zip(self._state(), snapshot, strict=False):
-            np.copyto(value, saved)
-        self._started = bool(snapshot[-1])
-
-    def _state(self) -> tuple[Array, ...]:
-        return self.x, self.cov, self._residual, self._dynamics.v, self.contact, self.force
+        self.memory[:], self._started = snapshot

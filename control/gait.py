@@ -14,14 +14,14 @@ import numpy as np
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import AdaptationConfig, StepLimits, StepState, horizon_start, plan_step, reach_box
+from .adaptation import AdaptationConfig, StepLimits, horizon_start, reach_box
 from .dynamics import Dynamics
-from .footsteps import nominal_touchdown, orbit_plan, step_width
-from .lip import natural_frequency, transfer_shift
+from .footsteps import orbit_plan, step_width
 from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
-from .rotation import turned, wrap_angle, yaw_of
+from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
+from .stepping import look, replan
 from .swing import SwingFoot
 
 
@@ -82,8 +82,7 @@ class _Nominal:
     step: int
     born: int
     ready: int
-    foothold: Array  # (2,) m
-    offset: Array  # (2,) m
+    advice: Array  # (2, 2) m, foothold and DCM offset at touchdown
     usable: bool
     status: str
 
@@ -106,7 +105,7 @@ class Walker:
         )
         self._mpc = LipMpc(config.mpc)
         self.feedback = StepFeedback(config.feedback)
-        self._orbit_key: tuple[float, ...] = ()
+        self._limit_numbers, self._adaptation_numbers = np.array(self._limits), np.array(config.adaptation)
         self.reset(0.0)
 
     def reset(self, heading: float) -> None:
@@ -128,8 +127,7 @@ class Walker:
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
-        fixed = ("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_orbit_key", "_orbit_now", "_mpc", "_command", "_soles")
-        return {name: _copied(value) for name, value in self.__dict__.items() if name not in fixed}
+        return {name: _copied(value) for name, value in self.__dict__.items() if name not in _FIXED}
 
     def restore(self, snapshot: dict[str, object]) -> None:
         """Go back to a snapshot of this walker."""
@@ -156,12 +154,9 @@ class Walker:
 
     def sense(self, d: Dynamics, height_m: float) -> None:
         """Take the soles and the DCM from the estimate."""
-        self._omega = natural_frequency(height_m)
-        self._kappa = transfer_shift(self._omega, self._gait.double_support_s)
-        self._soles = d.sole_position
-        self.sole_yaw = np.array([yaw_of(d.sole_rotation[0]), yaw_of(d.sole_rotation[1])])
-        self._com = d.com[:2].copy()
-        self.dcm = self._com + d.com_velocity[:2] / self._omega
+        seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
+        self._omega, self._kappa = float(seen[0]), float(seen[1])
+        self._soles, self.sole_yaw, self._com, self.dcm = d.sole_position, seen[2:4], seen[4:6], seen[6:8]
 
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
@@ -283,31 +278,13 @@ class Walker:
         twist[:2] += self.feedback.velocity_trim
         return twist
 
-    def _orbit(self, side: float) -> Orbit:
-        """Nominal steps and DCM offsets (footsteps.orbit_plan); a steady command is computed once."""
-        twist, step_s = self._twist(), self._command.step_duration_s
-        key = (*twist.tolist(), step_s, side, self._omega)
-        if self._orbit_key != key:
-            width = step_width(self._gait, float(twist[1]), step_s)
-            self._orbit_key, self._orbit_now = key, orbit_plan(twist, step_s, width, side, self._omega, self._kappa)
-        return self._orbit_now
+    def _width(self, twist: Array) -> float:
+        return step_width(self._gait, float(twist[1]), self._command.step_duration_s)
 
-    def _state(self) -> StepState:
-        foot = self._soles[1 - self.stance]
-        return StepState(
-            self._soles[self.stance, :2],
-            float(self.sole_yaw[self.stance]),
-            1.0 if self.stance == LEFT else -1.0,
-            self.time,
-            self.double_support,
-            self.step_duration,
-            self.last_step,
-            self.swing is not None,
-            foot if self.swing is None else self.swing.position,
-            _ZERO if self.swing is None else self.swing.velocity,
-            self.foothold,
-            turned(self.heading, self.feedback.zmp_bias[self.stance]),
-        )
+    def _orbit(self, side: float) -> Orbit:
+        """Nominal steps and DCM offsets (footsteps.orbit_plan)."""
+        twist = self._twist()
+        return orbit_plan(twist, self._command.step_duration_s, self._width(twist), side, self._omega, self._kappa)
 
     def _run_mpc(self) -> None:
         """Pose a problem every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
@@ -315,14 +292,13 @@ class Walker:
             self._nominal, self._coming = self._coming, None
         if self.tick % self._config.mpc_every:
             return
-        state = self._state()
-        dcm, elapsed = horizon_start(self.dcm, self._omega, state)
+        sole, yaw = self._soles[self.stance, :2], float(self.sole_yaw[self.stance])
+        dcm, elapsed = horizon_start(self.dcm, self._omega, sole, yaw, self.last_step, self.time, self.double_support)
         left = self.step_duration - elapsed
         if left < self._config.adaptation.freeze_s:
             return
         side = 1.0 if self.stance == LEFT else -1.0
         first, second, here, there = self._orbit(side)
-        yaw = self.sole_yaw[self.stance]
         step = np.array([first[:2], second[:2], first[:2]])
         offsets = self._command.footstep_offset * np.array([[1.0, -side], [1.0, side]])
         step[:2] += offsets
@@ -343,23 +319,43 @@ class Walker:
                 self._cop_box,
             )
         )
-        foothold = self._soles[self.stance, :2] + turned(yaw, plan.footholds[0, :2])
+        foothold = sole + turned(yaw, plan.footholds[0, :2])
         ready = self.tick + self._config.mpc_delay
-        self._coming = _Nominal(self.touchdowns, self.tick, ready, foothold, turned(yaw, plan.offset), plan.usable, plan.status)
+        advice = np.stack((foothold, turned(yaw, plan.offset)))
+        self._coming = _Nominal(self.touchdowns, self.tick, ready, advice, plan.usable, plan.status)
 
     def _adapt(self) -> tuple[float, Array, Array, float]:
         """Duration, foothold and ZMP of the current step around its nominal ones, and their cost."""
-        state, nominal, command = self._state(), self._nominal, self._command
-        first, _, _, there = self._orbit(state.side)
-        foothold, offset = nominal_touchdown(first, there, state.side, state.sole, self.intended_yaw, command.footstep_offset[0])
-        if nominal is not None and nominal.usable and nominal.step == self.touchdowns:
-            most = self._config.mpc_authority_m
-            foothold = foothold + np.minimum(np.maximum(nominal.foothold - foothold, -most), most)
-            offset = offset + np.minimum(np.maximum(nominal.offset - offset, -most), most)
-        self.dcm_target = foothold + offset
-        return plan_step(
-            self.dcm, self._omega, state, foothold, offset, command.step_duration_s, self._limits, self._cop_box, self._config.adaptation
+        nominal, command, twist, swing = self._nominal, self._command, self._twist(), self.swing
+        advice = nominal.advice if nominal is not None and nominal.usable and nominal.step == self.touchdowns else _NO_ADVICE
+        duration, foothold, zmp, self.dcm_target, cost = replan(
+            self.dcm,
+            self._soles,
+            self.sole_yaw,
+            self.stance,
+            self.time,
+            self.double_support,
+            self.step_duration,
+            self.last_step,
+            swing is not None,
+            _NO_SWING if swing is None else swing.state,
+            self.foothold,
+            self.feedback.zmp_bias,
+            self.heading,
+            twist,
+            command.step_duration_s,
+            self._width(twist),
+            self._omega,
+            self._kappa,
+            self.intended_yaw,
+            np.array(command.footstep_offset[0], dtype=float),  # a proposer's own array may be of any layout
+            advice,
+            self._config.mpc_authority_m,
+            self._limit_numbers,
+            self._cop_box,
+            self._adaptation_numbers,
         )
+        return duration, foothold, zmp, cost
 
     def _step_reference(self) -> Reference:
         swing, yaw, sole = 1 - self.stance, self.sole_yaw[self.stance], self._soles[self.stance]
@@ -381,13 +377,19 @@ class Walker:
             contact[swing] = 0.0
             self.feedback.predict(self.zmp, self._omega, self._dt)
             self.swing.advance(self.foothold[:2], self.step_duration - self.time, self._gait.swing_height_m, float(sole[2]))
-            state = self.swing.state()
+            state = self.swing.state.copy()
             s = self.swing.phase
             swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(self.foothold[2] - self.lift_yaw)
         return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, float(sole[2]))
 
 
-_ZERO = np.zeros(3)
+_NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
+
+
+_FIXED = {
+    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_limit_numbers", "_adaptation_numbers", "_mpc"),
+    *("_command", "_soles"),  # of the tick
+}
 
 
 def _copied(value: object) -> object:

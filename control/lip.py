@@ -66,11 +66,10 @@ def periodic_offset(
     """
     growth = np.exp(omega * step_s)
     c1, s1, c2, s2 = np.cos(turn_first), np.sin(turn_first), np.cos(turn_second), np.sin(turn_second)
-    r1 = np.array([[c1, -s1], [s1, c1]])
-    r2 = np.array([[c2, -s2], [s2, c2]])
-    shift_first, shift_second = kappa * (r2.T @ step_second), kappa * (r1.T @ step_first)
-    b = np.zeros(2)
-    for _ in range(12):  # a contraction by 1/E² a round: 1e-17 left for the usual E of 5
-        b_next = (step_second + r2 @ b) / growth - shift_second
-        b = (step_first + r1 @ b_next) / growth - shift_first
-    return b
+    # Without b':  (E − R₁R₂/E) b = (1 − κ) step_first + R₁ step_second / E − E κ R₂ᵀ step_second
+    share, delay = 1.0 - kappa, growth * kappa
+    x = share * step_first[0] + (c1 * step_second[0] - s1 * step_second[1]) / growth - delay * (c2 * step_second[0] + s2 * step_second[1])
+    y = share * step_first[1] + (s1 * step_second[0] + c1 * step_second[1]) / growth - delay * (c2 * step_second[1] - s2 * step_second[0])
+    a, b = growth - np.cos(turn_first + turn_second) / growth, np.sin(turn_first + turn_second) / growth
+    scale = 1.0 / (a * a + b * b)
+    return scale * np.array([a * x - b * y, b * x + a * y])

@@ -83,15 +83,14 @@ def data_fault(hessian: Array, gradient: Array, rows: Array, lower: Array, upper
 
 
 @njit(cache=True)
-def _mark_equalities(lower: Array, upper: Array, sense: NDArray[np.int32]) -> None:
+def _screen(hessian: Array, gradient: Array, rows: Array, lower: Array, upper: Array, sense: NDArray[np.int32]) -> int:
+    """`data_fault`, and DAQP's marks of what is an equality."""
     for i in range(lower.size):
         sense[i] = _EQUALITY if upper[i] - lower[i] < 1e-12 else 0
+    return data_fault(hessian, gradient, rows, lower, upper)
 
 
-def _refusal(problem: QpProblem) -> str:
-    """Why no solver should see this problem; empty when it may."""
-    fault = data_fault(problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper)
-    return ("", "data not finite", "bounds crossed")[fault]
+_REFUSALS = ("", "data not finite", "bounds crossed")
 
 
 def _unsolved(problem: QpProblem, status: str) -> QpSolution:
@@ -122,24 +121,24 @@ class DaqpSolver:
 
     def solve(self, problem: QpProblem) -> QpSolution:
         """Solve; the result depends on the problem alone."""
-        if refusal := _refusal(problem):
-            return _unsolved(problem, refusal)
-        data = (problem.hessian, problem.gradient, problem.rows, problem.upper, problem.lower)
-        if self._model is None or self._shape != problem.rows.shape:
-            self._shape = problem.rows.shape
-            self._sense = np.zeros(problem.lower.size, dtype=np.int32)
-            _mark_equalities(problem.lower, problem.upper, self._sense)
+        p = problem
+        if self._shape != p.rows.shape:
+            self._shape, self._model = p.rows.shape, None
+            self._sense = np.zeros(p.lower.size, dtype=np.int32)
+        if fault := _screen(p.hessian, p.gradient, p.rows, p.lower, p.upper, self._sense):
+            return _unsolved(p, _REFUSALS[fault])
+        data = (p.hessian, p.gradient, p.rows, p.upper, p.lower)
+        if self._model is None:
             self._model = daqp.Model()
             self._model.settings = {"iter_limit": self._max_iterations, "primal_tol": 0.1 * self._tolerance}
             flag, _ = self._model.setup(*data, self._sense)
         else:
-            _mark_equalities(problem.lower, problem.upper, self._sense)
             flag = self._model.update(*data, self._sense)
         if flag < 0:  # it keeps nothing, or the last problem: start afresh next time
             self._model = None
-            return _unsolved(problem, f"daqp {flag}")
+            return _unsolved(p, f"daqp {flag}")
         x, _, flag, info = self._model.solve()
-        residual = constraint_violation(x, problem.rows, problem.lower, problem.upper)
+        residual = constraint_violation(x, p.rows, p.lower, p.upper)
         return QpSolution(
             x, flag > 0 and residual <= self._tolerance, residual, int(info["iterations"]), f"daqp {flag}", np.asarray(info["lam"])
         )
@@ -168,8 +167,8 @@ class OsqpSolver:
     def solve(self, problem: QpProblem) -> QpSolution:
         """Solve; usable is what converged and keeps its bounds, and the result depends on the problem alone."""
         m, n = problem.rows.shape
-        if refusal := _refusal(problem):
-            return _unsolved(problem, refusal)
+        if fault := data_fault(problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper):
+            return _unsolved(problem, _REFUSALS[fault])
         if self._solver is None or self._shape != (n, m):
             try:
                 self._set_up(problem)

@@ -64,26 +64,30 @@ def first_look(torque: Array, limit: Array, acceleration: Array, lower: Array, u
 
 @njit(cache=True)
 def inspect(
-    state: tuple[Array, Array],
-    command: tuple[Array, Array, Array, Array, Array],
-    limits: tuple[Array, Array, Array, Array],
+    q: Array,
+    v: Array,
+    wanted: Array,
+    rate: Array,
+    kp: Array,
+    kd: Array,
+    tau: Array,
     acceleration: Array,
-    numbers: tuple[float, float, float],
-    out: tuple[Array, Array, Array],
+    limits: Array,
+    numbers: Array,
+    torque: Array,
+    lower: Array,
+    upper: Array,
 ) -> int:
     """INSIDE or OUTSIDE all bounds, or which of command (with the measurement) and prediction is not finite.
 
     Args:
-        state: joint position and velocity.
-        command: q, v, kp, kd, tau.
-        limits: least and greatest position, velocity, torque.
-        acceleration: that the command is predicted to cause.
-        numbers: braking, period, tolerance.
-        out: torque of the command, least and greatest acceleration, all (n,), written where the command is finite.
+        q: joint position measured, v: velocity; wanted, rate, kp, kd, tau: the command; acceleration: what it is
+            predicted to cause; all (n,).
+        limits: least and greatest position, velocity, torque, (4, n).
+        numbers: braking, period, tolerance, (3,).
+        torque, lower, upper: of the command, and the least and greatest acceleration, (n,), written where the command is
+            finite.
     """
-    q, v = state
-    wanted, rate, kp, kd, tau = command
-    torque, lower, upper = out
     total, foreseen = 0.0, 0.0
     for i in range(q.size):
         torque[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
@@ -101,9 +105,11 @@ class Certifier:
     """Bounds torque and joint motion; always returns a command that is finite and inside the motor limits."""
 
     def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
-        self._robot, self._config, self._dt = robot, config, period_s
+        self._robot, self._config = robot, config
         n = robot.n
         self._lower, self._upper = np.zeros(n), np.zeros(n)
+        self._limits = np.array((robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit))
+        self._numbers = np.array((config.braking, period_s, config.tolerance))
         self._solver = OsqpSolver(tolerance=1e-2, eps=1e-5, max_iterations=500)
 
     def certify(self, d: Dynamics, command: JointCommand, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
@@ -111,17 +117,11 @@ class Certifier:
 
         What is returned is the request itself exactly when the certificate says unchanged.
         """
-        robot, cfg = self._robot, self._config
+        robot = self._robot
         q, v = d.q[7:], d.v[6:]
         torque = np.empty(robot.n)
-        seen = inspect(
-            (q, v),
-            (command.q, command.v, command.kp, command.kd, command.tau),
-            (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit),
-            acceleration,
-            (cfg.braking, self._dt, cfg.tolerance),
-            (torque, self._lower, self._upper),
-        )
+        c = command
+        seen = inspect(q, v, c.q, c.v, c.kp, c.kd, c.tau, acceleration, self._limits, self._numbers, torque, self._lower, self._upper)
         if seen in _NOT_FINITE:
             return self.damping(q), Certificate(True, (_NOT_FINITE[seen],), float(np.max(robot.torque_limit)), "damping")
         limit = self._sound_limit(command)

@@ -22,12 +22,30 @@ SPEED_MARGIN = 2.0  # times the largest speed limit of the joints
 INTENT_MAX = 1e6  # m, rad, m/s: what is wanted is clipped later
 
 
+READINGS = ("joint positions", "joint velocities", "base orientation", "gyro", "accelerometer", "joint torques")
+
+
 class SoundnessMonitor:
-    """Checks states and intents, and remembers what was last sent for the few ticks that a gap is bridged."""
+    """Checks states and intents, and remembers what was last sent for the few ticks that a gap is bridged.
+
+    `state` is the last sound one with its readings in one contiguous block, which the next check overwrites: kernels are
+    compiled for that layout only.
+    """
 
     def __init__(self, robot: RobotModel, hold_ticks: int) -> None:
         self._robot, self._hold_ticks = robot, hold_ticks
-        self._speed_max = SPEED_MARGIN * float(robot.velocity_limit.max())
+        speed_max = SPEED_MARGIN * float(robot.velocity_limit.max())
+        bounds = (POSITION_MAX, speed_max, 2.0, GYRO_MAX, ACCELEROMETER_MAX, TORQUE_MAX)
+        self._shapes = ((robot.n,), (robot.n,), (4,), (3,), (3,), (robot.n,))
+        sizes = [shape[0] for shape in self._shapes]
+        self._bounds, self._bound = bounds, np.repeat(bounds, sizes)
+        self._flat = np.zeros(sum(sizes))
+        parts = np.split(self._flat, np.cumsum(sizes)[:-1])
+        self._no_torque = np.zeros(robot.n)
+        three = dict.fromkeys(("velocity", "waypoint", "torso_rpy"), (3,))
+        self._intent_shapes = (*three.items(), ("arms", robot.arms.shape), ("height_m", ()))
+        self._sound = RobotState(0.0, parts[0], parts[1], parts[5], *parts[2:5])
+        self._sound_without_torque = replace(self._sound, joint_torque=None)
         self.reset()
 
     def reset(self) -> None:
@@ -36,6 +54,7 @@ class SoundnessMonitor:
         self._last_stamp = -np.inf
         self._sent: JointCommand | None = None
         self.last_position: Array = self._robot.posture
+        self.state = self._sound
         self.remark = ""
 
     @property
@@ -63,23 +82,15 @@ class SoundnessMonitor:
         return problem, intent
 
     def _state_problem(self, state: RobotState) -> str:
-        n = (self._robot.n,)
-        checks = (
-            ("joint positions", state.joint_position, n, POSITION_MAX),
-            ("joint velocities", state.joint_velocity, n, self._speed_max),
-            ("base orientation", state.base_orientation_wxyz, (4,), 2.0),
-            ("gyro", state.gyro_imu, (3,), GYRO_MAX),
-            ("accelerometer", state.accelerometer_imu, (3,), ACCELEROMETER_MAX),
-        )
-        for name, value, shape, bound in checks:
-            if value is None:
-                return f"{name} missing"
-            if not usable(value, shape, bound):
-                return f"{name} {_fault(value, shape)}"
-        if state.joint_torque is not None and not usable(state.joint_torque, n, TORQUE_MAX):
-            return f"joint torques {_fault(state.joint_torque, n)}"
-        assert state.base_orientation_wxyz is not None
-        if abs(float(state.base_orientation_wxyz @ state.base_orientation_wxyz) - 1.0) > 1e-2:
+        torque = state.joint_torque
+        readings = (state.joint_position, state.joint_velocity, state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu)
+        values = (*readings, self._no_torque if torque is None else torque)
+        if not self._copied(values):
+            return self._first_fault(values)
+        self.state = self._sound_without_torque if torque is None else self._sound
+        quat = self.state.base_orientation_wxyz
+        assert quat is not None
+        if abs(float(quat @ quat) - 1.0) > 1e-2:
             return "base orientation not a unit quaternion"
         # Against the last stamp seen, not the latest of all: after a clock that jumped ahead and back, states are fresh again.
         fresh = math.isfinite(state.stamp_s) and state.stamp_s > self._last_stamp
@@ -87,16 +98,25 @@ class SoundnessMonitor:
             self._last_stamp = state.stamp_s
         return "" if fresh else "state stale: its stamp did not advance"
 
+    def _copied(self, values: tuple[Any, ...]) -> bool:
+        """Copy all readings into one block, and whether they have their shapes and are finite and inside their bounds."""
+        if tuple(map(np.shape, values)) != self._shapes:  # of None it is ()
+            return False
+        np.concatenate(values, out=self._flat, casting="unsafe")
+        return bool(_all_within(self._flat, self._bound))
+
+    def _first_fault(self, values: tuple[Array | None, ...]) -> str:
+        for name, value, shape, bound in zip(READINGS, values, self._shapes, self._bounds, strict=True):
+            if value is None:
+                return f"{name} missing"
+            if not usable(value, shape, bound):
+                return f"{name} {_fault(value, shape)}"
+        return "readings not usable"
+
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
         """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
         wrong = []
-        for name, shape in (
-            ("velocity", (3,)),
-            ("waypoint", (3,)),
-            ("torso_rpy", (3,)),
-            ("arms", self._robot.arms.shape),
-            ("height_m", ()),
-        ):
+        for name, shape in self._intent_shapes:
             value = getattr(intent, name)
             if value is not None and not usable(value, shape, INTENT_MAX):
                 wrong.append(name)
@@ -118,6 +138,14 @@ def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
     """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
     array = np.asarray(value, dtype=float)
     return array.shape == shape and bool(_within(array.reshape(-1), bound))
+
+
+@njit(cache=True)
+def _all_within(values: Array, bounds: Array) -> bool:
+    for i in range(values.size):
+        if not abs(values[i]) <= bounds[i]:  # NaN is not
+            return False
+    return True
 
 
 @njit(cache=True)

@@ -23,7 +23,7 @@ from poise.robots.types import (
 )
 
 from .dynamics import Dynamics
-from .estimator import Estimator, EstimatorConfig
+from .estimator import Estimator, EstimatorConfig, believed
 from .footsteps import twist_command
 from .gait import GaitCommand, Reference, Walker, WalkerConfig
 from .motion import MotionReference
@@ -129,7 +129,7 @@ class Stack:
             return self._safe_decision(state, intent, problem, watch)
         if problem:
             return self._held_decision(state, intent, problem, watch)
-        self._estimate(state)
+        self._estimate(self._monitor.state)
         watch.lap("estimate")
         made = self._propose_and_imagine(state, intent, watch)
         reference = self._refine(intent)
@@ -280,24 +280,9 @@ class Stack:
 
     def _belief(self) -> Belief:
         d, e, walker = self.dynamics, self._estimator, self._walker
-        quat = np.array([d.q[6], d.q[3], d.q[4], d.q[5]])
-        std = np.sqrt(np.maximum(e.cov.diagonal(), 0.0))
-        return Belief(
-            base_position_world=d.q[:3].copy(),
-            base_orientation_wxyz=quat,
-            base_velocity_world=d.base_rotation @ d.v[:3],
-            base_angular_velocity_base=d.v[3:6].copy(),
-            com_position_world=d.com.copy(),
-            com_velocity_world=d.com_velocity.copy(),
-            dcm_world=walker.dcm,
-            sole_position_world=d.sole_position.copy(),
-            sole_yaw=walker.sole_yaw,
-            contact=e.contact.copy(),
-            foot_force_n=e.force.copy(),
-            position_std_m=std[:3],
-            velocity_std_mps=std[3:6],
-            age_s=0.0,
-        )
+        x = believed(d.block, d.nv, e.memory, walker.dcm, walker.sole_yaw)
+        poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
+        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
 
     def _situation(self, state: RobotState, intent: Intent) -> Situation:
         robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics

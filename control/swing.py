@@ -49,39 +49,44 @@ def height_profile(phase: float, height: float, landing: float, phase_rate: floa
     return height - drop * f + end * g, (-drop * df + end * dg) * rate, (-drop * ddf + end * ddg) * rate * rate
 
 
+@njit(cache=True)
+def advance(
+    state: Array, start_height: float, phase: float, foothold: Array, time_left: float, height: float, landing_z: float, dt: float
+) -> float:
+    """Move position, velocity and acceleration (3, 3) by dt, in place; gives the phase after it. See SwingFoot.advance."""
+    position, velocity, acceleration = state[0], state[1], state[2]
+    for axis in range(2):
+        position[axis], velocity[axis], acceleration[axis] = quintic_step(
+            position[axis], velocity[axis], acceleration[axis], foothold[axis], time_left, dt
+        )
+    if time_left <= 0.0 or phase >= 1.0:
+        velocity[2], acceleration[2] = -LATE_DESCENT_MPS, 0.0
+        position[2] -= LATE_DESCENT_MPS * dt
+        return phase
+    rate = (1.0 - phase) / max(time_left, dt)
+    phase = min(1.0, phase + rate * dt)
+    z, velocity[2], acceleration[2] = height_profile(phase, height, landing_z - start_height, rate)
+    position[2] = start_height + z
+    return phase
+
+
 class SwingFoot:
     """Reference of the swing foot, world frame; advanced once a tick."""
 
     def __init__(self, position: Array, dt: float) -> None:
         self._dt = dt
         self.start_height = float(position[2])
-        self.position = position.copy()
-        self.velocity = 0.0 * position
-        self.acceleration = 0.0 * position
+        self.state = np.zeros((3, 3))  # position, velocity, acceleration, m
+        self.state[0] = position
         self.phase = 0.0
 
     def copy(self) -> SwingFoot:
         """An independent copy."""
-        other = SwingFoot(self.position, self._dt)
+        other = SwingFoot(self.state[0], self._dt)
         other.start_height, other.phase = self.start_height, self.phase
-        other.velocity[:], other.acceleration[:] = self.velocity, self.acceleration
+        other.state[:] = self.state
         return other
-
-    def state(self) -> Array:
-        """Position, velocity and acceleration, (3, 3), m."""
-        return np.stack((self.position, self.velocity, self.acceleration))
 
     def advance(self, foothold: Array, time_left: float, height: float, landing_z: float) -> None:
         """Move the reference by one tick towards foothold (2,) m, to be reached in `time_left` s at height landing_z."""
-        for axis in range(2):
-            self.position[axis], self.velocity[axis], self.acceleration[axis] = quintic_step(
-                self.position[axis], self.velocity[axis], self.acceleration[axis], foothold[axis], time_left, self._dt
-            )
-        if time_left <= 0.0 or self.phase >= 1.0:
-            self.velocity[2], self.acceleration[2] = -LATE_DESCENT_MPS, 0.0
-            self.position[2] -= LATE_DESCENT_MPS * self._dt
-            return
-        rate = (1.0 - self.phase) / max(time_left, self._dt)
-        self.phase = min(1.0, self.phase + rate * self._dt)
-        z, vz, az = height_profile(self.phase, height, landing_z - self.start_height, rate)
-        self.position[2], self.velocity[2], self.acceleration[2] = self.start_height + z, vz, az
+        self.phase = advance(self.state, self.start_height, self.phase, foothold, time_left, height, landing_z, self._dt)

@@ -169,6 +169,35 @@ def friction_edges(vertices: Array, rotation: Array, friction: float, out: Array
 
 
 @njit(cache=True)
+def contact_wrenches(wrench_map: Array, t: Terms, contact: Array, contacts: Contacts) -> None:
+    """Fill the map (12, nf) from the multipliers of the standing soles to both soles' wrenches."""
+    width, column = EDGES * contacts.vertices.shape[0], 0
+    for foot in range(2):
+        if contact[foot] > 0.5:
+            block = wrench_map[6 * foot : 6 * foot + 6, column : column + width]
+            friction_edges(contacts.vertices, t.sole_rotation[foot], contacts.friction, block)
+            wrench_map[6 - 6 * foot : 12 - 6 * foot, column : column + width] = 0.0
+            column += width
+
+
+@njit(cache=True)
+def force_rows(wrench_map: Array, contacts: Contacts, rows: Array, lower: Array, upper: Array) -> None:
+    """Rows (LIMIT_ROWS, nf) over λ, and the bounds (nf + LIMIT_ROWS,) of λ and of these rows: total force, yaw friction."""
+    nf = wrench_map.shape[1]
+    for i in range(nf):
+        rows[0, i] = 1.0
+        lower[i], upper[i] = 0.0, 1e30
+    lower[nf], upper[nf] = -1e30, contacts.force_max / contacts.newton
+    for foot in range(2):  # ±m_z − c·f_z ≤ 0, about the vertical: soles are flat on the ground where it matters
+        for side in range(2):
+            row = 1 + 2 * foot + side
+            sign = 1.0 if side == 0 else -1.0
+            for i in range(nf):
+                rows[row, i] = sign * wrench_map[6 * foot + 5, i] - contacts.yaw_friction * wrench_map[6 * foot + 2, i]
+            lower[nf + row], upper[nf + row] = -1e30, 0.0
+
+
+@njit(cache=True)
 def acceleration_bounds(q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, horizon: float, lower: Array, upper: Array) -> None:
     """Joint acceleration bounds (n,), rad/s², that keep position limits within `horizon` s and the speed limit.
 
@@ -223,21 +252,15 @@ def assemble(
         hessian[i, i] += regularise
     for i in range(nv, n):
         hessian[i, i] = force_weight * newton * newton
-        constraint[nv, i] = 1.0
-        lower[i], upper[i] = 0.0, 1e30
     constraint[:nv, :nv] = t.mass_matrix
     constraint[:nv, nv:] = -newton * (t.sole_jacobian.reshape(12, nv).T @ wrench_map)
     for i in range(nv):
         limit = 0.0 if i < 6 else torque_limit[i - 6]
         lower[n + i], upper[n + i] = -t.bias[i] - limit, -t.bias[i] + limit
-    lower[n + nv], upper[n + nv] = -1e30, contacts.force_max / newton
-    for foot in range(2):  # ±m_z − c·f_z ≤ 0, about the vertical: soles are flat on the ground where it matters
-        for side in range(2):
-            row = nv + 1 + 2 * foot + side
-            sign = 1.0 if side == 0 else -1.0
-            for i in range(nf):
-                constraint[row, nv + i] = sign * wrench_map[6 * foot + 5, i] - contacts.yaw_friction * wrench_map[6 * foot + 2, i]
-            lower[n + row], upper[n + row] = -1e30, 0.0
+    bounds = np.empty((2, nf + LIMIT_ROWS))
+    force_rows(wrench_map, contacts, constraint[nv:, nv:], bounds[0], bounds[1])
+    lower[nv:n], upper[nv:n] = bounds[0, :nf], bounds[1, :nf]
+    lower[n + nv :], upper[n + nv :] = bounds[0, nf:], bounds[1, nf:]
 
 
 @njit(cache=True)
@@ -274,13 +297,7 @@ def build(
     nv = t.v.size
     body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, pelvis_target, torso_target, yaw_rate, weights, gains)
     sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
-    width, column = EDGES * contacts.vertices.shape[0], 0
-    for foot in range(2):
-        if contact[foot] > 0.5:
-            block = wrench_map[6 * foot : 6 * foot + 6, column : column + width]
-            friction_edges(contacts.vertices, t.sole_rotation[foot], contacts.friction, block)
-            wrench_map[6 - 6 * foot : 12 - 6 * foot, column : column + width] = 0.0
-            column += width
+    contact_wrenches(wrench_map, t, contact, contacts)
     q, v = t.q[7:], t.v[6:]
     acceleration_bounds(q, v, posture.position_min, posture.position_max, posture.velocity_limit, horizon, lower[6:nv], upper[6:nv])
     wanted = posture.stiffness * (joints - q) + posture.damping * (joint_velocity - v)
@@ -306,25 +323,10 @@ def build(
 
 
 @njit(cache=True)
-def unpack(t: Terms, x: Array, wrench_map: Array, newton: float, torque_limit: Array) -> tuple[Array, Array, Array]:
-    """Joint torques (n,) inside their limits, sole wrenches (2, 6) and CoP (2,) of a solution."""
+def unpack(t: Terms, x: Array, wrench_map: Array, newton: float, torque_limit: Array) -> tuple[Array, Array]:
+    """Joint torques (n,) inside their limits, and sole wrenches (2, 6), of a solution."""
     nv = t.v.size
     wrench = newton * (wrench_map @ x[nv:])
     generalised = t.mass_matrix @ x[:nv] + t.bias - t.sole_jacobian.reshape(12, nv).T @ wrench
     torque = np.minimum(np.maximum(generalised[6:], -torque_limit), torque_limit)
-    wrenches = wrench.reshape(2, 6)
-    return torque, wrenches, centre_of_pressure(t.sole_position, wrenches)
-
-
-@njit(cache=True)
-def centre_of_pressure(sole_position: Array, wrench: Array) -> Array:
-    """CoP (2,) m, world, of two world-aligned sole wrenches (2, 6); NaN without vertical force."""
-    total = wrench[0, 2] + wrench[1, 2]
-    out = np.zeros(2)
-    if total < 1.0:
-        out[:] = np.nan
-        return out
-    for foot in range(2):
-        out[0] += sole_position[foot, 0] * wrench[foot, 2] - wrench[foot, 4]
-        out[1] += sole_position[foot, 1] * wrench[foot, 2] + wrench[foot, 3]
-    return out / total
+    return torque, wrench.reshape(2, 6)

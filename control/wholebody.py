@@ -6,7 +6,8 @@ in the pyramid, yaw torque included (Caron et al., ICRA 2015). Torques are elimi
     min  Σ w ‖J q̈ + J̇q̇ − a_ref‖² + posture + regularisation
     s.t. base rows of M q̈ + h = Jᵀ f,   |τ| ≤ τ_max,   q̈ bounds from joint limits,   λ ≥ 0,   Σ f_z ≤ f_max,
          |m_z| ≤ c f_z for each standing sole
-Contacts are kept by a heavily weighted task, so that the QP stays feasible when a foot is pushed.
+Contacts are kept by a heavily weighted task, so that the QP stays feasible when a foot is pushed. It is solved in its
+condensed form (condensed.py), whole where that gives up.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
+from .condensed import GO_ON, SOLVED, finish, start, work_of, work_size
 from .dynamics import Dynamics
 from .lip import GRAVITY
 from .qp import QpProblem, make_solver
@@ -42,6 +44,7 @@ class WholeBodyConfig:
     regularise_acceleration: float = 1e-4
     limit_horizon_s: float = 0.05  # position limits are met within this time
     force_max: float = 1.5  # times the weight, both feet
+    rounds: int = 6  # of joint limits coming in and leaving, before the whole QP is solved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,9 +70,11 @@ class WholeBodySolution:
     torque: Array  # (n,) N·m
     acceleration: Array  # (nv,)
     wrench: Array  # (2, 6) N, N·m at the soles, world-aligned
-    cop_world: Array  # (2,) m
     source: str  # "daqp", "osqp" or "hold"
     residual: float
+
+
+_NOTHING = np.zeros(0)
 
 
 class _Workspace:
@@ -82,6 +87,11 @@ class _Workspace:
         m = nv + LIMIT_ROWS
         self.problem = QpProblem(np.zeros((n, n)), np.zeros(n), np.zeros((m, n)), np.full(n + m, -1e30), np.full(n + m, 1e30))
         self.solvers = (make_solver(config.solver, config.tolerance), make_solver(config.fallback, 100 * config.tolerance))
+        self.nf = nf
+        self.work = np.zeros(work_size(nv, nf))
+        w = work_of.py_func(self.work, nv, nf)
+        self.condensed = QpProblem(w.hessian, w.gradient, w.constraint, w.qp_lower, w.qp_upper)
+        self.condensed_solver = make_solver(config.solver, config.tolerance)
 
 
 class WholeBody:
@@ -100,6 +110,9 @@ class WholeBody:
         kp[robot.arms], kd[robot.arms] = config.arms
         limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit)
         self._posture = Posture(kp, kd, joint_weight, *limits)
+        # As arrays, which cost a kernel call less than named tuples.
+        self._numbers = (np.array(config.weights), np.array(config.gains), np.array(self._posture), vertices)
+        self._contact_numbers = np.array(self._contacts[1:])
 
     def problem(self, d: Dynamics, t: WholeBodyTargets) -> tuple[QpProblem, Array]:
         """The QP unsolved, and the map (12, nf) from λ to the two sole wrenches; both are overwritten by the next call."""
@@ -135,7 +148,48 @@ class WholeBody:
         return problem, space.wrench_map
 
     def solve(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
-        """Solve; on failure the fallback solver, then the posture held by its joint gains ("hold")."""
+        """Solve, condensed; else whole; else with the fallback solver; else the posture is held by its joint gains ("hold")."""
+        return self._solve_condensed(d, t) or self._solve_whole(d, t)
+
+    def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:
+        cfg, space = self._config, self._spaces[int(t.contact.sum())]
+        sound = start(
+            d.block,
+            space.work,
+            space.nf,
+            t.com_acceleration_xy,
+            t.com_height,
+            t.pelvis_rotation,
+            t.torso_rotation,
+            t.yaw_rate,
+            t.contact,
+            t.swing,
+            t.swing_yaw,
+            t.joints,
+            t.joint_velocity,
+            *self._numbers,
+            self._contact_numbers,
+            cfg.regularise_acceleration,
+            cfg.regularise_force,
+            cfg.limit_horizon_s,
+        )
+        multipliers, newton = _NOTHING, self._contacts.newton
+        for _ in range(cfg.rounds if sound else 0):
+            if space.nf:
+                solution = space.condensed_solver.solve(space.condensed)
+                if not solution.usable:
+                    return None
+                multipliers = solution.x
+            end, residual, torque, acceleration, wrench = finish(
+                d.block, space.work, multipliers, self._numbers[2], cfg.regularise_force, newton, cfg.tolerance
+            )
+            if end == SOLVED and residual <= cfg.tolerance:
+                return WholeBodySolution(torque, acceleration, wrench, cfg.solver, residual)
+            if end != GO_ON:
+                return None
+        return None
+
+    def _solve_whole(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
         problem, wrench_map = self.problem(d, t)
         residual = np.inf
         for solver in self._spaces[int(t.contact.sum())].solvers:
@@ -146,11 +200,11 @@ class WholeBody:
         return self._hold(d, t, residual)
 
     def _unpack(self, d: Dynamics, x: Array, wrench_map: Array, source: str, residual: float) -> WholeBodySolution:
-        torque, wrench, cop = unpack(d.terms, x, wrench_map, self._contacts.newton, self._robot.torque_limit)
-        return WholeBodySolution(torque, x[: d.v.size], wrench, cop, source, residual)
+        torque, wrench = unpack(d.terms, x, wrench_map, self._contacts.newton, self._robot.torque_limit)
+        return WholeBodySolution(torque, x[: d.v.size], wrench, source, residual)
 
     def _hold(self, d: Dynamics, t: WholeBodyTargets, residual: float) -> WholeBodySolution:
         robot = self._robot
         torque = robot.hold_kp * (t.joints - d.q[7:]) - robot.hold_kd * d.v[6:]
         torque = np.clip(torque, -robot.torque_limit, robot.torque_limit)
-        return WholeBodySolution(torque, np.zeros(d.v.size), np.zeros((2, 6)), np.full(2, np.nan), "hold", residual)
+        return WholeBodySolution(torque, np.zeros(d.v.size), np.zeros((2, 6)), "hold", residual)

@@ -230,10 +230,10 @@ def test_horizon_starts_with_single_support() -> None:
     step, dcm = step_at(0.01, yaw=0.5, sole=(0.3, 0.1)), np.array([0.32, 0.05])
     local = plane_rotation(0.5).T @ (dcm - step.sole)
     zmp = transfer(LAST_STEP, 0.04)
-    start, elapsed = horizon_start(dcm, OMEGA, step)
+    start, elapsed = horizon_start(dcm, OMEGA, step.sole, 0.5, LAST_STEP, 0.01, 0.04)
     np.testing.assert_allclose(start, integrate_dcm(local, lambda t: zmp(0.01 + t), OMEGA, 0.03), atol=1e-9)
     assert elapsed == 0.04
-    start, elapsed = horizon_start(dcm, OMEGA, step._replace(time=0.25))
+    start, elapsed = horizon_start(dcm, OMEGA, step.sole, 0.5, LAST_STEP, 0.25, 0.04)
     np.testing.assert_allclose(start, local, atol=1e-15)
     assert elapsed == 0.25
 

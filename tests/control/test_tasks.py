@@ -21,7 +21,6 @@ from poise.control.tasks import (
     acceleration_bounds,
     body_tasks,
     build,
-    centre_of_pressure,
     friction_edges,
     sole_tasks,
     unpack,
@@ -130,16 +129,6 @@ def test_generators_reach_the_corners_of_cone_and_polygon(g1: RobotModel) -> Non
     np.testing.assert_allclose(np.stack((-edges[4], edges[3])), np.repeat(vertices, EDGES, axis=0).T, atol=1e-15)
     pairs = {(round(float(x), 3), round(float(y), 3)) for x, y in edges[:2].T}
     assert len(pairs) == EDGES
-
-
-def test_centre_of_pressure_by_hand() -> None:
-    soles = np.array([[0.0, 0.1, 0.0], [0.2, -0.1, 0.0]])
-    wrench = np.zeros((2, 6))
-    wrench[0, 2], wrench[1, 2] = 300.0, 100.0
-    np.testing.assert_allclose(centre_of_pressure(soles, wrench), [0.05, 0.05], atol=1e-15)
-    wrench[0, 3], wrench[0, 4] = 300.0 * 0.01, -300.0 * 0.02  # left force 1 cm to the left, 2 cm ahead
-    np.testing.assert_allclose(centre_of_pressure(soles, wrench), [0.065, 0.0575], atol=1e-15)
-    assert np.isnan(centre_of_pressure(soles, np.zeros((2, 6)))).all()
 
 
 def bounds(q: Array, v: Array, v_max: float = 20.0, horizon: float = 0.05) -> tuple[Array, Array]:
@@ -305,13 +294,11 @@ def test_unpack_gives_the_torques_of_the_motion_and_forces(g1: RobotModel, conta
     vdot, multipliers = rng.normal(0.0, 2.0, nv), b.multipliers(rng)
     x, wrench = np.concatenate((vdot, multipliers)), b.wrench(multipliers)
     wide = np.full(g1.n, 1e6)
-    torque, soles, cop = unpack(b.d.terms, x, b.wrench_map, b.contacts.newton, wide)
+    torque, soles = unpack(b.d.terms, x, b.wrench_map, b.contacts.newton, wide)
     inverse = pin.rnea(b.d.model, b.d.model.createData(), b.d.q, b.d.v, vdot)
     expected = inverse - sum(b.d.sole_jacobian[foot].T @ wrench[foot] for foot in range(2))
     np.testing.assert_allclose(torque, expected[6:], rtol=1e-9, atol=1e-7)
     np.testing.assert_allclose(soles, wrench, atol=1e-9)
-    np.testing.assert_allclose(cop, centre_of_pressure(b.d.sole_position, wrench), atol=1e-12)
-    assert np.isnan(cop).any() == (contact == (0.0, 0.0))
     clipped = unpack(b.d.terms, x, b.wrench_map, b.contacts.newton, np.full(g1.n, 2.0))[0]
     np.testing.assert_allclose(clipped, np.clip(torque, -2.0, 2.0))
     assert np.abs(torque).max() > 2.0

@@ -1,0 +1,98 @@
+"""The walker's arithmetic of a tick, in two kernels: what the estimate says of the LIP, and the step replanned from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from poise.robots.types import Array
+
+from .adaptation import AdaptationConfig, StepLimits, StepState, plan_step
+from .dynamics import terms_of
+from .footsteps import nominal_touchdown, orbit_plan
+from .lip import natural_frequency, transfer_shift
+from .rotation import turned, yaw_of
+
+ADAPTATION_SIZE, LIMITS_SIZE = len(AdaptationConfig._fields), len(StepLimits._fields)
+
+
+@njit(cache=True)
+def look(terms: Array, nv: int, height_m: float, double_support_s: float) -> Array:
+    """ω (1/s), κ, both soles' yaws (rad), CoM (2,) and DCM (2,) in the world (m), of a pendulum of that height: (8,)."""
+    t, out = terms_of(terms, nv), np.empty(8)
+    omega = natural_frequency(height_m)
+    out[0], out[1] = omega, transfer_shift(omega, double_support_s)
+    for i in range(2):
+        out[2 + i] = yaw_of(t.sole_rotation[i])
+        out[4 + i] = t.com[i]
+        out[6 + i] = t.com[i] + t.com_velocity[i] / omega
+    return out
+
+
+@njit(cache=True)
+def toward(nominal: Array, wanted: Array, most: float) -> Array:
+    """A point (2,) moved towards another, along each axis by `most` m at most."""
+    return nominal + np.minimum(np.maximum(wanted - nominal, -most), most)
+
+
+@njit(cache=True)
+def replan(
+    dcm: Array,
+    soles: Array,
+    sole_yaw: Array,
+    stance: int,
+    time: float,
+    double_support: float,
+    step_duration: float,
+    last_step: Array,
+    swinging: bool,
+    swing: Array,
+    foothold: Array,
+    zmp_bias: Array,
+    heading: float,
+    twist: Array,
+    wanted_duration: float,
+    width: float,
+    omega: float,
+    kappa: float,
+    intended_yaw: float,
+    shift: Array,
+    advised: Array,
+    authority: float,
+    limit_numbers: Array,
+    cop_box: Array,
+    adaptation_numbers: Array,
+) -> tuple[float, Array, Array, Array, float]:
+    """Adapt the current step around its nominal one; what is not said here is as in StepState.
+
+    zmp_bias (2, 2) m by stance foot, heading frame; swing (3, 3) position, velocity and acceleration of the foot in the
+    air; twist (3,) m/s and rad/s with the trim, width (m) and wanted_duration (s) make the nominal orbit, intended_yaw
+    (rad) is where the stance foot was meant to point, shift (2,) m moves the foothold forward and outward; advised
+    (2, 2) m foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
+    Returns the whole duration (s), foothold (2,), ZMP (2,), DCM aimed at for touchdown (2,), and the cost.
+    """
+    side = 1.0 if stance == 0 else -1.0
+    first, _, _, there = orbit_plan(twist, wanted_duration, width, side, omega, kappa)
+    sole = soles[stance, :2]
+    nominal, offset = nominal_touchdown(first, there, side, sole, intended_yaw, shift)
+    if not np.isnan(advised[0, 0]):
+        nominal, offset = toward(nominal, advised[0], authority), toward(offset, advised[1], authority)
+    step = StepState(
+        sole,
+        sole_yaw[stance],
+        side,
+        time,
+        double_support,
+        step_duration,
+        last_step,
+        swinging,
+        swing[0] if swinging else soles[1 - stance],
+        swing[1] if swinging else np.zeros(3),
+        foothold,
+        turned(heading, zmp_bias[stance]),
+    )
+    limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
+    config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))
+    duration, where, zmp, cost = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, cop_box, config)
+    return duration, where, zmp, nominal + offset, cost

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from oracles import random_state
+
+from poise.control.condensed import ROWS, backward, cholesky, forward, work_of, work_size
+from poise.control.dynamics import Dynamics
+from poise.control.wholebody import WholeBody, WholeBodyConfig, WholeBodyTargets
+from poise.robots import RobotModel
+from poise.robots.types import Array
+
+CONTACTS = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
+
+
+def test_cholesky_and_its_substitutions_are_numpys() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 6, 35):
+        root = rng.normal(size=(n, n))
+        matrix, x = root @ root.T + np.eye(n), rng.normal(size=n)
+        factor = matrix.copy()
+        assert cholesky(factor, n)
+        np.testing.assert_allclose(np.triu(factor), np.linalg.cholesky(matrix).T, rtol=1e-9, atol=1e-9)
+        solved = x.copy()
+        forward(factor, solved, n)
+        np.testing.assert_allclose(np.triu(factor).T @ solved, x, atol=1e-9)
+        backward(factor, solved, n)
+        np.testing.assert_allclose(matrix @ solved, x, atol=1e-9)
+
+
+def test_cholesky_refuses_what_is_not_positive_definite() -> None:
+    for diagonal in ((1.0, -1.0), (0.0, 1.0), (1.0, np.nan)):
+        assert not cholesky(np.diag(diagonal), 2)
+
+
+@pytest.mark.parametrize("nf", [0, 16, 32])
+def test_the_parts_fill_the_block(nf: int) -> None:
+    block = np.zeros(work_size(35, nf))
+    for part in work_of.py_func(block, 35, nf):
+        part += 1.0
+    np.testing.assert_array_equal(block, 1.0)
+
+
+def case(g1: RobotModel, seed: int, contact: tuple[float, float]) -> tuple[Dynamics, WholeBodyTargets]:
+    """A random state, upright, and targets that pull at everything."""
+    rng, d = np.random.default_rng(seed), Dynamics(g1)
+    q, v = random_state(g1, seed)
+    q[3:7] = [0.02, -0.03, 0.1, np.sqrt(1.0 - 0.02**2 - 0.03**2 - 0.1**2)]
+    d.update(q, 0.3 * v)
+    swing = rng.normal(0.0, 1.0, (3, 3))
+    swing[0] = d.sole_position[int(contact[0])] + rng.normal(0.0, 0.02, 3)
+    wanted = g1.posture + rng.normal(0.0, 0.2, g1.n)
+    pull, speed, level = rng.normal(0.0, 1.0, 2), rng.normal(0.0, 1.0, g1.n), np.eye(3)
+    height = float(d.com[2]) + 0.01
+    return d, WholeBodyTargets(pull, height, level, level, 0.2, np.array(contact), swing, 0.1, wanted, speed)
+
+
+@pytest.mark.parametrize("contact", CONTACTS)
+@pytest.mark.parametrize("weak", [1.0, 0.7])
+def test_condensed_is_the_whole_problem(g1: RobotModel, contact: tuple[float, float], weak: float) -> None:
+    """Same motion, forces and torques, with joint limits met and without: two formulations, two matrices."""
+    robot = replace(g1, torque_limit=weak * g1.torque_limit)
+    whole_body, met, solved = WholeBody(robot, WholeBodyConfig()), 0, 0
+    for seed in range(12):
+        d, t = case(robot, seed, contact)
+        ours, whole = whole_body._solve_condensed(d, t), whole_body._solve_whole(d, t)
+        if ours is None or whole.source != "daqp":
+            continue
+        solved += 1
+        low, high = bounds(whole_body, d, t)
+        met += int(((whole.acceleration[6:] > high - 1e-6) | (whole.acceleration[6:] < low + 1e-6)).sum())
+        met += int((np.abs(whole.torque) > robot.torque_limit - 1e-6).sum())
+        np.testing.assert_allclose(ours.acceleration, whole.acceleration, atol=2e-3)
+        np.testing.assert_allclose(ours.torque, whole.torque, atol=2e-3)
+        np.testing.assert_allclose(ours.wrench, whole.wrench, atol=2e-2)
+    assert solved >= 5 and met > 0
+
+
+def bounds(whole_body: WholeBody, d: Dynamics, t: WholeBodyTargets) -> tuple[Array, Array]:
+    """Of the joint accelerations."""
+    problem, _ = whole_body.problem(d, t)
+    return problem.lower[6 : d.v.size].copy(), problem.upper[6 : d.v.size].copy()
+
+
+def test_more_limits_than_rows_are_left_to_the_whole_problem(g1: RobotModel) -> None:
+    """Joint velocities beyond almost every speed limit: each joint has to brake."""
+    whole_body, d = WholeBody(g1, WholeBodyConfig()), Dynamics(g1)
+    v = np.concatenate((np.zeros(6), 1.2 * g1.velocity_limit))
+    d.update(g1.standing_configuration(), v)
+    _, t = case(g1, 0, (1.0, 1.0))
+    assert g1.n > ROWS
+    assert whole_body._solve_condensed(d, t) is None
+    assert whole_body.solve(d, t).source in ("daqp", "osqp", "hold")
