@@ -15,7 +15,7 @@ import numpy as np
 from poise.robots import PoiseError
 
 from .closed_loop import RunPlan
-from .interrupt import StopRequest
+from .interrupt import StopRequest, held_back, let_through
 from .options import check_json, console_for, parse_seeds
 from .output import Exit, print_result, print_rows, write_json
 from .progress import progress_bar
@@ -98,7 +98,8 @@ def _several(plan: RunPlan, seeds: Sequence[int], stop: StopRequest) -> list[dic
         while running or (waiting and not stop.requested):
             while waiting and len(running) < processes and not stop.requested:
                 seed = waiting.pop()
-                running[pool.submit(_in_process, plan, seed)] = seed
+                with held_back():  # a process that is still being loaded would break, and the others with it
+                    running[pool.submit(_in_process, plan, seed)] = seed
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 done[running.pop(future)] = future.result()
                 progress.advance(task)
@@ -106,7 +107,7 @@ def _several(plan: RunPlan, seeds: Sequence[int], stop: StopRequest) -> list[dic
 
 
 def _in_process(plan: RunPlan, seed: int) -> dict[str, Any]:
-    with StopRequest() as stop:  # Ctrl-C reaches every process
+    with StopRequest() as stop, let_through():  # Ctrl-C reaches every process
         return plan(seed, stop)
 
 

@@ -17,7 +17,7 @@ from poise.launch.cli import main
 from poise.launch.closed_loop import RunPlan
 from poise.launch.command_line import one_line, parse
 from poise.launch.demo import Demo
-from poise.launch.interrupt import StopRequest
+from poise.launch.interrupt import StopRequest, held_back
 from poise.launch.options import parse_seeds
 from poise.launch.walk import Walk
 from poise.robots import Intent, PoiseError, RobotModel
@@ -186,6 +186,27 @@ def test_after_ctrl_c_no_other_seed_is_begun(capfd: pytest.CaptureFixture[str], 
     result = json.loads(capfd.readouterr().out)
     assert [run["seed"] for run in result["runs"]] == [4, 2]
     assert result["summary"]["runs"] == 2
+
+
+def test_a_process_that_is_being_loaded_is_spared_ctrl_c_until_it_lets_it_through() -> None:
+    program = """
+import os, signal
+os.kill(os.getpid(), signal.SIGINT)
+from poise.launch.interrupt import StopRequest, let_through
+with StopRequest() as stop:
+    print(stop.requested)
+    with let_through():
+        print(stop.requested)
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+    with StopRequest() as stop:
+        with held_back():
+            child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.requested
+        assert stop.requested
+    assert (child.returncode, child.stdout, child.stderr) == (0, "False\nTrue\n", "")
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_fall_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
