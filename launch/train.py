@@ -24,7 +24,7 @@ class Train:
     """What is trained."""
     demos: Folder = "demos/g1"
     """Folder of the demonstrations."""
-    out: Annotated[str, arg(metavar="FILE")] = "learning/weights/g1_proposer.onnx"
+    out: Annotated[str, arg(metavar="FILE")] = "runs/proposer.onnx"
     """Where the weights are written; a checkpoint beside it takes up an interrupted training."""
     seed: int = 0
     """Of the split, the start and the order."""

@@ -106,7 +106,7 @@ def packaged_weights(robot_name: str) -> Path:
 
 def _open_session(path: Path) -> Any:  # onnxruntime has no types
     if not path.is_file():
-        raise ContractError(f'proposer {path}: no such file; train one with `poise train proposer`, or use mode "model"')
+        raise ContractError(f'proposer {path}: no such file; train one with `poise train proposer` for --policy, or use mode "model"')
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -19,6 +19,7 @@ from poise.launch.command_line import one_line, parse
 from poise.launch.demo import Demo
 from poise.launch.interrupt import StopRequest, held_back
 from poise.launch.options import parse_seeds
+from poise.launch.train import Train
 from poise.launch.walk import Walk
 from poise.robots import Intent, PoiseError, RobotModel
 from poise.robots.record import read_log
@@ -114,6 +115,11 @@ def test_options_reach_the_command() -> None:
     given = parse("walk --velocity -0.3 0 0.1 --seeds 0-4 --no-record --noise hard --view".split())
     assert given == Walk(velocity=(-0.3, 0.0, 0.1), seeds="0-4", record=False, noise="hard", view=True)
     assert parse(["demo", "--quick"]) == Demo(quick=True)
+
+
+def test_training_does_not_overwrite_the_weights_that_come_with_it() -> None:
+    command = parse(["train", "proposer"])
+    assert isinstance(command, Train) and Path(command.out) == Path("runs/proposer.onnx")
 
 
 def test_seeds() -> None:
