@@ -73,16 +73,17 @@ def findings(name: str, overlay: str | None = None) -> list[str]:
     """What is wrong with a robot, a sentence each: its description, then how its plant keeps the backend contract.
 
     Raises:
-        RobotDescriptionError: there is no such robot or file.
+        RobotDescriptionError: there is no such robot or file, or a file came without an overlay.
     """
-    from poise.robots import RobotDescriptionError, load_robot
+    from poise.robots import ROBOTS, RobotDescriptionError, load_robot
     from poise.robots.conformance import check_backend
     from poise.sim import MujocoBackend
 
     try:
         robot = load_robot(name, overlay)
     except RobotDescriptionError as error:
-        if any(Path(file).is_file() for file in (name, overlay) if file):
-            return [str(error)]
-        raise
+        complete = overlay is not None and Path(overlay).is_file() and (name in ROBOTS or Path(name).is_file())
+        if not complete:
+            raise
+        return [str(error)]
     return check_backend(lambda: MujocoBackend(robot), robot)

@@ -80,7 +80,7 @@ def load_robot(robot: str | Path, overlay: str | Path | None = None) -> RobotMod
     elif Path(name).suffix in (".xml", ".mjcf", ".urdf"):
         description = Path(name)
         if overlay is None:
-            raise RobotDescriptionError(f"robot file {name}: needs an overlay; give overlay=FILE (see robots/g1/overlay.toml)")
+            raise RobotDescriptionError(f"robot file {name}: needs an overlay; give --overlay FILE (see robots/g1/overlay.toml)")
     else:
         raise RobotDescriptionError(f"unknown robot {name!r}; known: {', '.join(ROBOTS)}, or the path of an MJCF or URDF file")
     return build_robot(description, read_overlay(Path(overlay)))

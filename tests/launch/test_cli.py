@@ -61,6 +61,9 @@ ONE_LINERS = {
     "explain missing --at nan": "not finite",
     "robots check r2d2": "unknown robot",
     "robots check missing.xml": "needs an overlay",
+    "robots check empty.xml": "needs an overlay; give --overlay FILE",
+    "robots check missing.xml --overlay README.md": "overlay README.md",
+    "robots check empty.xml --overlay missing.toml": "overlay missing.toml: cannot be read",
     "demos list missing": "no such folder",
     "demos show missing": "no episodes",
     "demos generate --episodes 0": "--episodes 0",
@@ -82,6 +85,7 @@ def run_main(*arguments: str) -> int:
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").touch()
+    (tmp_path / "empty.xml").touch()
     return tmp_path
 
 

@@ -153,7 +153,7 @@ def test_a_robot_without_a_waist_has_an_empty_group(tmp_path: Path, overlay: Ove
     ("robot", "said"),
     [
         ("g2", "unknown robot 'g2'; known: g1, or the path of an MJCF or URDF file"),
-        ("scene.xml", "robot file scene.xml: needs an overlay; give overlay=FILE (see robots/g1/overlay.toml)"),
+        ("scene.xml", "robot file scene.xml: needs an overlay; give --overlay FILE (see robots/g1/overlay.toml)"),
     ],
 )
 def test_unknown_robots_are_refused(robot: str, said: str) -> None:
