@@ -25,5 +25,5 @@ def compile_plant(path: str | Path) -> mujoco.MjModel:
             floor.condim = 3
         return spec.compile()
     except ValueError as error:
-        first_line = str(error).splitlines()[0]
-        raise RobotDescriptionError(f"robot file {path}: does not compile ({first_line}); mend the MJCF or URDF") from error
+        said = ": ".join(line.strip().rstrip(":") for line in str(error).splitlines())  # what is wrong, then where
+        raise RobotDescriptionError(f"robot file {path}: does not compile ({said}); mend the MJCF or URDF") from error

@@ -170,6 +170,20 @@ def test_files_that_are_no_descriptions_are_refused(tmp_path: Path, overlay: Ove
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("<freejoint/>", "<freejont/>", r"unrecognized element: Element 'freejont', line 6"),
+        ("</worldbody>", "</body></worldbody>", r"XML_ERROR_MISMATCHED_ELEMENT .*Line number=4"),
+        ('mass="4"', 'mass="0"', r"mass and inertia of moving bodies must be larger than mjMINVAL: Element name 'hips', id 1, line 5"),
+    ],
+)
+def test_an_error_in_a_description_says_where_it_is(tmp_path: Path, overlay: Overlay, old: str, new: str, where: str) -> None:
+    with pytest.raises(RobotDescriptionError, match=where) as refused:
+        build_robot(write(tmp_path, BIPED.replace(old, new)), overlay)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("<freejoint/>", "", "the first joint must be the free joint of the base"),
