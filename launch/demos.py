@@ -77,9 +77,10 @@ class ListSets:
         """Print one row a set."""
         from poise.robots import PoiseError
 
-        from .options import console_for
+        from .options import check_json, console_for
         from .output import Exit, print_rows, write_json
 
+        check_json(self.json)
         root = Path(self.root)
         if not root.is_dir():
             raise PoiseError(f"demonstrations {root}: no such folder; generate some with `poise demos generate`")
@@ -103,9 +104,10 @@ class Show:
         """Print one row an episode, and the totals."""
         from poise.robots import PoiseError
 
-        from .options import console_for
+        from .options import check_json, console_for
         from .output import Exit, print_result, print_rows, write_json
 
+        check_json(self.json)
         heads = episode_heads(Path(self.path))
         if not heads:
             raise PoiseError(f"demonstrations {self.path}: no episodes there; give the folder that `poise demos generate` wrote")

@@ -25,9 +25,10 @@ class ListRobots:
         """Print one row a robot."""
         from poise.robots import ROBOTS, load_robot
 
-        from .options import console_for
+        from .options import check_json, console_for
         from .output import Exit, print_rows, write_json
 
+        check_json(self.json)
         loaded = [load_robot(name) for name in ROBOTS]
         rows = [{"name": r.name, "joints": r.n, "mass_kg": r.mass, "description": str(r.description)} for r in loaded]
         print_rows("robots", list(rows), console_for(self.json))
