@@ -7,6 +7,7 @@ import io
 import re
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -46,6 +47,7 @@ Command = (
 )
 
 DESCRIPTION = "A hybrid, physics-informed control stack for humanoids."
+KNOWN = "Available subcommands: "  # what tyro writes before their names
 
 
 def parse(arguments: list[str] | None = None) -> Command:
@@ -68,6 +70,10 @@ def parse(arguments: list[str] | None = None) -> Command:
 def one_line(box: str) -> str:
     """The sentence of a usage error, and where help is, out of the box that it is drawn in."""
     rows = [re.sub(r"^[│╭╰]\s?|\s*[│╮╯]$", "", row).strip() for row in box.splitlines()]
-    rule = next((i for i, row in enumerate(rows) if row and set(row) == {"─"}), len(rows))
-    sentence = " ".join(row for row in rows[:rule] if row and not row.startswith("─")).partition(" Got errors:")[0].rstrip(".")
-    return f"{sentence}; {rows[-2].rstrip('.')}" if rule < len(rows) - 1 else sentence
+    groups = (" ".join(filter(None, group)) for rule, group in groupby(rows, lambda row: row.startswith("─")) if not rule)
+    sentence, *hints = [group.partition(" Got errors:")[0].rstrip(".") for group in groups if group]
+    known = next((hint for hint in hints if hint.startswith(KNOWN)), None)
+    if known:  # where a command belongs, whatever else stands there is called an option
+        odd = sentence.partition(": ")[2].split()[0].rstrip(",")
+        sentence = f"unknown command {odd!r}; known: {known.removeprefix(KNOWN)}"
+    return "; ".join((sentence, *hints[-1:]))
