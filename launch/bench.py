@@ -115,11 +115,11 @@ class Realtime:
 
     def __call__(self) -> Exit:
         """Measure and report."""
-        from .options import check_count, check_json, check_numbers, check_positive, console_for
+        from .options import check_count, check_json, check_numbers, check_seconds, console_for
         from .output import Exit, print_result
 
         check_json(self.json)
-        check_positive("--seconds", self.seconds, "s")
+        check_seconds(self.seconds)
         check_numbers("--velocity", self.velocity)
         check_count("--seed", self.seed, least=0)
         result = self._measure()

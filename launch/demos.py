@@ -39,14 +39,14 @@ class Generate:
         from poise.robots import PoiseError, load_robot
 
         from .episodes import DemonstrationEpisode
-        from .options import check_count, check_json, check_positive, console_for
+        from .options import check_count, check_json, check_seconds, console_for
         from .output import Exit, print_result
         from .progress import progress_bar
 
         check_count("--episodes", self.episodes)
         check_count("--seed", self.seed, 0)
         check_count("--processes", self.processes)
-        check_positive("--seconds", self.seconds, "s")
+        check_seconds(self.seconds)
         check_json(self.json)
         out = Path(self.out)
         if out.exists() and not out.is_dir():

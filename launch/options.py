@@ -41,14 +41,17 @@ def check_numbers(option: str, values: Sequence[float]) -> None:
         raise PoiseError(f"{option} {' '.join(f'{v:g}' for v in values)}: not finite; give plain numbers")
 
 
-def check_positive(option: str, value: float, unit: str) -> None:
-    """Refuse what is not a finite number above 0.
+def check_seconds(seconds: float) -> None:
+    """Refuse a length that is not finite, or in which not one tick would run: nothing would be found out.
 
     Raises:
-        PoiseError: it is not.
+        PoiseError: it is such a one.
     """
-    if not (math.isfinite(value) and value > 0):
-        raise PoiseError(f"{option} {value:g}: give a number above 0 ({unit})")
+    from poise.control import StackConfig  # slow to import, and most commands take no time
+
+    least = StackConfig().period_s
+    if not least <= seconds < math.inf:
+        raise PoiseError(f"--seconds {seconds:g}: give a number of at least {least:g} (s), which is one tick")
 
 
 def check_count(option: str, value: int, least: int = 1) -> None:

@@ -60,11 +60,11 @@ class Walk:
 
         from .batch import run_and_report
         from .closed_loop import RunPlan
-        from .options import check_port, check_positive
+        from .options import check_port, check_seconds
 
         check_port(self.port)
         seconds = (DAY_S if self.view else SECONDS) if self.seconds is None else self.seconds
-        check_positive("--seconds", seconds, "s")
+        check_seconds(seconds)
         plan = RunPlan(
             command="walk",
             scenario=partial(steady_scenario, intent=self._intent(), seconds=seconds),
