@@ -15,6 +15,8 @@ from rich.table import Table
 from poise.robots import PoiseError
 from poise.robots.plain import to_plain
 
+from .labels import label
+
 
 class Exit(IntEnum):
     """Exit status of every command."""
@@ -51,12 +53,12 @@ def write_json(path: str | Path, result: Mapping[str, Any]) -> None:
 
 
 def print_result(title: str, result: Mapping[str, Any], json_path: str | Path | None = None, console: Console | None = None) -> None:
-    """Print a result as a table of names and values, nested names joined by dots; write it to json_path where given."""
+    """Print a result as a table of labels and values; write it, under its own names, to json_path where given."""
     table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in flatten(to_plain(result)):
-        table.add_row(name, show(value))
+        table.add_row(label(name), show(value))
     (console or Console()).print(table)
     if json_path is not None:
         write_json(json_path, result)
@@ -67,7 +69,7 @@ def print_rows(title: str, rows: list[Mapping[str, Any]], console: Console | Non
     table = Table(title=title, title_justify="left")
     columns = list(dict.fromkeys(name for row in rows for name, _ in flatten(to_plain(row))))
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(label(column), justify="right")
     for row in rows:
         values = dict(flatten(to_plain(row)))
         table.add_row(*(show(values.get(column)) for column in columns))

@@ -15,6 +15,7 @@ from poise.robots import RecordError
 from poise.robots.log_vectors import CODES
 from poise.robots.record import Log, read_log
 
+from .labels import label
 from .output import flatten, show
 from .plots import draw, heading_velocity, rejections, tick_total_us, torque_share
 from .run_folder import RunFolder
@@ -60,7 +61,7 @@ def render(log: Log, summary: Mapping[str, Any], name: str) -> str:
     wide = {"From above", "Velocity against command"}
     plots = "".join(_section(title, f'<img alt="{title}" src="{uri}">', title in wide) for title, uri in draw(log).items())
     tables = _section("Why proposals were rejected", _rejection_table(log)) + _section("What happened", _event_table(log))
-    everything = _table(("figure", "value"), ((key, show(value)) for key, value in flatten(summary)))
+    everything = _table(("figure", "value"), ((label(key), show(value)) for key, value in flatten(summary)))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{CSS}</style><main>'
         f"<h1>{html.escape(name)}</h1>"

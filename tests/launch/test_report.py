@@ -5,6 +5,7 @@ import json
 import re
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 from sample_run import SPEED, sample_run
 
+from poise.launch.labels import LABELS, label
 from poise.launch.output import Exit, flatten, print_result, print_rows, run_command, show, write_json
 from poise.launch.plots import heading_velocity, rejections, standing_places, tick_total_us
 from poise.launch.report import events, key_figures, velocity_error, write_report
@@ -19,6 +21,7 @@ from poise.launch.run_folder import RunFolder
 from poise.robots import PoiseError, RecordError, load_robot
 from poise.robots.record import Log, LogWriter, read_log
 from poise.robots.types import LEFT, RIGHT
+from poise.sim.metrics import RunResult
 
 SECONDS = 4.0
 
@@ -47,7 +50,7 @@ def test_the_page_needs_nothing_but_itself(folder: RunFolder) -> None:
     assert len(pictures) == 6
     for picture in pictures:
         assert ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg")
-    for words in ("stayed up", "the MPC did not converge", "torque left_knee_joint", "seed 5", "tick_us.p50"):
+    for words in ("stayed up", "the MPC did not converge", "torque left_knee_joint", "seed 5", "CPU time of a tick, µs: median"):
         assert words in page
 
 
@@ -111,12 +114,22 @@ def test_results_are_printed_and_written(tmp_path: Path) -> None:
     print_result("walk", result, tmp_path / "out.json", console)
     print_rows("runs", [{"seed": 0, "fell": True}, {"seed": 1, "x": 1.5}], console)
     text = console.export_text()
-    assert "tick_us.p50" in text and "712" in text and "no" in text and "yes" in text and "1.5" in text
+    assert "CPU time of a tick, µs: median" in text and "712" in text and "no" in text and "yes" in text and "1.5" in text
     assert json.loads((tmp_path / "out.json").read_text()) == result
     assert list(flatten(result)) == [("fell", False), ("tick_us.p50", 712.345)]
     assert [show(v) for v in (None, True, 0.012345, 12345.6, [1.0, 2.5])] == ["–", "yes", "0.0123", "12346", "1, 2.5"]
     with pytest.raises(PoiseError, match="cannot be written"):
         write_json(tmp_path / "none" / "out.json", result)
+
+
+def test_every_figure_of_a_run_has_a_label_and_a_unit_where_it_needs_one() -> None:
+    run = dict.fromkeys(("mean_velocity", "energy_j", "distance_m", "position_drift_m", "yaw_drift", "seconds"), 0.0)
+    nested = {"tick_us": {"p50": 1.0, "p99": 2.0}, "interventions": {"max_torque_change_nm": 3.0, "reasons": {"torque": 4}}}
+    labels = [label(name) for name, _ in flatten({**run, **nested, "proposals": {"reasons": {"joint_limit": 1}}})]
+    units = ("m/s, m/s, rad/s)", ", J", ", m", ", m", ", rad", ", s", "µs: median", "µs: 99 %", ", N·m")
+    assert all(text.endswith(unit) for text, unit in zip(labels, units, strict=False))
+    assert {field.name for field in fields(RunResult)} - LABELS.keys() == {"fell", "proposals"}  # words already
+    assert labels[len(units) :] == ["certifier: reason: torque", "proposals: reason: joint_limit"]
 
 
 def test_unusable_input_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:

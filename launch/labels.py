@@ -1,0 +1,52 @@
+"""What people read instead of the names in a result: words and units."""
+
+from __future__ import annotations
+
+LABELS = {
+    "seconds": "time, s",
+    "ticks": "ticks of control",
+    "mean_velocity": "mean velocity VX, VY, WZ (m/s, m/s, rad/s)",
+    "velocity_error": "error of that against the command",
+    "distance_m": "path of the base, m",
+    "energy_j": "energy, J",
+    "position_drift_m": "estimate off by, m",
+    "yaw_drift": "heading estimate off by, rad",
+    "learned_share": "share of ticks on learned motions",
+    "unlearned_reasons": "ticks on others",
+    "unlearned_share": "share of ticks on others",
+    "interventions": "certifier",
+    "rate": "share of ticks changed",
+    "count": "ticks changed",
+    "max_torque_change_nm": "largest change of a torque, N·m",
+    "reasons": "reason",
+    # time measurements
+    "tick_us": "CPU time of a tick, µs",
+    "step_us": "CPU time of a whole step, µs",
+    "parts_us": "CPU time of a part, µs",
+    "p50": "median",
+    "p99": "99 %",
+    "p999": "99.9 %",
+    "max": "most",
+    "velocity": "command VX, VY, WZ (m/s, m/s, rad/s)",
+    "cold_start_s": "until the first tick was done, s",
+    "overruns": "ticks longer than the period",
+    "real_time_factor": "simulated time over real time",
+    "cpu_s_per_s": "CPU time per simulated time, s/s",
+    "pushed": "with pushes",
+    # training
+    "held_out": "held out",
+    "log_likelihood": "log-likelihood, nats a chunk",
+    "gaussian": "that of a Gaussian, nats a chunk",
+    "gain": "gain over it, nats a chunk",
+    "gain_std_error": "standard error of the gain, nats a chunk",
+    "first_knot_error_rad": "error of the arms 0.2 s ahead, rad",
+    "hold_error_rad": "the same for arms that stay, rad",
+    "validation_log_likelihood": "validation: log-likelihood, nats a chunk",
+    # robots
+    "mass_kg": "mass, kg",
+}
+
+
+def label(name: str) -> str:
+    """Words for a name as `output.flatten` gives it, each of its parts by itself; a part without words of its own stays."""
+    return ": ".join(LABELS.get(part, part) for part in name.split("."))
