@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import mujoco
@@ -34,7 +36,8 @@ class Viewer:
         except ImportError as error:
             raise PoiseError("the view needs viser: pip install -e '.[view]' in the checkout") from error
         self._robot = robot
-        self._server = viser.ViserServer(host="127.0.0.1", port=port, label=f"poise · {robot.name}", verbose=False)
+        with redirect_stdout(io.StringIO()):  # viser prints a banner, also where --json - writes
+            self._server = viser.ViserServer(host="127.0.0.1", port=port, label=f"poise · {robot.name}", verbose=False)
         self._server.initial_camera.position, self._server.initial_camera.look_at = (1.7, -1.3, 1.1), (0.0, 0.0, 0.55)
         self._due = 0.0
         self._pushed = threading.Event()
@@ -87,7 +90,8 @@ class Viewer:
 
     def close(self) -> None:
         """Stop the server."""
-        self._server.stop()
+        with redirect_stdout(io.StringIO()):  # it prints that it did
+            self._server.stop()
 
     def _build_gui(self, most: tuple[float, float, float]) -> None:
         gui = self._server.gui

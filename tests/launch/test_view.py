@@ -141,6 +141,11 @@ def test_reasons_are_kept_between_proposals(viewer: Viewer, plant: Plant) -> Non
     assert rejected_text(decision).count("\n- ") == 0
 
 
+def test_viser_prints_nothing_between_what_we_print(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    Viewer(plant[0], plant[1], port=18090).close()
+    assert capsys.readouterr() == ("", "")
+
+
 def test_without_viser_it_says_what_to_install(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(PoiseError, match=r"pip install -e '\.\[view\]'"):
