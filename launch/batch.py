@@ -40,7 +40,8 @@ def run_and_report(plan: RunPlan, seed: int, seeds: str | None, json_path: str |
     _print(plan.command, results, seeds is not None, json_path)
     if any(result["fell"] for result in results):
         return Exit.FAILED
-    return Exit.INTERRUPTED if stop.requested and plan.port is None else Exit.HELD
+    watched = plan.port is not None and any(result["ticks"] for result in results)  # Ctrl-C is how it ends
+    return Exit.INTERRUPTED if stop.requested and not watched else Exit.HELD
 
 
 def summarise(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -267,6 +267,16 @@ def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert run_main(*"walk --mode model".split()) == 130
 
 
+@pytest.mark.parametrize(("ticks", "status"), [(1000, 0), (0, 130)])
+def test_ctrl_c_ends_a_run_that_is_watched(ticks: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watched(plan: RunPlan, seed: int, *others: object) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGINT)
+        return made_up(seed, fell=False, ticks=ticks)
+
+    monkeypatch.setattr(RunPlan, "__call__", watched)
+    assert run_main(*"walk --mode model --view".split()) == status
+
+
 # Ctrl-C at the moment that a module is looked for; an extension makes another error of it.
 STRUCK = """
 import signal, sys
