@@ -58,10 +58,12 @@ class RunPlan:
             writer = held.enter_context(self._writer(folder, robot, stack, seed)) if folder else None
 
             def intent(time_s: float, state: RobotState) -> Intent:
+                """What the scenario wants at a time since the start, s, unless the page steers."""
                 wanted = scenario.intent(time_s)
                 return wanted if live is None else live.intent(wanted)
 
             def on_tick(decision: Decision, state: RobotState) -> None:
+                """Record a decision and the state it was made on, show it, and tell how far the run is."""
                 if writer is not None:
                     writer.write(state, decision, truth(backend))
                 if live is not None:
