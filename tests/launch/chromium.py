@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,7 +34,7 @@ class Page:
         command = [BINARY, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "--window-size=900,600", url]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         port_file = profile / "DevToolsActivePort"
-        self.wait(port_file.exists)
+        assert self.wait(port_file.exists), "Chromium did not start"
         port = port_file.read_text().split()[0]
         with urlopen(f"http://127.0.0.1:{port}/json") as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
@@ -57,12 +58,14 @@ class Page:
         """The page as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
-    def wait(self, condition: Any, seconds: float = 60.0) -> None:
-        """Wait until a condition holds, or fail."""
+    def wait(self, condition: Callable[[], Any], seconds: float = 60.0) -> bool:
+        """Wait until a condition holds, or the time is over; returns whether it holds."""
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, "the page did not come so far"
+            if time.monotonic() > end:
+                return False
             time.sleep(0.2)
+        return True
 
     def __enter__(self) -> Page:
         return self

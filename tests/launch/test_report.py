@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import fields
 from pathlib import Path
@@ -42,9 +41,7 @@ def log(folder: RunFolder) -> Log:
 
 
 def test_the_page_needs_nothing_but_itself(folder: RunFolder) -> None:
-    start = time.perf_counter()
     page = write_report(folder).read_text(encoding="utf-8")
-    assert time.perf_counter() - start < 10.0
     assert not re.search(r'(src|href)="(?!data:)', page) and "<script" not in page
     pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
     assert len(pictures) == 6

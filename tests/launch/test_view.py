@@ -194,19 +194,19 @@ def test_a_real_browser_draws_the_robot_and_drives_it(viewer: Viewer, plant: Pla
         return f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === '{name}')"
 
     with chromium.Page(viewer.url, tmp_path / "profile") as page:
-        page.wait(lambda: page.evaluate(f"Boolean({button('Push')})"))
+        assert page.wait(lambda: page.evaluate(f"Boolean({button('Push')})"))
         draw(viewer, plant, 500)
         page.evaluate("(() => {const i = document.querySelector('input[type=text]'); i.focus(); i.select();})()")
         page.call("Input.insertText", text="0.5")
-        page.wait(lambda: viewer.velocity == (0.5, 0.0, 0.0))
+        assert page.wait(lambda: viewer.velocity == (0.5, 0.0, 0.0))
         page.evaluate(f"{button('Push')}.click()")
-        page.wait(viewer.pushed)
+        assert page.wait(viewer.pushed)
         page.evaluate(f"{button('Stop')}.click()")
-        page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0))
-        page.wait(lambda: dark_share(page.picture()) > 0.003)
+        assert page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0))
+        assert page.wait(lambda: dark_share(page.picture()) > 0.003)
         (tmp_path / "page.png").write_bytes(page.picture())
         viewer._sliders[0].value = 0.4
-    page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0), 20.0)  # the page is gone: nobody could say stop
+    assert page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0), 20.0), "the page is gone: nobody could say stop"
 
 
 def dark_share(png: bytes) -> float:
