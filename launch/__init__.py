@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 try:
-    import gymnasium
+    from typing import TYPE_CHECKING, Any
+
+    from .interrupt import held_back
+
+    with held_back():  # numpy, which it needs, makes another error of an interrupt
+        import gymnasium
 except KeyboardInterrupt:  # `poise` begins here too: its first Ctrl-C must not end in a traceback
     raise SystemExit(130) from None
 

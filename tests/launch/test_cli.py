@@ -285,8 +285,8 @@ class Strike:
         if name == {module!r}:
             try:
                 signal.raise_signal(signal.SIGINT)
-            except KeyboardInterrupt as error:
-                raise {error} from error
+            except KeyboardInterrupt:
+                raise {error} from None
 sys.meta_path.insert(0, Strike())
 from poise.launch.cli import main
 sys.exit(main(["walk", "--mode", "model"]))
@@ -301,10 +301,12 @@ def test_ctrl_c_while_it_is_loaded_shows_no_traceback(module: str) -> None:
     assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
 
 
-def test_ctrl_c_that_comes_as_another_error_shows_no_traceback() -> None:
-    program = STRUCK.format(module="onnxruntime", error="ImportError('initialization failed')")
+@pytest.mark.parametrize("module", ["numpy", "onnxruntime"])
+def test_ctrl_c_that_comes_as_another_error_shows_no_traceback(module: str) -> None:
+    program = STRUCK.format(module=module, error="ImportError('initialization failed')")
     struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (struck.returncode, struck.stderr) == (130, "poise: interrupted; what was finished is kept\n")
+    assert struck.returncode == 130
+    assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
 
 
 def made_up(seed: int, fell: bool, ticks: int = 1000, **others: Any) -> dict[str, Any]:
