@@ -55,7 +55,9 @@ class ChunkLayout:
             ]
         )
 
-    def decode(self, chunk: Array, situation: Situation, origin: str, log_likelihood: float) -> MotionProposal:
+    def decode(
+        self, chunk: Array, situation: Situation, origin: str, log_likelihood: float, strangeness: float | None = None
+    ) -> MotionProposal:
         """The motion that a chunk (D,) means in a situation; its twist is the command in force."""
         k, n = self.knots, self.arms
         arms, torso, height, duration, offset = np.split(chunk, np.cumsum([k * n, k * 3, k, 1]))
@@ -69,4 +71,5 @@ class ChunkLayout:
             step_duration_s=float(duration[0]),
             footstep_offset=offset.reshape(2, 2),
             log_likelihood=log_likelihood,
+            strangeness=strangeness,
         )

@@ -27,7 +27,7 @@ from .model import RobotModel
 from .plain import from_plain, json_schema, to_plain
 from .types import Array, Decision, RobotState
 
-SCHEMA = "poise.log/1"
+SCHEMA = "poise.log/2"
 CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
 
 _PULSE = (("status", (), "0 ok, 1 degraded, 2 safe"), ("certificate_changed", (), "0 or 1"), ("torque_change_nm", (), "N·m"))

@@ -71,6 +71,7 @@ class MotionProposal:
     step_duration_s: float
     footstep_offset: Array  # (2, 2) m, forward and outward shift of the next two footsteps against the nominal plan
     log_likelihood: float | None = None  # nats; None where the proposer has none
+    strangeness: float | None = None  # distance from what is demonstrated in such a situation; 1: 95 % of that is nearer; None: not known
 
     @property
     def knots(self) -> int:

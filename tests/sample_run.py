@@ -140,6 +140,7 @@ def sample_proposal(robot: RobotModel, rng: np.random.Generator) -> MotionPropos
         step_duration_s=STEP_S,
         footstep_offset=rng.normal(0.0, 0.02, (2, 2)),
         log_likelihood=float(rng.normal(-3.0, 1.0)),
+        strangeness=float(rng.uniform(0.1, 0.9)),
     )
 
 

@@ -13,15 +13,16 @@ from poise.robots import RobotModel
 def test_decode_inverts_encode(robot: RobotModel) -> None:
     situation, layout = make_situation(robot), ChunkLayout(arms=len(robot.arms))
     (motion,) = OperatorProposer(robot).propose(situation)
-    back = layout.decode(layout.encode(situation, motion), situation, "learned", -3.0)
+    back = layout.decode(layout.encode(situation, motion), situation, "learned", -3.0, 0.5)
     for name in ("height_m", "torso_rpy", "arm_position", "step_duration_s", "footstep_offset"):
         np.testing.assert_allclose(getattr(back, name), getattr(motion, name), atol=1e-12)
-    assert (back.origin, back.log_likelihood, back.knots, back.duration_s) == ("learned", -3.0, 5, 1.0)
+    assert (back.origin, back.log_likelihood, back.strangeness, back.knots, back.duration_s) == ("learned", -3.0, 0.5, 5, 1.0)
 
 
 def test_zero_differences_hold_the_references(robot: RobotModel) -> None:
     situation, layout = make_situation(robot), ChunkLayout(arms=len(robot.arms))
     held = layout.decode(np.zeros(layout.size), situation, "learned", 0.0)
+    assert held.strangeness is None
     assert (held.arm_position == situation.arm_reference).all()
     assert (held.height_m == situation.height_reference_m).all()
 
