@@ -27,10 +27,11 @@ from .entries import (
     as_text,
     read_table,
 )
+from .familiarity import Familiarity
 from .features import Features, feature_names
 from .likelihood import Whitening
 
-SCHEMA = "poise.proposer/1"
+SCHEMA = "poise.proposer/2"
 METADATA_KEY = "poise"
 FEATURE_CLIP = 6.0  # standard deviations
 
@@ -50,6 +51,7 @@ class Contract:
     layout: ChunkLayout
     chunk_names: tuple[str, ...]
     whitening: Whitening
+    familiarity: Familiarity  # of the leading whitened coordinates
     components: int  # M
     situation_rate_hz: float  # of the demonstrations
     training: Mapping[str, Any]  # command, seed, sizes and figures
@@ -95,6 +97,11 @@ def _whitening(value: Any, name: str) -> Whitening:
     return Whitening(**read_table(readers, value, name))
 
 
+def _familiarity(value: Any, name: str) -> Familiarity:
+    readers: dict[str, Reader] = {"gain": as_array, "offset": as_array, "root": as_array, "threshold": as_quantity}
+    return Familiarity(**read_table(readers, value, name))
+
+
 ENTRIES: dict[str, Reader] = {
     "robot": as_text,
     "joint_names": as_names,
@@ -107,6 +114,7 @@ ENTRIES: dict[str, Reader] = {
     "layout": _layout,
     "chunk_names": as_names,
     "whitening": _whitening,
+    "familiarity": _familiarity,
     "components": as_count,
     "situation_rate_hz": as_quantity,
     "training": as_table,
@@ -157,8 +165,8 @@ def check(contract: Contract, robot: RobotModel, file: str = "proposer") -> None
 
 
 def _check_sizes(contract: Contract, file: str) -> None:
-    layout, whitening, d = contract.layout, contract.whitening, len(contract.feature_names)
-    size = layout.size
+    layout, whitening, familiarity = contract.layout, contract.whitening, contract.familiarity
+    d, size, rank = len(contract.feature_names), layout.size, whitening.rank
     wanted = {
         "feature mean": (np.shape(contract.feature_mean), (d,)),
         "feature gain": (np.shape(contract.feature_gain), (d,)),
@@ -168,12 +176,15 @@ def _check_sizes(contract: Contract, file: str) -> None:
         "whitening unit": (np.shape(whitening.unit), (size,)),
         "whitening basis": (np.shape(whitening.basis), (size, size)),
         "whitening std": (np.shape(whitening.std), (size,)),
+        "familiarity gain": (np.shape(familiarity.gain), (d, rank)),
+        "familiarity offset": (np.shape(familiarity.offset), (rank,)),
+        "familiarity root": (np.shape(familiarity.root), (rank, rank)),
     }
     for what, (got, expected) in wanted.items():
         if got != expected:
             raise ContractError(f"proposer {file}: {what} has size {got}, its contract means {expected}; export it again")
-    if not 0 < whitening.rank <= size:
-        raise ContractError(f"proposer {file}: whitening rank is {whitening.rank}, a chunk has {size} entries; export it again")
+    if not 0 < rank <= size:
+        raise ContractError(f"proposer {file}: whitening rank is {rank}, a chunk has {size} entries; export it again")
 
 
 def check_shapes(contract: Contract, shapes: Mapping[str, list[Any]], file: str) -> None:
@@ -190,8 +201,8 @@ def check_shapes(contract: Contract, shapes: Mapping[str, list[Any]], file: str)
 def _jsonable(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, Whitening):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in fields(Whitening)}
+    if isinstance(value, Whitening | Familiarity):
+        return {f.name: _jsonable(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, ChunkLayout):
         return asdict(value)
     return dict(value) if isinstance(value, Mapping) else value

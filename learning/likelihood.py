@@ -36,6 +36,10 @@ class Whitening:
         """Whitened coordinates (..., D) of chunks (..., D)."""
         return np.asarray(((chunks - self.mean) / self.unit) @ self.basis / self.std)
 
+    def leading(self, chunks: Array) -> Array:
+        """The coordinates (..., rank) of chunks (..., D) that are modelled."""
+        return self.whiten(chunks)[..., : self.rank]
+
     def chunk(self, leading: Array) -> Array:
         """Chunks (..., D) of leading coordinates (..., rank), the other directions at their mean."""
         return np.asarray(self.mean + self.unit * ((leading * self.std[: self.rank]) @ self.basis[:, : self.rank].T))

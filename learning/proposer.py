@@ -93,10 +93,11 @@ class LearnedProposer:
         # Seeded by the tick, so that a run can be taken up again at any tick without a state of its own.
         rng = np.random.default_rng((self._seed, situation.tick))
         drawn = sample_mixture(rng, self.candidates - 1, self.temperature, logits, mean, log_std)
-        chunks = self.contract.whitening.chunk(np.vstack([mean[np.argmax(logits)], drawn]))
-        log_likelihood = self.contract.whitening.mixture_log_density(chunks, logits, mean, log_std)
+        c, z = self.contract, np.vstack([mean[np.argmax(logits)], drawn])
+        chunks, strangeness = c.whitening.chunk(z), c.familiarity.distance(c.normalise(seen), z)
+        log_likelihood = c.whitening.mixture_log_density(chunks, logits, mean, log_std)
         order = np.argsort(-log_likelihood, kind="stable")
-        return tuple(self.contract.layout.decode(chunks[i], situation, "learned", float(log_likelihood[i])) for i in order)
+        return tuple(c.layout.decode(chunks[i], situation, "learned", float(log_likelihood[i]), float(strangeness[i])) for i in order)
 
 
 def packaged_weights(robot_name: str) -> Path:

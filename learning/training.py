@@ -20,12 +20,14 @@ from .contract import Contract, model_hash, normalise
 from .dataset import Dataset, Pairs, build_dataset
 from .evaluation import HeldOut, evaluate
 from .export import export
+from .familiarity import fit_familiarity
 from .features import feature_names
 from .likelihood import Whitening, fit_whitening
 from .network import MixtureNetwork, mixture_nll
 from .trace import ROW_S
 
 CONSTANT_STD = 1e-6
+FAMILIAR_ARMS = 0.1  # of the arms' disturbance in what familiarity is fitted to: with all of it, strange arms pass as a way back
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def train(
     """
     config = config or TrainingConfig()
     dataset = build_dataset(path, robot, seed)
-    contract = _contract(dataset, robot, config)
+    contract = _contract(dataset, robot, config, seed)
     network, state = _fit(dataset, contract, config, seed, _checkpoint_path(out), progress)
     validation = _log_likelihood(state.best, contract.whitening, dataset.validation)
     note = {
@@ -110,21 +112,26 @@ def train(
     )
 
 
-def _contract(dataset: Dataset, robot: RobotModel, config: TrainingConfig) -> Contract:
-    seen, layout = dataset.training.features.astype(float), dataset.layout
-    std = seen.std(axis=0)
+def _contract(dataset: Dataset, robot: RobotModel, config: TrainingConfig, seed: int) -> Contract:
+    seen, layout, names = dataset.training.features.astype(float), dataset.layout, feature_names(robot)
+    mean, std = seen.mean(axis=0), seen.std(axis=0)
+    gain = np.where(std > CONSTANT_STD, 1.0 / np.maximum(std, CONSTANT_STD), 0.0)
+    whitening = fit_whitening(dataset.training.chunks, layout.unit(), config.rank)
+    known = with_disturbed_copies(dataset.training, names, layout, seed, FAMILIAR_ARMS)
+    fitted, unseen = ((normalise(pairs.features, mean, gain), whitening.leading(pairs.chunks)) for pairs in (known, dataset.validation))
     return Contract(
         robot=robot.name,
         joint_names=robot.joint_names,
         arm_joints=robot.arm_joints,
         mass_kg=robot.mass,
         model_hash=model_hash(robot),
-        feature_names=feature_names(robot),
-        feature_mean=seen.mean(axis=0),
-        feature_gain=np.where(std > CONSTANT_STD, 1.0 / np.maximum(std, CONSTANT_STD), 0.0),
+        feature_names=names,
+        feature_mean=mean,
+        feature_gain=gain,
         layout=layout,
         chunk_names=layout.names(robot.arm_joints),
-        whitening=fit_whitening(dataset.training.chunks, layout.unit(), config.rank),
+        whitening=whitening,
+        familiarity=fit_familiarity(*fitted, *unseen),
         components=config.components,
         situation_rate_hz=1.0 / ROW_S,
         training={},
@@ -132,8 +139,8 @@ def _contract(dataset: Dataset, robot: RobotModel, config: TrainingConfig) -> Co
 
 
 def _tensors(pairs: Pairs, contract: Contract) -> tuple[torch.Tensor, torch.Tensor]:
-    z = contract.whitening.whiten(pairs.chunks)[:, : contract.whitening.rank]
-    return torch.from_numpy(normalise(pairs.features, contract.feature_mean, contract.feature_gain)), torch.from_numpy(z.astype(np.float32))
+    z = contract.whitening.leading(pairs.chunks)
+    return torch.from_numpy(contract.normalise(pairs.features)), torch.from_numpy(z.astype(np.float32))
 
 
 def _fit(

@@ -34,6 +34,17 @@ def test_copies_end_where_the_demonstration_ends(robot: RobotModel) -> None:
     np.testing.assert_array_equal(more.chunks[100:, -5:], np.tile(chunk[-5:], (len(more) - 100, 1)))
 
 
+def test_a_share_of_the_arms_disturbance(robot: RobotModel) -> None:
+    """The same pairs with a tenth of it: torso and height as before."""
+    layout, names, seen = ChunkLayout(arms=len(robot.arms)), feature_names(robot), features(make_situation(robot), robot)
+    pairs = Pairs(np.tile(seen, (100, 1)), np.zeros((100, layout.size)), np.zeros(100, dtype=np.int64))
+    whole, tenth = (with_disturbed_copies(pairs, names, layout, 0, share).features[100:] - seen for share in (1.0, 0.1))
+    arms = slice(-2 * layout.arms, None)
+    np.testing.assert_allclose(tenth[:, arms], 0.1 * whole[:, arms], atol=1e-6)
+    torso = [names.index(name) for name in ("torso_roll", "torso_pitch", "torso_yaw", "height")]
+    np.testing.assert_array_equal(tenth[:, torso], whole[:, torso])
+
+
 def test_the_operator_returns_at_that_rate(robot: RobotModel) -> None:
     """The law of the copies against the operator model itself, from a slightly displaced elbow."""
     operator = OperatorProposer(robot, OperatorConfig(arm_speed=1e3, arm_acceleration=1e4))  # bounds out of reach: linear

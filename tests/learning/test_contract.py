@@ -60,7 +60,7 @@ def test_json_comes_back_bit_for_bit(contract: Contract) -> None:
     back = from_json(to_json(contract), "x")
     for field in fields(Contract):
         first, second = getattr(contract, field.name), getattr(back, field.name)
-        if field.name == "whitening":
+        if field.name in ("whitening", "familiarity"):
             assert all(np.array_equal(getattr(first, f.name), getattr(second, f.name)) for f in fields(first))
         else:
             assert np.array_equal(first, second) if isinstance(first, np.ndarray) else first == second
@@ -83,7 +83,7 @@ def swap_joints(entries: dict[str, Any]) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "schema": (lambda e: e.update(schema="poise.proposer/2"), r'schema is \'poise.proposer/2\'; this version reads "poise.proposer/1"'),
+    "schema": (lambda e: e.update(schema="poise.proposer/1"), r'schema is \'poise.proposer/1\'; this version reads "poise.proposer/2"'),
     "order": (swap_joints, "joint order differs"),
     "arms": (lambda e: e["arm_joints"].pop(), "arm joints differs .*13 joints for 14"),
     "robot": (lambda e: e.update(robot="h1"), "trained for robot 'h1', this is 'g1'"),
@@ -91,6 +91,9 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "mean": (lambda e: e["feature_mean"].pop(), "feature mean has size"),
     "basis": (lambda e: e["whitening"]["basis"].pop(), "whitening basis has size"),
     "knots": (lambda e: e["layout"].update(knots=6), "chunk names has size"),
+    "familiarity gain": (lambda e: e["familiarity"]["gain"].pop(), r"familiarity gain has size \(59, 48\), its contract means \(60, 48\)"),
+    "familiarity offset": (lambda e: e["familiarity"]["offset"].pop(), "familiarity offset has size"),
+    "familiarity root": (lambda e: e["familiarity"]["root"].pop(), "familiarity root has size"),
     "rank": (lambda e: e["whitening"].update(rank=31), "mean has shape .* its contract says"),
     "components": (lambda e: e.update(components=5), "logits has shape"),
     "lacks": (lambda e: e.pop("whitening"), r"contract lacks \['whitening'\]; export it again"),
@@ -113,6 +116,9 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "basis infinite": (lambda e: e["whitening"]["basis"][1].__setitem__(0, math.inf), "contract.whitening.basis is .*, not finite"),
     "std 0": (lambda e: e["whitening"]["std"].__setitem__(3, 0.0), "contract.whitening.std is .*, not above 0 throughout"),
     "unit nan": (lambda e: e["whitening"]["unit"].__setitem__(0, math.nan), "contract.whitening.unit is .*, not finite throughout"),
+    "no familiarity": (lambda e: e.update(familiarity=None), "contract.familiarity is None, not a table"),
+    "no edge": (lambda e: e["familiarity"].update(threshold=0.0), "contract.familiarity.threshold is 0.0, not a finite number above 0"),
+    "root nan": (lambda e: e["familiarity"]["root"][0].__setitem__(0, math.nan), "contract.familiarity.root is .*, not finite throughout"),
     "too large": (lambda e: e.update(mass_kg=10**400), "proposer .*; export it again"),
 }
 

@@ -60,6 +60,15 @@ def test_likelihood_is_the_networks(robot: RobotModel, proposer: LearnedProposer
         assert motion.log_likelihood == pytest.approx(expected, abs=1e-6)
 
 
+def test_strangeness_is_the_contracts_distance(robot: RobotModel, proposer: LearnedProposer) -> None:
+    """Recomputed from the motions that come out."""
+    situation, contract = make_situation(robot), proposer.contract
+    seen = contract.normalise(features(situation, robot))
+    for motion in proposer.propose(situation):
+        z = contract.whitening.leading(contract.layout.encode(situation, motion))
+        assert motion.strangeness == pytest.approx(float(contract.familiarity.distance(seen, z)), abs=1e-6)
+
+
 def test_the_best_components_mean_is_among_them(robot: RobotModel, trained: TrainingReport) -> None:
     proposer, situation = LearnedProposer(robot, trained.out, candidates=1), make_situation(robot)
     (motion,) = proposer.propose(situation)

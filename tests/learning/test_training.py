@@ -16,6 +16,7 @@ from poise.learning.dataset import build_dataset
 from poise.learning.evaluation import evaluate
 from poise.learning.likelihood import mixture_log_density
 from poise.learning.network import MixtureNetwork, mixture_nll
+from poise.learning.proposer import ProposerNetwork
 from poise.learning.training import Progress, TrainingReport, train
 from poise.robots import RecordError, RobotModel
 
@@ -42,6 +43,13 @@ def test_beats_the_gaussian_on_held_out_episodes(trained: TrainingReport) -> Non
     assert (held_out.episodes, held_out.chunks) == (2, 220)
     assert set(asdict(trained)["held_out"]) >= {"log_likelihood", "gaussian", "gain_std_error"}
     assert trained.file_bytes < 2_000_000
+
+
+def test_most_held_out_demonstrations_are_familiar(demonstrations: Path, robot: RobotModel, trained: TrainingReport) -> None:
+    """Although all pairs of an episode come from one style, and the edge from two episodes."""
+    held_out, contract = build_dataset(demonstrations, robot, seed=3).held_out, ProposerNetwork(Path(trained.out)).contract
+    distance = contract.familiarity.distance(contract.normalise(held_out.features), contract.whitening.leading(held_out.chunks))
+    assert np.mean(distance <= 1.0) > 0.85
 
 
 def test_reported_validation_is_the_files(robot: RobotModel, demonstrations: Path, trained: TrainingReport) -> None:
