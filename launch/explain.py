@@ -112,7 +112,8 @@ def _proposals(decision: Decision, proposed: Decision) -> list[str]:
 def _motion(proposal: MotionProposal) -> str:
     vx, vy, wz = proposal.twist
     likelihood = "" if proposal.log_likelihood is None else f", log-likelihood {proposal.log_likelihood:.1f}"
-    return f"{proposal.origin} ({vx:+.2f}, {vy:+.2f} m/s, {wz:+.2f} rad/s, step {proposal.step_duration_s:.2f} s{likelihood})"
+    strangeness = "" if proposal.strangeness is None else f", strangeness {proposal.strangeness:.2f}"
+    return f"{proposal.origin} ({vx:+.2f}, {vy:+.2f} m/s, {wz:+.2f} rad/s, step {proposal.step_duration_s:.2f} s{likelihood}{strangeness})"
 
 
 def _why(proposed: Decision) -> str:
@@ -125,7 +126,10 @@ def _why(proposed: Decision) -> str:
 
 
 def _broken(verdict: Verdict) -> str:
-    return f"{verdict.constraint} would be broken by {abs(verdict.margin):.3g} {verdict.unit}".rstrip()
+    text = f"{verdict.constraint} would be broken by {abs(verdict.margin):.3g} {verdict.unit}".rstrip()
+    if verdict.constraint == "demonstrated":
+        text += f": {1.0 - verdict.margin:.3g} times as far from what was demonstrated in such a situation as 95 % of that lies"
+    return text
 
 
 def _plan(plan: WalkPlan) -> str:

@@ -1,10 +1,11 @@
 """The first world model: each proposal is stepped ahead as a pendulum over its footsteps and as a posture over its knots.
 
 The first broken constraint rejects it, by name. In order: `finite`, `joint_limit`, `joint_speed`, `height`,
-`step_duration`, `reach`, `self_collision`, `zmp_margin`. Where the robot stands on both feet, `zmp_margin` is the room of
-the DCM, shifted as the upper body shifts the centre of mass, inside the support polygon; while it steps, the room of the
+`step_duration`, `reach`, `self_collision`, `zmp_margin`, `demonstrated`. Where the robot stands on both feet, `zmp_margin` is the room
+of the DCM, shifted as the upper body shifts the centre of mass, inside the support polygon; while it steps, the room of the
 DCM at the coming touchdowns inside what steps within reach can catch (`lip_rollout.capture_margin`).
-Arms that something else moves are not judged: they stay where they are measured.
+Arms that something else moves are not judged: they stay where they are measured. `demonstrated` comes last, because what
+physics forbids is named by physics; it is 1 minus the strangeness that a proposer measures, and is left out where none is given.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ UNITS = {
     "reach": "m",
     "self_collision": "m",
     "zmp_margin": "m",
+    "demonstrated": "",
 }
 # The margin of each constraint that counts as comfortable: 1 on the common scale of the score.
 COMFORT = {
@@ -44,6 +46,7 @@ COMFORT = {
     "reach": 0.05,
     "self_collision": 0.02,
     "zmp_margin": 0.03,
+    "demonstrated": 0.5,
 }
 ROUNDING = 1e-9  # a value clipped to its limit stands on it
 
@@ -74,6 +77,7 @@ class _Motion:
     steps: Array  # (STEPS, 3), demanded
     width_m: float
     log_likelihood: float | None
+    strangeness: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +121,7 @@ class LipWorldModel:
             ("reach", self._step_reach),
             ("self_collision", self._self_collision),
             ("zmp_margin", self._zmp_margin),
+            ("demonstrated", self._demonstrated),
         )
         self._warm()
 
@@ -161,6 +166,7 @@ class LipWorldModel:
             twist, offset = _clean(proposal.twist), _clean(proposal.footstep_offset)
             numbers = [proposal.period_s, proposal.step_duration_s, *([] if proposal.log_likelihood is None else [proposal.log_likelihood])]
             period, step_s, *likelihood = (float(number) for number in numbers)
+            strangeness = None if proposal.strangeness is None else float(proposal.strangeness)
         except Exception:  # a policy may hand over anything; what cannot be read is not a motion
             return None
         shapes = (height.shape, torso.shape, arms.shape, twist.shape, offset.shape)
@@ -180,6 +186,7 @@ class LipWorldModel:
             steps=lip.demanded_steps(twist, step_s, width, now.stance_sign, offset, self._reach),
             width_m=width,
             log_likelihood=likelihood[0] if likelihood else None,
+            strangeness=strangeness,
         )
 
     def _judge(self, now: _Now, motion: _Motion | None, likeliest: float) -> Verdict:
@@ -232,6 +239,9 @@ class LipWorldModel:
         if now.situation.phase == "step":
             return self._capture(now, motion, imagined)
         return self._support(now, imagined)
+
+    def _demonstrated(self, _: _Now, motion: _Motion, __: _Imagined) -> float | None:
+        return None if motion.strangeness is None else 1.0 - motion.strangeness
 
     def _capture(self, now: _Now, motion: _Motion, imagined: _Imagined) -> float:
         """Room of the DCM at the coming touchdowns, m."""

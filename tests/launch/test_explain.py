@@ -10,7 +10,7 @@ from sample_run import sample_decision, sample_run
 
 from poise.launch.explain import decision_sentences, explain
 from poise.launch.run_folder import RunFolder
-from poise.robots import Intent, RecordError, load_robot
+from poise.robots import Intent, RecordError, Verdict, load_robot
 from poise.robots.record import LogWriter
 
 
@@ -96,6 +96,16 @@ def test_a_run_without_proposals_and_other_intents() -> None:
     none_chosen = replace(sample_decision(robot, 0, rng), chosen=-1, intent=Intent())
     text = " ".join(decision_sentences(none_chosen, none_chosen))
     assert "Asked: stand." in text and "Chosen: none of them" in text
+
+
+def test_a_strange_proposal_is_told_apart_from_an_impossible_one() -> None:
+    robot, rng = load_robot("g1"), np.random.default_rng(0)
+    decision = sample_decision(robot, 0, rng)
+    odd = replace(decision.proposals[1], strangeness=6.7)
+    verdict = Verdict(False, "demonstrated", -5.7, "", -np.inf, {"demonstrated": -5.7})
+    strange = replace(decision, proposals=(decision.proposals[0], odd), verdicts=(decision.verdicts[0], verdict), chosen=0)
+    text = " ".join(decision_sentences(strange, strange))
+    assert "strangeness 6.70): demonstrated would be broken by 5.7: 6.7 times as far from what was demonstrated" in text
 
 
 def test_an_empty_recording_is_refused(tmp_path: Path) -> None:

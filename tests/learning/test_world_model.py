@@ -40,7 +40,7 @@ SITUATIONS = {
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
 def test_a_good_proposal_is_accepted(situation: Situation) -> None:
-    (verdict,) = MODEL.imagine(situation, (good(ROBOT),))
+    (verdict,) = MODEL.imagine(situation, (good(ROBOT, strangeness=0.3),))
     assert verdict.accepted and verdict.constraint == ""
     assert set(verdict.margins) == set(UNITS)
     tightest = min((name for name in COMFORT), key=lambda name: verdict.margins[name] / COMFORT[name])
@@ -63,6 +63,7 @@ INFEASIBLE: dict[str, list[dict[str, Any]]] = {
         {"twist": np.array([np.nan, 0.0, 0.0])},
         {"height_m": np.full(KNOTS + 1, 0.6)},
         {"log_likelihood": np.inf},
+        {"strangeness": "very"},
         {"period_s": 0.0},
     ],
     "joint_limit": [{"arm_position": arms({"left_elbow_joint": 2.5})}, {"torso_rpy": np.tile([0.0, 0.6, 0.0], (KNOTS, 1))}],
@@ -87,6 +88,7 @@ INFEASIBLE: dict[str, list[dict[str, Any]]] = {
             )
         },
     ],
+    "demonstrated": [{"strangeness": 1.2}, {"strangeness": np.inf}],
 }
 CASES = [(name, changes) for name, cases in INFEASIBLE.items() for changes in cases]
 
@@ -109,6 +111,25 @@ def test_margins_are_those_worked_by_hand() -> None:
     assert verdict.margins["joint_speed"] == pytest.approx(3.5 - 0.3 / KNOTS / 0.2)
     assert verdict.margins["step_duration"] == pytest.approx(GAIT.step_duration_s - GAIT.step_duration_min_s)
     assert verdict.margins["reach"] == pytest.approx(GAIT.step_width_m - GAIT.reach_inward_m)
+
+
+def test_strangeness_is_judged_up_to_its_edge() -> None:
+    within, over, nan = (good(ROBOT, strangeness=value) for value in (1.0, 1.001, np.nan))
+    a, b, c = MODEL.imagine(SITUATIONS["left"], (within, over, nan))
+    assert a.accepted and a.margin == a.margins["demonstrated"] == 0.0
+    assert (b.accepted, b.constraint) == (False, "demonstrated")
+    assert b.margin == pytest.approx(-0.001)
+    assert (c.accepted, c.constraint) == (False, "demonstrated")
+
+
+def test_who_does_not_measure_strangeness_is_not_judged_by_it() -> None:
+    (verdict,) = MODEL.imagine(SITUATIONS["left"], (good(ROBOT),))
+    assert verdict.accepted and set(verdict.margins) == set(UNITS) - {"demonstrated"}
+
+
+def test_what_physics_forbids_is_named_by_physics() -> None:
+    (verdict,) = MODEL.imagine(SITUATIONS["left"], (good(ROBOT, height_m=np.full(KNOTS, 0.70), strangeness=9.0),))
+    assert verdict.constraint == "height"
 
 
 def test_arms_as_fast_as_demonstrated_are_accepted() -> None:
@@ -253,9 +274,18 @@ def test_garbage_never_raises(changes: dict[str, Any]) -> None:
     step_s=NUMERIC,
     offset=NUMERIC,
     likelihood=st.one_of(st.none(), NUMERIC),
+    strangeness=st.one_of(st.none(), NUMERIC),
 )
 def test_numbers_of_any_size_never_raise_and_are_accepted_only_with_every_margin(
-    twist: list[float], height: list[float], arm: float, torso: float, period: float, step_s: float, offset: float, likelihood: float | None
+    twist: list[float],
+    height: list[float],
+    arm: float,
+    torso: float,
+    period: float,
+    step_s: float,
+    offset: float,
+    likelihood: float | None,
+    strangeness: float | None,
 ) -> None:
     proposal = MotionProposal(
         "test",
@@ -267,6 +297,7 @@ def test_numbers_of_any_size_never_raise_and_are_accepted_only_with_every_margin
         step_s,
         np.full((2, 2), offset),
         likelihood,
+        strangeness,
     )
     (verdict,) = MODEL.imagine(SITUATIONS["left"], (proposal,))
     if verdict.accepted:

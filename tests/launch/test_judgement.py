@@ -1,0 +1,54 @@
+"""The weights that come with poise, judged in situations of their own walk; the same weights in random order are not let through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from poise.control.protocols import Situation
+from poise.launch import build_stack
+from poise.learning.export import shuffle_weights
+from poise.learning.proposer import LearnedProposer, packaged_weights
+from poise.learning.trace import TraceRecorder
+from poise.learning.world_model import LipWorldModel
+from poise.robots import Intent, RobotModel, load_robot
+from poise.sim.mujoco_backend import MujocoBackend
+from poise.sim.runner import run
+
+
+@pytest.fixture(scope="module")
+def robot() -> RobotModel:
+    return load_robot("g1")
+
+
+@pytest.fixture(scope="module")
+def situations(robot: RobotModel) -> tuple[Situation, ...]:
+    """Two seconds of standing and three of walking, at 10 Hz."""
+    recorder = TraceRecorder(LearnedProposer(robot))
+    stack, backend = build_stack(robot, proposer=recorder), MujocoBackend(robot)
+    backend.reset(0)
+    stack.reset(0)
+    result = run(stack, backend, lambda time_s, state: Intent(velocity=(0.4 * (time_s > 2.0), 0.0, 0.0)), seconds=5.0)
+    return recorder.trace(result.fell).situations
+
+
+def judged(robot: RobotModel, weights: Path, situations: tuple[Situation, ...]) -> dict[str, float]:
+    """Share of the proposals that each constraint rejects; "" is the accepted share."""
+    proposer, model = LearnedProposer(robot, weights), LipWorldModel(robot)
+    verdicts = [verdict for situation in situations for verdict in model.imagine(situation, proposer.propose(situation))]
+    return {name: count / len(verdicts) for name, count in Counter(verdict.constraint for verdict in verdicts).items()}
+
+
+def test_the_policy_is_let_through(robot: RobotModel, situations: tuple[Situation, ...]) -> None:
+    assert len(situations) == 50
+    assert judged(robot, packaged_weights("g1"), situations)[""] > 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_shuffled_weights_are_rejected_by_name(robot: RobotModel, situations: tuple[Situation, ...], seed: int, tmp_path: Path) -> None:
+    """Most of it by `demonstrated`: as outputs are whitened, what such a network proposes is mostly within what a body can do."""
+    shares = judged(robot, shuffle_weights(packaged_weights("g1"), seed, tmp_path / "shuffled.onnx"), situations)
+    assert shares.get("", 0.0) < 0.1
+    assert shares["demonstrated"] > 0.4
