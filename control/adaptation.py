@@ -130,7 +130,6 @@ class StepState(NamedTuple):
     swing_position: Array  # (3,) m
     swing_velocity: Array  # (3,) m/s
     foothold: Array  # (3,) x, y, yaw planned so far
-    bias: Array  # (2,) m, by how much the real ZMP has been off the commanded one in this foot's single supports
 
 
 class StepLimits(NamedTuple):
@@ -187,11 +186,7 @@ def plan_step(
 
     dcm (2,), the nominal foothold (2,) and the nominal DCM offset at touchdown (2,) are in the world frame, m.
     """
-    # A ZMP that is off by a constant is a sole that lies elsewhere, for all but the reach.
-    bias = turned(-step.yaw, step.bias)
     local, elapsed = horizon_start(dcm, omega, step.sole, step.yaw, step.last_step, step.time, step.double_support)
-    local -= bias
-    sole = step.sole + step.bias
     left = step.step_duration - elapsed
     reach, acceleration = reach_box(limits, step.side), config.swing_acceleration
     low, high = max(limits.time_min - elapsed, config.freeze_s), max(limits.time_max - elapsed, config.freeze_s)
@@ -199,8 +194,6 @@ def plan_step(
         held = turned(-step.yaw, step.foothold[:2] - step.sole)
         reach[:, 0], reach[:, 1], acceleration = held, held, 1e6
         low = high = max(left, 0.01)
-    reach[:, 0] -= bias
-    reach[:, 1] -= bias
     time_left, u, d, cost = adapt_step(
         local,
         low,
@@ -208,11 +201,11 @@ def plan_step(
         duration_nominal - elapsed,
         left,
         omega,
-        turned(-step.yaw, foothold_nominal - sole),
+        turned(-step.yaw, foothold_nominal - step.sole),
         turned(-step.yaw, offset_nominal),
         reach,
         cop_box,
-        turned(-step.yaw, step.swing_position[:2] - sole),
+        turned(-step.yaw, step.swing_position[:2] - step.sole),
         turned(-step.yaw, step.swing_velocity[:2]),
         acceleration,
         config,
@@ -220,4 +213,4 @@ def plan_step(
     zmp = step.sole + turned(step.yaw, d)
     if step.time < step.double_support:  # the ZMP is still on its way from the old sole
         zmp -= turned(step.yaw, step.last_step) * (1.0 - step.time / step.double_support)
-    return elapsed + time_left, sole + turned(step.yaw, u), zmp, cost
+    return elapsed + time_left, step.sole + turned(step.yaw, u), zmp, cost

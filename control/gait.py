@@ -263,7 +263,7 @@ class Walker:
         if not (touched or (late > 0.02 and height < 0.004) or late > self._config.late_s):
             return
         self.touchdowns += 1
-        self.feedback.touchdown(self.tick * self._dt, self._com, self.dcm, self._omega, self.heading, self._command.twist, self.stance)
+        self.feedback.touchdown(late, self.tick * self._dt, self._com, self.heading, self._command.twist)
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
         inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * self._config.stand_margin
         if not moving and inside and abs(step[0]) < self._config.stop_length:
@@ -340,8 +340,6 @@ class Walker:
             swing is not None,
             _NO_SWING if swing is None else swing.state,
             self.foothold,
-            self.feedback.zmp_bias,
-            self.heading,
             twist,
             command.step_duration_s,
             self._width(twist),
@@ -373,10 +371,9 @@ class Walker:
         if self.time >= self.double_support:
             if self.swing is None:
                 self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
-                self.feedback.lift_off(self.dcm)
             contact[swing] = 0.0
-            self.feedback.predict(self.zmp, self._omega, self._dt)
-            self.swing.advance(self.foothold[:2], self.step_duration - self.time, self._gait.swing_height_m, float(sole[2]))
+            left = self.step_duration - self.feedback.lead_s - self.time
+            self.swing.advance(self.foothold[:2], left, self._gait.swing_height_m, float(sole[2]))
             state = self.swing.state.copy()
             s = self.swing.phase
             swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(self.foothold[2] - self.lift_yaw)

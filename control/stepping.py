@@ -12,7 +12,7 @@ from .adaptation import AdaptationConfig, StepLimits, StepState, plan_step
 from .dynamics import terms_of
 from .footsteps import nominal_touchdown, orbit_plan
 from .lip import natural_frequency, transfer_shift
-from .rotation import turned, yaw_of
+from .rotation import yaw_of
 
 ADAPTATION_SIZE, LIMITS_SIZE = len(AdaptationConfig._fields), len(StepLimits._fields)
 
@@ -49,8 +49,6 @@ def replan(
     swinging: bool,
     swing: Array,
     foothold: Array,
-    zmp_bias: Array,
-    heading: float,
     twist: Array,
     wanted_duration: float,
     width: float,
@@ -66,7 +64,7 @@ def replan(
 ) -> tuple[float, Array, Array, Array, float]:
     """Adapt the current step around its nominal one; what is not said here is as in StepState.
 
-    zmp_bias (2, 2) m by stance foot, heading frame; swing (3, 3) position, velocity and acceleration of the foot in the
+    swing (3, 3) position, velocity and acceleration of the foot in the
     air; twist (3,) m/s and rad/s with the trim, width (m) and wanted_duration (s) make the nominal orbit, intended_yaw
     (rad) is where the stance foot was meant to point, shift (2,) m moves the foothold forward and outward; advised
     (2, 2) m foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
@@ -90,7 +88,6 @@ def replan(
         swing[0] if swinging else soles[1 - stance],
         swing[1] if swinging else np.zeros(3),
         foothold,
-        turned(heading, zmp_bias[stance]),
     )
     limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
     config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))

@@ -167,7 +167,7 @@ def step_at(time: float, yaw: float = 0.0, sole: tuple[float, float] = (0.0, 0.0
     velocity = np.append(turn @ [1.0, 0.0], 0.0)
     swinging = time > 0.04
     moving, aim = (np.append(swing, 0.05), velocity * swinging), np.append(foothold, yaw)
-    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim, bias=np.zeros(2))
+    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim)
 
 
 def planned(dcm: Array, step: StepState, foothold: Array, offset: Array) -> tuple[float, Array, Array, float]:
@@ -194,27 +194,6 @@ def test_on_the_orbit_the_nominal_step_is_planned(time: float) -> None:
     sole = step.sole + plane_rotation(0.7) @ transfer(LAST_STEP, 0.04)(time)
     np.testing.assert_allclose(zmp, sole, atol=0.01)  # over the sole, or on its way there
     assert cost < 0.01
-
-
-def test_a_zmp_known_to_be_off_is_allowed_for() -> None:
-    """With the real ZMP a bias away from the commanded one, the nominal step still is the plan of its own DCM."""
-    step, bias = step_at(0.2, yaw=0.7, sole=(1.0, -2.0)), np.array([0.012, -0.009])
-    foothold, offset = step.foothold[:2], plane_rotation(0.7) @ [0.05, 0.03]
-    real = step.sole + bias
-    dcm = integrate_dcm(foothold + offset, lambda t: real, -OMEGA, 0.22)
-    duration, where, zmp, cost = planned(dcm, step._replace(bias=bias), foothold, offset)
-    assert duration == pytest.approx(0.42, abs=0.006) and cost < 0.01
-    np.testing.assert_allclose(where, foothold, atol=1e-3)
-    np.testing.assert_allclose(zmp, step.sole, atol=1e-3)
-    assert planned(dcm, step, foothold, offset)[3] > 10.0 * cost  # unknown, it is an error
-
-
-@pytest.mark.parametrize("time", [0.2, 0.4])
-def test_a_known_bias_does_not_move_reach_or_a_kept_foothold(time: float) -> None:
-    step = step_at(time)._replace(bias=np.array([0.02, 0.02]), swing_position=np.array([0.3, -0.2, 0.05]))
-    on_time = LIMITS._replace(time_min=0.42, time_max=0.42)
-    _, where, _, _ = plan_step(np.array([0.5, -0.1]), OMEGA, step, np.array([0.9, -0.2]), np.zeros(2), 0.42, on_time, COP, CONFIG)
-    assert where[0] == pytest.approx(LIMITS.forward if time == 0.2 else step.foothold[0])
 
 
 def test_plans_turn_and_move_with_the_world() -> None:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from poise.control.rotation import turned
+from poise.control.step_feedback import MARKED_STEPS, FeedbackConfig, StepFeedback
+
+CONFIG, STEP_S = FeedbackConfig(), 0.4
+
+
+def walked(
+    feedback: StepFeedback, velocity: tuple[float, float], steps: int, heading: float = 0.0, twist: tuple[float, float] = (0.2, 0.0)
+) -> None:
+    """Touchdowns of a CoM that moves at a velocity, heading frame, where a twist is wanted."""
+    for k in range(steps):
+        com = turned(heading, k * STEP_S * np.array(velocity))
+        feedback.touchdown(0.0, k * STEP_S, com, heading, np.array([*twist, 0.0]))
+
+
+@pytest.mark.parametrize("heading", [0.0, 1.2])
+def test_the_trim_integrates_the_velocity_error_of_a_steady_command(heading: float) -> None:
+    feedback = StepFeedback(CONFIG)
+    walked(feedback, (0.15, 0.05), MARKED_STEPS + 3, heading)
+    np.testing.assert_allclose(feedback.velocity_trim, 3 * np.array(CONFIG.velocity_gain) * [0.05, -0.05], atol=1e-12)
+
+
+def test_the_trim_waits_for_a_steady_command_and_is_bounded() -> None:
+    feedback = StepFeedback(CONFIG)
+    for k in range(10):
+        feedback.touchdown(0.0, k * STEP_S, np.zeros(2), 0.0, np.array([0.1 * k, 0.0, 0.0]))
+    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    feedback.stand()
+    walked(feedback, (-1.0, 1.0), 100)
+    np.testing.assert_allclose(feedback.velocity_trim, np.array(CONFIG.velocity_trim_max) * [1.0, -1.0])
+
+
+def test_the_lead_takes_up_how_late_touchdowns_are() -> None:
+    """A foot that is `late` after its reference without a lead: after some steps the touchdown is when it was planned."""
+    feedback, late = StepFeedback(CONFIG), 0.03
+    for k in range(30):
+        feedback.touchdown(late - feedback.lead_s, k * STEP_S, np.zeros(2), 0.0, np.zeros(3))
+    assert feedback.lead_s == pytest.approx(late, abs=1e-5)
+    for late, bound in ((0.1, CONFIG.lead_max_s), (-0.1, 0.0)):
+        for k in range(10):
+            feedback.touchdown(late, k * STEP_S, np.zeros(2), 0.0, np.zeros(3))
+        assert feedback.lead_s == bound
+
+
+def test_standing_forgets_the_trim_and_keeps_the_lead() -> None:
+    feedback = StepFeedback(CONFIG)
+    walked(feedback, (0.0, 0.0), 10)
+    feedback.touchdown(0.01, 10 * STEP_S, np.zeros(2), 0.0, np.zeros(3))
+    lead, other = feedback.lead_s, feedback.copy()
+    feedback.stand()
+    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    assert feedback.lead_s == lead != CONFIG.lead_start_s
+    assert other.velocity_trim[0] > 0.0 and other.lead_s == lead
