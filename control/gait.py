@@ -142,7 +142,7 @@ class Walker:
         self.time += self._dt
         self._command = command
         self.sense(d, command.height_m)
-        moving = bool(np.abs(command.twist).max() > self._config.still_twist)
+        moving = max(map(abs, command.twist.tolist())) > self._config.still_twist
         if self.phase == "step":
             self._land(contact, moving)
         if self.phase != "step":
@@ -223,7 +223,7 @@ class Walker:
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        return Reference(self.zmp, reference, np.ones(2), np.zeros((3, 3)), 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
+        return Reference(self.zmp, reference, np.ones(2), _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
 
     def _shift_reference(self) -> tuple[Array, Array]:
         """DCM reference and rate: a quintic from rest to where the periodic orbit starts a step."""
@@ -356,7 +356,7 @@ class Walker:
         return duration, foothold, zmp, cost
 
     def _step_reference(self) -> Reference:
-        swing, yaw, sole = 1 - self.stance, self.sole_yaw[self.stance], self._soles[self.stance]
+        swing, yaw, ground = 1 - self.stance, float(self.sole_yaw[self.stance]), float(self._soles[self.stance, 2])
         frozen = self.swing is not None and self.step_duration - max(self.time, self.double_support) < self._config.adaptation.freeze_s
         duration, foothold, self.zmp, _ = self._adapt()
         rate = float(self._command.twist[2])
@@ -367,17 +367,17 @@ class Walker:
             turn = min(self._config.turn_max, max(-self._config.turn_max, wrap_angle(wanted - yaw)))
             self.foothold[2] = yaw + turn
         self.heading = wrap_angle(self.heading + self._dt * rate)
-        contact, state, swing_yaw = np.ones(2), np.zeros((3, 3)), self.sole_yaw[swing]
+        contact, state, swing_yaw = np.ones(2), _NO_SWING, float(self.sole_yaw[swing])
         if self.time >= self.double_support:
             if self.swing is None:
-                self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), self.sole_yaw[swing]
+                self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), float(self.sole_yaw[swing])
             contact[swing] = 0.0
             left = self.step_duration - self.feedback.lead_s - self.time
-            self.swing.advance(self.foothold[:2], left, self._gait.swing_height_m, float(sole[2]))
+            self.swing.advance(self.foothold[:2], left, self._gait.swing_height_m, ground)
             state = self.swing.state.copy()
             s = self.swing.phase
-            swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(self.foothold[2] - self.lift_yaw)
-        return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, float(sole[2]))
+            swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(float(self.foothold[2]) - self.lift_yaw)
+        return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, ground)
 
 
 _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)

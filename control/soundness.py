@@ -100,9 +100,16 @@ class SoundnessMonitor:
 
     def _copied(self, values: tuple[Any, ...]) -> bool:
         """Copy all readings into one block, and whether they have their shapes and are finite and inside their bounds."""
-        if tuple(map(np.shape, values)) != self._shapes:  # of None it is ()
+        try:
+            shapes = tuple([value.shape for value in values])
+        except AttributeError:  # missing, or no array
+            shapes = tuple(map(np.shape, values))
+        if shapes != self._shapes:
             return False
-        np.concatenate(values, out=self._flat, casting="unsafe")
+        try:
+            np.concatenate(values, out=self._flat, casting="unsafe")
+        except (TypeError, ValueError):  # of objects that are no numbers
+            return False
         return bool(_all_within(self._flat, self._bound))
 
     def _first_fault(self, values: tuple[Array | None, ...]) -> str:
@@ -136,7 +143,12 @@ class SoundnessMonitor:
 
 def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
     """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
-    array = np.asarray(value, dtype=float)
+    try:
+        if isinstance(value, tuple) and len(shape) == 1:  # what an intent is given in nearly every tick
+            return len(value) == shape[0] and all(abs(number) <= bound for number in value)
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):  # no numbers
+        return False
     return array.shape == shape and bool(_within(array.reshape(-1), bound))
 
 
@@ -159,4 +171,7 @@ def _within(values: Array, bound: float) -> bool:
 def _fault(value: ArrayLike, shape: tuple[int, ...]) -> str:
     if np.shape(value) != shape:
         return "of the wrong size"
-    return "out of all proportion" if np.isfinite(value).all() else "not finite"
+    try:
+        return "out of all proportion" if np.isfinite(value).all() else "not finite"
+    except TypeError:
+        return "not numbers"

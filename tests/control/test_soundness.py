@@ -50,6 +50,16 @@ def test_each_bad_part_has_its_sentence(g1: RobotModel, part: str) -> None:
         assert problem(g1, **{part: size}) == f"{PARTS[part]} of the wrong size"
 
 
+def test_what_is_no_number_is_said_and_not_raised(g1: RobotModel) -> None:
+    words = np.array(["one"] * g1.n)
+    assert problem(g1, joint_position=words) == "joint positions not numbers"
+    assert problem(g1, joint_velocity=words.astype(object)) == "joint velocities not numbers"
+    monitor = SoundnessMonitor(g1, 5)
+    odd: Any = ("fast", None, 0.0)
+    found, intent = monitor.check(good(g1), Intent(velocity=odd))
+    assert found == "" and intent.velocity is None and monitor.remark == "intent velocity not usable: left out"
+
+
 @pytest.mark.parametrize("quat", [(0.0, 0.0, 0.0, 0.0), (2.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.5, 0.4)])
 def test_orientation_must_be_a_unit_quaternion(g1: RobotModel, quat: tuple[float, ...]) -> None:
     assert problem(g1, base_orientation_wxyz=np.array(quat)) == "base orientation not a unit quaternion"
