@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numba.np.unsafe.ndarray import to_fixed_tuple
+from numpy.typing import NDArray
 
 from poise.robots.types import Array
 
@@ -44,7 +45,7 @@ class Work(NamedTuple):
     """Data of one tick as views of a block; nj joints, nv = nj + 6, nf multipliers."""
 
     in_force: Array  # (1,) how many rows of E there are
-    which: Array  # (ROWS,) of a joint limit: ±(1 + joint) for its acceleration, ±(1 + nj + joint) for its torque; + the upper
+    side: Array  # (ROWS,) of a joint limit: +1 the upper one, −1 the lower one
     tasks: Array  # (TASK_ROWS, nv)
     reference: Array  # (TASK_ROWS,)
     weight: Array  # (TASK_ROWS,)
@@ -67,14 +68,19 @@ class Work(NamedTuple):
 
 
 @njit(cache=True)
-def work_of(block: Array, nv: int, nf: int) -> Work:
-    """The parts of a block (`work_size(nv, nf)`,)."""
+def work_sizes(nv: int, nf: int) -> NDArray[np.int64]:
+    """Length of each part of a block for nv degrees of freedom and nf multipliers, in the order of Work."""
     nj, nb = nv - 6, nf + LIMIT_ROWS
-    sizes = np.array(
+    return np.array(
         [1, ROWS, TASK_ROWS * nv, TASK_ROWS, TASK_ROWS, 12 * nf, nv * nf, nv * nv, nv, nj, nj, ROWS * nv, ROWS * nf, ROWS, ROWS]
         + [ROWS * ROWS, nf * nf, nf, LIMIT_ROWS * nf, nb, nb]
     )
-    e = np.cumsum(sizes)
+
+
+@njit(cache=True)
+def work_of(block: Array, nv: int, nf: int) -> Work:
+    """The parts of a block as long as the sum of `work_sizes`."""
+    e = np.cumsum(work_sizes(nv, nf))
     return Work(
         block[: e[0]],
         block[e[0] : e[1]],
@@ -98,12 +104,6 @@ def work_of(block: Array, nv: int, nf: int) -> Work:
         block[e[18] : e[19]],
         block[e[19] : e[20]],
     )
-
-
-def work_size(nv: int, nf: int) -> int:
-    """Length of the block for a model with nv degrees of freedom and nf multipliers."""
-    by_force = nf * (12 + nv + ROWS + nf + 1 + LIMIT_ROWS + 2)
-    return by_force + nv * (TASK_ROWS + nv + 3 + ROWS) + ROWS * (3 + ROWS) + 2 * (TASK_ROWS + LIMIT_ROWS) - 11
 
 
 @njit(cache=True)
@@ -272,13 +272,13 @@ def finish(
         if beyond > tolerance:
             sign = 1.0 if generalised[6 + i] > 0.0 else -1.0
             _add_row(t, w, 6 + i)
-            w.which[at], w.constant[at] = sign * (1 + nj + i), sign * p.torque_limit[i] - t.bias[6 + i]
+            w.side[at], w.constant[at] = sign, sign * p.torque_limit[i] - t.bias[6 + i]
         else:
             w.rows[at] = 0.0
             w.rows[at, 6 + i] = 1.0
             forward(w.factor, w.rows[at], nv)
             w.from_force[at] = 0.0
-            w.which[at], w.constant[at] = (1 + i, w.upper[i]) if over > 0.0 else (-1 - i, w.lower[i])
+            w.side[at], w.constant[at] = (1.0, w.upper[i]) if over > 0.0 else (-1.0, w.lower[i])
             w.in_force[0] += 1.0
     if left or came:
         fit = _condense(w, force_weight * newton * newton)
@@ -292,11 +292,11 @@ def _drop(w: Work, dual: Array, k: int) -> bool:
     """Take out the joint limits whose ν pulls towards them; whether there were any."""
     kept = BASE
     for i in range(BASE, k):
-        if w.which[i] * dual[i] > 0.0:  # at an upper limit ν ≤ 0
+        if w.side[i] * dual[i] > 0.0:  # at an upper limit ν ≤ 0
             continue
         if kept < i:
             w.rows[kept], w.from_force[kept] = w.rows[i], w.from_force[i]
-            w.which[kept], w.constant[kept] = w.which[i], w.constant[i]
+            w.side[kept], w.constant[kept] = w.side[i], w.constant[i]
         kept += 1
     w.in_force[0] = kept
     return kept < k

@@ -346,7 +346,7 @@ class Walker:
             self._omega,
             self._kappa,
             self.intended_yaw,
-            np.array(command.footstep_offset[0], dtype=float),  # a proposer's own array may be of any layout
+            command.footstep_offset[0],
             advice,
             self._config.mpc_authority_m,
             self._limit_numbers,

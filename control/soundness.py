@@ -77,7 +77,7 @@ class SoundnessMonitor:
         problem = self._state_problem(state)
         self._bad_ticks = self._bad_ticks + 1 if problem else 0
         if not problem:
-            self.last_position = state.joint_position
+            self.last_position = np.array(state.joint_position, dtype=float)  # a driver may use its own array again
         self.remark, intent = self._sound_intent(intent)
         return problem, intent
 
@@ -101,14 +101,10 @@ class SoundnessMonitor:
     def _copied(self, values: tuple[Any, ...]) -> bool:
         """Copy all readings into one block, and whether they have their shapes and are finite and inside their bounds."""
         try:
-            shapes = tuple([value.shape for value in values])
-        except AttributeError:  # missing, or no array
-            shapes = tuple(map(np.shape, values))
-        if shapes != self._shapes:
-            return False
-        try:
+            if tuple([np.shape(value) for value in values]) != self._shapes:  # of None it is ()
+                return False
             np.concatenate(values, out=self._flat, casting="unsafe")
-        except (TypeError, ValueError):  # of objects that are no numbers
+        except (TypeError, ValueError):  # ragged, or no numbers
             return False
         return bool(_all_within(self._flat, self._bound))
 
@@ -143,10 +139,10 @@ class SoundnessMonitor:
 
 def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
     """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
+    if isinstance(value, tuple) and set(map(type, value)) <= {float, int}:  # what an intent is given in nearly every tick
+        return (len(value),) == shape and all(abs(number) <= bound for number in value)
     try:
-        if isinstance(value, tuple) and len(shape) == 1:  # what an intent is given in nearly every tick
-            return len(value) == shape[0] and all(abs(number) <= bound for number in value)
-        array = np.asarray(value, dtype=float)
+        array = np.array(value, dtype=float, order="C")
     except (TypeError, ValueError):  # no numbers
         return False
     return array.shape == shape and bool(_within(array.reshape(-1), bound))
@@ -169,9 +165,9 @@ def _within(values: Array, bound: float) -> bool:
 
 
 def _fault(value: ArrayLike, shape: tuple[int, ...]) -> str:
-    if np.shape(value) != shape:
-        return "of the wrong size"
     try:
+        if np.shape(value) != shape:
+            return "of the wrong size"
         return "out of all proportion" if np.isfinite(value).all() else "not finite"
-    except TypeError:
+    except (TypeError, ValueError):
         return "not numbers"

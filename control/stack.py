@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig, believed
 from .footsteps import twist_command
 from .gait import GaitCommand, Reference, Walker, WalkerConfig
+from .lip import GRAVITY
 from .motion import MotionReference
 from .protocols import Proposer, Situation, WorldModel
 from .rotation import matrix_from_quat, matrix_from_rpy, yaw_of
@@ -90,7 +91,7 @@ class Stack:
         self.dynamics = Dynamics(robot)
         self._estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), cfg.walker, cfg.period_s)
-        self._whole_body = WholeBody(robot, cfg.whole_body)
+        self.whole_body = WholeBody(robot, cfg.whole_body)
         self.certifier = Certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.position_min[robot.arms], robot.position_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
@@ -158,14 +159,14 @@ class Stack:
             return None
         situation = self._situation(state, intent)
         watch.lap("estimate")
-        proposals = self._proposer.propose(situation)
+        proposals = tuple(self._proposer.propose(situation) or ())
         watch.lap("propose")
         model, arms = self._world_model, len(self.robot.arms)
         verdicts = model.imagine(situation, proposals) if model else tuple(_trusted(p, arms) for p in proposals)
         watch.lap("imagine")
         scores = [verdict.score if verdict.accepted else -np.inf for verdict in verdicts]
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
-        acting = proposals[chosen] if chosen >= 0 else self._scripted.propose(situation)[0]
+        acting = _plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
         choice = _Choice(self._tick, self._tick + (0 if first else self.config.propose_delay), proposals, verdicts, chosen, acting)
         if first:
@@ -194,7 +195,7 @@ class Stack:
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
         roll, pitch, yaw = motion.torso_rpy
-        pendulum = 9.81 / motion.height_m
+        pendulum = GRAVITY / motion.height_m
         targets = WholeBodyTargets(
             com_acceleration_xy=pendulum * (d.com[:2] - reference.zmp),
             com_height=reference.ground_height + motion.height_m,
@@ -207,7 +208,7 @@ class Stack:
             joints=joints,
             joint_velocity=speed,
         )
-        solution = self._whole_body.solve(d, targets)
+        solution = self.whole_body.solve(d, targets)
         zero = np.zeros(robot.n)
         return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
 
@@ -333,6 +334,13 @@ def _trusted(proposal: MotionProposal, arms: int) -> Verdict:
     if k == 0 or not formed or not (p.period_s > 0.0 and p.step_duration_s > 0.0):
         return Verdict(False, "finite", -1.0, "", -np.inf)
     return Verdict(True, "", 0.0, "", p.log_likelihood or 0.0)
+
+
+def _plain(proposal: MotionProposal) -> MotionProposal:
+    """The same motion in contiguous 64-bit arrays and floats, whatever a policy gave: kernels are compiled for these only."""
+    names = ("twist", "height_m", "torso_rpy", "arm_position", "footstep_offset")
+    changes: dict[str, Any] = {name: np.array(getattr(proposal, name), dtype=float, order="C") for name in names}
+    return replace(proposal, period_s=float(proposal.period_s), step_duration_s=float(proposal.step_duration_s), **changes)
 
 
 def _with_total(parts: Mapping[str, float]) -> dict[str, float]:

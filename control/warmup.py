@@ -7,6 +7,7 @@ import numpy as np
 from poise.robots import Intent, JointCommand, RobotState
 
 from .stack import Stack
+from .wholebody import WholeBodyTargets
 
 SECONDS = 0.6  # standing, weight shift, and into the first step
 
@@ -30,6 +31,9 @@ def warm_up(stack: Stack) -> None:
             accelerometer_imu=np.array([0.0, 0.0, 9.81]),
         )
         stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)))
+    level, swing, both = np.eye(3), np.zeros((3, 3)), np.ones(2)
+    height = robot.overlay.gait.com_height_m
+    stack.whole_body.warm(stack.dynamics, WholeBodyTargets(zero[:2], height, level, level, 0.0, both, swing, 0.0, robot.posture, zero))
     excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
     stack.certifier.certify(stack.dynamics, excessive, zero, np.ones(2))
     stack.reset()

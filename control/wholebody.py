@@ -12,14 +12,14 @@ condensed form (condensed.py), whole where that gives up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
-from .condensed import GO_ON, SOLVED, finish, start, work_of, work_size
+from .condensed import GO_ON, SOLVED, finish, start, work_of, work_sizes
 from .dynamics import Dynamics
 from .lip import GRAVITY
 from .qp import QpProblem, make_solver
@@ -88,7 +88,7 @@ class _Workspace:
         self.problem = QpProblem(np.zeros((n, n)), np.zeros(n), np.zeros((m, n)), np.full(n + m, -1e30), np.full(n + m, 1e30))
         self.solvers = (make_solver(config.solver, config.tolerance), make_solver(config.fallback, 100 * config.tolerance))
         self.nf = nf
-        self.work = np.zeros(work_size(nv, nf))
+        self.work = np.zeros(work_sizes.py_func(nv, nf).sum())
         w = work_of.py_func(self.work, nv, nf)
         self.condensed = QpProblem(w.hessian, w.gradient, w.constraint, w.qp_lower, w.qp_upper)
         self.condensed_solver = make_solver(config.solver, config.tolerance)
@@ -150,6 +150,15 @@ class WholeBody:
     def solve(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
         """Solve, condensed; else whole; else with the fallback solver; else the posture is held by its joint gains ("hold")."""
         return self._solve_condensed(d, t) or self._solve_whole(d, t)
+
+    def warm(self, d: Dynamics, t: WholeBodyTargets) -> None:
+        """Solve every form of the QP once for 0, 1 and 2 feet, so that no kernel is compiled when the first form gives up."""
+        for contact in ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)):
+            targets = replace(t, contact=np.array(contact))
+            self._solve_condensed(d, targets)
+            problem, wrench_map = self.problem(d, targets)
+            for solver in self._spaces[int(sum(contact))].solvers:
+                self._unpack(d, solver.solve(problem).x, wrench_map, solver.name, 0.0)
 
     def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:
         cfg, space = self._config, self._spaces[int(t.contact.sum())]

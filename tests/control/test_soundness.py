@@ -54,10 +54,13 @@ def test_what_is_no_number_is_said_and_not_raised(g1: RobotModel) -> None:
     words = np.array(["one"] * g1.n)
     assert problem(g1, joint_position=words) == "joint positions not numbers"
     assert problem(g1, joint_velocity=words.astype(object)) == "joint velocities not numbers"
-    monitor = SoundnessMonitor(g1, 5)
-    odd: Any = ("fast", None, 0.0)
-    found, intent = monitor.check(good(g1), Intent(velocity=odd))
-    assert found == "" and intent.velocity is None and monitor.remark == "intent velocity not usable: left out"
+    assert problem(g1, joint_position=[[1.0], [2.0, 3.0], *[0.0] * (g1.n - 2)]) == "joint positions not numbers"
+    one = np.array([0.1])
+    odd: Any
+    for odd in (("fast", None, 0.0), (one, 0.0, 0.0), (one, one, one), (0.1j, 0.0, 0.0)):
+        monitor = SoundnessMonitor(g1, 5)
+        found, intent = monitor.check(good(g1), Intent(velocity=odd))
+        assert found == "" and intent.velocity is None and monitor.remark == "intent velocity not usable: left out"
 
 
 @pytest.mark.parametrize("quat", [(0.0, 0.0, 0.0, 0.0), (2.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.5, 0.4)])

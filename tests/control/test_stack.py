@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from loop import STAND, WALK, Loop, g1_parts, make_loop, statuses, torques
 from poise.control.protocols import Situation
 from poise.control.scripted import ScriptedProposer
 from poise.control.stack import Stack, StackConfig
+from poise.control.warmup import warm_up
+from poise.control.wholebody import WholeBody
 from poise.robots import Intent, MotionProposal, RobotModel, RobotState
 from poise.sim import MujocoBackend, Push
 
@@ -236,3 +239,50 @@ def test_without_a_world_model_only_wellformed_proposals_act(g1: RobotModel) -> 
     decision = stack.step(backend.reset(0), Intent(velocity=(0.1, 0.0, 0.0)))
     assert [verdict.accepted for verdict in decision.verdicts] == [False] * 5 + [True]
     assert decision.chosen == 5 and decision.proposal is not None and decision.proposal.origin == "odd"
+
+
+def kernels() -> dict[str, int]:
+    """How many signatures each kernel of control has been compiled for."""
+    compiled: dict[str, int] = {}
+    for name, module in list(sys.modules.items()):
+        if name.startswith("poise.control."):
+            found = {f"{name}.{key}": value for key, value in vars(module).items() if hasattr(value, "signatures")}
+            compiled |= {key: len(kernel.signatures) for key, kernel in found.items()}
+    return compiled
+
+
+class OtherNumbers:
+    """Hands over what the scripted proposer does, in other number types and memory layouts."""
+
+    def __init__(self, robot: RobotModel, kind: str) -> None:
+        self.scripted, self.kind = ScriptedProposer(robot), kind
+
+    def reset(self, seed: int) -> None:
+        pass
+
+    def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
+        (p,) = self.scripted.propose(situation)
+        names = ("twist", "height_m", "torso_rpy", "arm_position", "footstep_offset")
+        arrays: dict[str, Any] = {name: np.array(getattr(p, name)) for name in names}
+        if self.kind == "float32":
+            single: dict[str, Any] = {name: a.astype(np.float32) for name, a in arrays.items()}
+            return (replace(p, **single, step_duration_s=np.float32(0.42)),)  # type: ignore[arg-type]
+        if self.kind == "fortran":
+            other: dict[str, Any] = {name: np.asfortranarray(a) for name, a in arrays.items()}
+            return (replace(p, **other),)
+        for array in arrays.values():
+            array.flags.writeable = False
+        return (replace(p, **arrays),)
+
+
+@pytest.mark.parametrize("kind", ["float32", "fortran", "read-only", "whole QP"])
+def test_nothing_compiles_in_a_tick_of_a_warm_stack(g1: RobotModel, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = make_loop(proposer=None if kind == "whole QP" else OtherNumbers(g1, kind))
+    warm_up(loop.stack)
+    if kind == "whole QP":
+        monkeypatch.setattr(WholeBody, "_solve_condensed", lambda *_: None)
+    before = kernels()
+    assert len(before) > 50
+    loop.run(0.8)
+    assert loop.decisions[-1].plan is not None and loop.decisions[-1].plan.phase == "step"
+    assert kernels() == before
