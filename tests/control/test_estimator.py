@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import mujoco
 import numpy as np
 import pytest
 
 from poise.control.dynamics import Dynamics
-from poise.control.estimator import Estimator, EstimatorConfig, correct, observe_contact, predict
+from poise.control.estimator import Estimator, EstimatorConfig, believed, correct, observe_contact, predict
 from poise.control.lip import GRAVITY
 from poise.control.rotation import matrix_from_quat
 from poise.robots import RobotModel, RobotState
 from poise.robots.commands import hold_command
-from poise.robots.types import LEFT, RIGHT, Array
+from poise.robots.types import LEFT, RIGHT, Array, Belief
 from poise.sim import MujocoBackend
 from poise.sim.noise import NOISE
 
@@ -144,6 +144,50 @@ def test_orientation_and_turning_rate_are_the_imus(g1: RobotModel) -> None:
     np.testing.assert_allclose(d.base_rotation, matrix_from_quat(quat / np.linalg.norm(quat)), atol=1e-12)
     np.testing.assert_allclose(d.v[3:6], [0.1, -0.2, 0.3])
     assert d.sole_position[:, 2].min() == pytest.approx(0.0, abs=5e-3)
+
+
+def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
+    """All 39 numbers, in the order of Belief, after a second tick in which a turned robot moves."""
+    rng = np.random.default_rng(0)
+    e, d = estimator(g1)
+    quat = np.array([0.5, 0.1, -0.2, 0.8])
+    for tick in range(2):
+        state = replace(
+            still(g1, tick * DT),
+            joint_position=g1.posture + rng.normal(0.0, 0.05, g1.n),
+            joint_velocity=rng.normal(0.0, 0.5, g1.n),
+            joint_torque=rng.normal(0.0, 20.0, g1.n),
+            base_orientation_wxyz=quat / np.linalg.norm(quat),
+            gyro_imu=rng.normal(0.0, 0.5, 3),
+            accelerometer_imu=rng.normal(0.0, 5.0, 3),
+        )
+        e.update(state, np.array([1.0, 0.0]))
+    dcm, sole_yaw = rng.normal(size=2), rng.normal(size=2)
+    e.contact[:], e.force[:] = (0.25, 0.75), (120.0, 250.0)
+    variance = rng.uniform(1e-6, 1e-2, 12)
+    np.fill_diagonal(e.cov, variance)
+    e.cov[2, 2] = -1e-12  # rounding: no NaN comes of it
+    wanted = {
+        "base_position_world": d.q[:3],
+        "base_orientation_wxyz": d.q[[6, 3, 4, 5]],  # Pinocchio's is xyzw
+        "base_velocity_world": matrix_from_quat(quat / np.linalg.norm(quat)) @ d.v[:3],
+        "base_angular_velocity_base": d.v[3:6],
+        "com_position_world": d.com,
+        "com_velocity_world": d.com_velocity,
+        "dcm_world": dcm,
+        "sole_position_world": d.sole_position.ravel(),
+        "sole_yaw": sole_yaw,
+        "contact": e.contact,
+        "foot_force_n": e.force,
+        "position_std_m": np.sqrt([variance[0], variance[1], 0.0]),
+        "velocity_std_mps": np.sqrt(variance[3:6]),
+    }
+    assert list(wanted) == [field.name for field in fields(Belief)][:-1]  # the last is its age
+    assert np.linalg.norm(wanted["base_velocity_world"] - d.v[:3]) > 0.1
+    numbers = believed(d.block, d.nv, e.memory, dcm, sole_yaw)
+    assert numbers.shape == (39,) and np.unique(numbers).size == 39
+    for (name, value), part in zip(wanted.items(), np.split(numbers, np.cumsum([len(v) for v in wanted.values()])), strict=False):
+        np.testing.assert_allclose(part, value, rtol=1e-12, atol=1e-15, err_msg=name)
 
 
 def test_snapshot_continues_bit_for_bit(g1: RobotModel) -> None:
