@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from loop import STAND, Loop, g1_parts, make_loop
 
-from poise.robots import Decision, WalkPlan
+from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
 
@@ -94,6 +94,17 @@ def test_the_foothold_lands_where_it_was_planned() -> None:
         assert belief is not None
         landed = belief.sole_position_world[walk[i].stance, :2]
         assert np.linalg.norm(landed - walk[i - 1].footsteps[0, :2]) < 0.02
+
+
+def test_the_lead_takes_up_what_touchdowns_are_late() -> None:
+    """A sideways walk, whose touchdowns are 20 ms late without it: once the lead is learned they come when they are planned."""
+    loop = make_loop()
+    walk = plans(loop.run(6.0, Intent(velocity=(0.0, 0.3, 0.0))))
+    assert loop.stands
+    touchdowns = [i for i in range(1, len(walk)) if walk[i - 1].phase == "step" and walk[i].stance != walk[i - 1].stance]
+    lateness = [walk[i - 1].time_in_phase_s + loop.stack.period_s - walk[i - 1].step_duration_s for i in touchdowns]
+    assert len(lateness) >= 11
+    assert np.abs(lateness[6:]).mean() < 0.01
 
 
 def test_a_push_from_the_side_moves_the_foothold_with_it() -> None:
