@@ -167,11 +167,9 @@ class MakeStack:
 def _row(stage: str, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "stage": stage,
-        "survival, s": figures["mean_survival_s"],
+        "mean_survival_s": figures["mean_survival_s"],
         "complete": f"{figures['complete']} of {figures['runs']}",
-        "position, cm": figures["pos_err_cm"],
-        "yaw, °": figures["yaw_err_deg"],
-        "energy, kJ": figures["energy_kj"],
+        **{name: figures[name] for name in ("pos_err_cm", "yaw_err_deg", "energy_kj")},
     }
 
 

@@ -15,8 +15,8 @@ LABELS = {
     "unlearned_reasons": "ticks on others",
     "unlearned_share": "share of ticks on others",
     "interventions": "certifier",
-    "rate": "share of ticks changed",
-    "count": "ticks changed",
+    "interventions.rate": "share of ticks changed",
+    "interventions.count": "ticks changed",
     "max_torque_change_nm": "largest change of a torque, N·m",
     "reasons": "reason",
     # time measurements
@@ -33,6 +33,16 @@ LABELS = {
     "real_time_factor": "simulated time over real time",
     "cpu_s_per_s": "CPU time per simulated time, s/s",
     "pushed": "with pushes",
+    # the tour
+    "survival_s": "survived, s",
+    "mean_survival_s": "survived on average, s",
+    "complete_interval": "share complete, 95 %",
+    "targets": "waypoints whose time was up",
+    "reached": "waypoints reached",
+    "pos_err_cm": "position off by, cm",
+    "yaw_err_deg": "heading off by, °",
+    "energy_kj": "energy, kJ",
+    "mu": "friction of the feet",
     # training
     "held_out": "held out",
     "log_likelihood": "log-likelihood, nats a chunk",
@@ -48,5 +58,14 @@ LABELS = {
 
 
 def label(name: str) -> str:
-    """Words for a name as `output.flatten` gives it, each of its parts by itself; a part without words of its own stays."""
-    return ": ".join(LABELS.get(part, part) for part in name.split("."))
+    """Words for a name as `output.flatten` gives it, part by part; a part without words of its own stays.
+
+    A key with dots names a part below certain others only: of the keys that end a path to a part, the longest counts.
+    """
+    parts = name.split(".")
+    return ": ".join(_words(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _words(path: list[str]) -> str:
+    suffixes = (".".join(path[start:]) for start in range(len(path)))
+    return next((LABELS[suffix] for suffix in suffixes if suffix in LABELS), path[-1])

@@ -129,6 +129,17 @@ def test_every_figure_of_a_run_has_a_label_and_a_unit_where_it_needs_one() -> No
     assert labels[len(units) :] == ["certifier: reason: torque", "proposals: reason: joint_limit"]
 
 
+def test_a_name_has_the_words_of_where_it_stands() -> None:
+    assert label("interventions.count") == "certifier: ticks changed"
+    assert label("pushed.interventions.rate") == "with pushes: certifier: share of ticks changed"
+    assert [label(name) for name in ("count", "robots.count", "rate")] == ["count", "robots: count", "rate"]
+
+
+def test_the_tours_figures_have_units() -> None:
+    units = {"mean_survival_s": ", s", "survival_s": ", s", "pos_err_cm": ", cm", "yaw_err_deg": ", °", "energy_kj": ", kJ"}
+    assert all(label(f"own.{name}").endswith(unit) for name, unit in units.items())
+
+
 def test_unusable_input_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> Exit:
         raise PoiseError("robot file x.xml: no such file; give the path of an MJCF or URDF")
