@@ -293,7 +293,7 @@ sys.exit(main(["walk", "--mode", "model"]))
 """
 
 
-@pytest.mark.parametrize("module", ["gymnasium", "tyro", "rich.console", "mujoco"])
+@pytest.mark.parametrize("module", ["tyro", "rich.console", "mujoco"])
 def test_ctrl_c_while_it_is_loaded_shows_no_traceback(module: str) -> None:
     program = STRUCK.format(module=module, error="KeyboardInterrupt")
     struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -307,6 +307,20 @@ def test_ctrl_c_that_comes_as_another_error_shows_no_traceback(module: str) -> N
     struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert struck.returncode == 130
     assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "numpy"])
+def test_ctrl_c_while_the_library_is_imported_is_the_importers(module: str) -> None:
+    importer = """
+try:
+    from poise.launch import build_stack
+    import poise.launch.environment
+except KeyboardInterrupt:
+    print("caught")
+"""
+    program = STRUCK.format(module=module, error="KeyboardInterrupt").partition("from poise")[0] + importer
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (struck.returncode, struck.stdout.strip()) == (0, "caught")
 
 
 def made_up(seed: int, fell: bool, ticks: int = 1000, **others: Any) -> dict[str, Any]:
