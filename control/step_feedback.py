@@ -1,7 +1,8 @@
 """What is learned from step to step: a trim of the commanded velocity, and how much earlier the swing foot has to land.
 
 A foot is on the ground later than its reference, and is known to be there later still (the contact observer is a
-low-pass): 20 to 35 ms in which the DCM goes on to grow, by 8 to 15 %. So the reference lands earlier than the plan.
+low-pass): about 12 ms walking forward at 0.4 m/s and 30 ms sideways, in which the DCM goes on to grow, by 5 to 13 %.
+So the reference lands earlier than the plan.
 """
 
 from __future__ import annotations
