@@ -24,9 +24,11 @@ class FeedbackConfig:
 
     velocity_gain: tuple[float, float] = (0.12, 0.2)  # of the mean velocity error, forward and left, added to the trim
     velocity_trim_max: tuple[float, float] = (0.15, 0.25)  # m/s
+    pushed_mps: float = 0.2  # of velocity error: beyond it the robot was pushed, and there is nothing to learn
     steady_twist: float = 0.02  # m/s and rad/s: changes below it leave a command the same
     lead_start_s: float = 0.02
     lead_gain: float = 0.3  # of how late a touchdown was seen
+    late_max_s: float = 0.02  # that counts of it: a foot that meets the ground in a recovery says little
     lead_max_s: float = 0.04
 
 
@@ -65,7 +67,9 @@ class StepFeedback:
 
     def touchdown(self, late_s: float, time: float, com: Array, heading: float, twist: Array) -> None:
         """Learn from the step that ends now, `late_s` after it was planned to; com (2,) m, twist (3,)."""
-        self.lead_s = min(self._config.lead_max_s, max(0.0, self.lead_s + self._config.lead_gain * late_s))
+        c = self._config
+        late_s = min(c.late_max_s, max(-c.late_max_s, late_s))
+        self.lead_s = min(c.lead_max_s, max(0.0, self.lead_s + c.lead_gain * late_s))
         self._trim_velocity(time, com, heading, twist)
 
     def _trim_velocity(self, time: float, com: Array, heading: float, twist: Array) -> None:
@@ -79,4 +83,6 @@ class StepFeedback:
         first, last = self._marks[-3], self._marks[-1]
         seconds = last.time - first.time
         mean = turned(0.5 * float(twist[2]) * seconds - heading, last.com - first.com) / seconds
-        self.velocity_trim = np.clip(self.velocity_trim + self._velocity_gain * (twist[:2] - mean), -self._trim_max, self._trim_max)
+        error = twist[:2] - mean
+        if np.abs(error).max() < self._config.pushed_mps:
+            self.velocity_trim = np.clip(self.velocity_trim + self._velocity_gain * error, -self._trim_max, self._trim_max)

@@ -31,8 +31,17 @@ def test_the_trim_waits_for_a_steady_command_and_is_bounded() -> None:
         feedback.touchdown(0.0, k * STEP_S, np.zeros(2), 0.0, np.array([0.1 * k, 0.0, 0.0]))
     np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
     feedback.stand()
-    walked(feedback, (-1.0, 1.0), 100)
+    walked(feedback, (0.05, 0.15), 200)
     np.testing.assert_allclose(feedback.velocity_trim, np.array(CONFIG.velocity_trim_max) * [1.0, -1.0])
+
+
+def test_a_push_teaches_nothing() -> None:
+    feedback = StepFeedback(CONFIG)
+    walked(feedback, (-0.3, 0.6), MARKED_STEPS + 3)
+    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    lead = feedback.lead_s
+    feedback.touchdown(-0.1, 10.0, np.zeros(2), 0.0, np.zeros(3))
+    assert feedback.lead_s == pytest.approx(lead - CONFIG.lead_gain * CONFIG.late_max_s)
 
 
 def test_the_lead_takes_up_how_late_touchdowns_are() -> None:
@@ -49,7 +58,7 @@ def test_the_lead_takes_up_how_late_touchdowns_are() -> None:
 
 def test_standing_forgets_the_trim_and_keeps_the_lead() -> None:
     feedback = StepFeedback(CONFIG)
-    walked(feedback, (0.0, 0.0), 10)
+    walked(feedback, (0.1, 0.0), 10)
     feedback.touchdown(0.01, 10 * STEP_S, np.zeros(2), 0.0, np.zeros(3))
     lead, other = feedback.lead_s, feedback.copy()
     feedback.stand()
