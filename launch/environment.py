@@ -1,19 +1,14 @@
-"""The environment that `gymnasium.make("poise.launch.environment:poise/G1-Walk-v0")` makes, with the stack put together here."""
+"""The environment that `gymnasium.make("poise/G1-Walk-v0")` makes, with the stack put together here."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import gymnasium
 
 from poise.control import Proposer, Stack
 from poise.robots import RobotModel
 from poise.sim.env import MakeStack, WalkEnv
 
 from .compose import build_stack
-
-# An episode of 15 s.
-gymnasium.register("poise/G1-Walk-v0", entry_point="poise.launch.environment:walk_env", max_episode_steps=150)
 
 
 def walk_env(make_stack: MakeStack | None = None, **options: Any) -> WalkEnv:

@@ -60,15 +60,8 @@ def test_the_stack_asks_the_agent(g1: RobotModel) -> None:
     assert agent_stack(g1, agent)._proposer is agent
 
 
-def test_its_name_says_where_it_is_registered() -> None:
-    name = "poise.launch.environment:poise/G1-Walk-v0"
-    program = f"import gymnasium; print(gymnasium.make({name!r}).spec.id)"
+def test_importing_the_composition_root_registers_it_and_loads_no_simulator() -> None:
+    heavy = ("mujoco", "pinocchio", "numba", "poise.sim")
+    program = f"import sys, poise.launch, gymnasium; print([m for m in {heavy} if m in sys.modules], gymnasium.spec('poise/G1-Walk-v0').id)"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "poise/G1-Walk-v0"
-
-
-def test_importing_the_composition_root_loads_nothing_heavy() -> None:
-    heavy = ("gymnasium", "numpy", "mujoco", "pinocchio", "numba", "poise.sim")
-    program = f"import sys, poise.launch; print([m for m in {heavy} if m in sys.modules])"
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    assert shown.stdout.strip() == "[] poise/G1-Walk-v0"
