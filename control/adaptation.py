@@ -79,12 +79,14 @@ def adapt_step(
     swing_position: Array,
     swing_velocity: Array,
     swing_acceleration: float,
+    lead: float,
     config: AdaptationConfig,
 ) -> tuple[float, Array, Array, float]:
     """Time left to touchdown (s), foothold (2,), CoP shift (2,) m and cost, all in the stance sole's frame.
 
     dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
-    swing_position, swing_velocity (2,) and its acceleration limit, m/s², bound what the foot can still reach.
+    swing_position, swing_velocity (2,), its acceleration limit, m/s², and the lead, s, by which it has to be there before
+    touchdown, bound what the foot can still reach.
     """
     best_cost, best_time = np.inf, time_left_current
     best_u, best_d = foothold.copy(), np.zeros(2)
@@ -95,13 +97,14 @@ def adapt_step(
         time_left = min(time_left_max, time_left_min + i * config.grid_s)
         growth = np.exp(omega * time_left)
         # A foot with bounded acceleration covers a_max T²/5.77 (minimum-jerk profile) beyond its drift.
-        span = swing_acceleration * time_left * time_left / 5.77
+        swing_time = max(time_left - lead, 0.0)
+        span = swing_acceleration * swing_time * swing_time / 5.77
         cost = (
             config.weight_time_nominal * (time_left - time_left_nominal) ** 2
             + config.weight_time_change * (time_left - time_left_current) ** 2
         )
         for axis in range(2):
-            centre = swing_position[axis] + 0.5 * swing_velocity[axis] * time_left
+            centre = swing_position[axis] + 0.5 * swing_velocity[axis] * swing_time
             low, high = max(reach[axis, 0], centre - span), min(reach[axis, 1], centre + span)
             if low > high:
                 low = high = min(reach[axis, 1], max(reach[axis, 0], centre))
@@ -130,6 +133,7 @@ class StepState(NamedTuple):
     swing_position: Array  # (3,) m
     swing_velocity: Array  # (3,) m/s
     foothold: Array  # (3,) x, y, yaw planned so far
+    lead: float  # s by which the swing foot's reference lands before touchdown
 
 
 class StepLimits(NamedTuple):
@@ -208,6 +212,7 @@ def plan_step(
         turned(-step.yaw, step.swing_position[:2] - step.sole),
         turned(-step.yaw, step.swing_velocity[:2]),
         acceleration,
+        step.lead,
         config,
     )
     zmp = step.sole + turned(step.yaw, d)

@@ -340,6 +340,7 @@ class Walker:
             swing is not None,
             _NO_SWING if swing is None else swing.state,
             self.foothold,
+            self.feedback.lead_s,
             twist,
             command.step_duration_s,
             self._width(twist),

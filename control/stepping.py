@@ -49,6 +49,7 @@ def replan(
     swinging: bool,
     swing: Array,
     foothold: Array,
+    lead: float,
     twist: Array,
     wanted_duration: float,
     width: float,
@@ -88,6 +89,7 @@ def replan(
         swing[0] if swinging else soles[1 - stance],
         swing[1] if swinging else np.zeros(3),
         foothold,
+        lead,
     )
     limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
     config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))

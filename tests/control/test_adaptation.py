@@ -70,6 +70,7 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
         "swing_position": np.array([0.05, -0.2]) + rng.normal(0.0, 0.02, 2),
         "swing_velocity": rng.normal(0.0, 0.3, 2),
         "swing_acceleration": CONFIG.swing_acceleration,
+        "lead": rng.uniform(0.0, 0.04),
         "config": CONFIG,
     }
 
@@ -77,8 +78,9 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
 def reachable(r: dict[str, Any], time_left: float, axis: int) -> tuple[float, float]:
     """Where the swing foot can still land on an axis: reach and bounded acceleration, the peak of a minimum-jerk move."""
     # A minimum-jerk move of length D in T peaks at (10/√3) D/T².
-    span = r["swing_acceleration"] * time_left**2 / (10.0 / np.sqrt(3.0))
-    centre = r["swing_position"][axis] + 0.5 * r["swing_velocity"][axis] * time_left
+    swing_time = time_left - r["lead"]
+    span = r["swing_acceleration"] * swing_time**2 / (10.0 / np.sqrt(3.0))
+    centre = r["swing_position"][axis] + 0.5 * r["swing_velocity"][axis] * swing_time
     return max(r["reach"][axis, 0], centre - span), min(r["reach"][axis, 1], centre + span)
 
 
@@ -167,7 +169,7 @@ def step_at(time: float, yaw: float = 0.0, sole: tuple[float, float] = (0.0, 0.0
     velocity = np.append(turn @ [1.0, 0.0], 0.0)
     swinging = time > 0.04
     moving, aim = (np.append(swing, 0.05), velocity * swinging), np.append(foothold, yaw)
-    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim)
+    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim, 0.0)
 
 
 def planned(dcm: Array, step: StepState, foothold: Array, offset: Array) -> tuple[float, Array, Array, float]:

@@ -72,6 +72,7 @@ def request(seed: int) -> dict[str, Any]:
         "swinging": swinging,
         "swing": np.stack((soles[1 - stance] + [0.0, 0.0, 0.05], [*(axes @ np.array([0.8, 0.0])), 0.1], np.zeros(3))),
         "foothold": np.array([*(here + axes @ np.array([0.2, -0.24 * side])), yaw]),
+        "lead": 0.02,
         "twist": rng.uniform([-0.3, -0.2, -0.4], [0.5, 0.2, 0.4]),
         "wanted_duration": 0.45,
         "width": 0.26,
@@ -104,7 +105,7 @@ def state(r: dict[str, Any]) -> StepState:
     position, velocity = (r["swing"][0], r["swing"][1]) if r["swinging"] else (r["soles"][1 - stance], np.zeros(3))
     clock = (1.0 if stance == LEFT else -1.0, r["time"], r["double_support"], r["step_duration"])
     return StepState(
-        r["soles"][stance, :2], r["sole_yaw"][stance], *clock, r["last_step"], r["swinging"], position, velocity, r["foothold"]
+        r["soles"][stance, :2], r["sole_yaw"][stance], *clock, r["last_step"], r["swinging"], position, velocity, r["foothold"], r["lead"]
     )
 
 
