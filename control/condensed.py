@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from poise.robots.types import Array
 
 from .dynamics import Terms, terms_of
+from .linalg import add_scaled, backward, cholesky, dot, forward
 from .tasks import (
     LIMIT_ROWS,
     TASK_ROWS,
@@ -31,7 +32,9 @@ from .tasks import (
     body_tasks,
     contact_wrenches,
     force_rows,
+    generalised_forces,
     sole_tasks,
+    task_cost,
 )
 
 BASE = 6
@@ -107,42 +110,6 @@ def work_of(block: Array, nv: int, nf: int) -> Work:
 
 
 @njit(cache=True)
-def cholesky(matrix: Array, n: int) -> bool:
-    """Factor the leading (n, n) block into UᵀU, U in its upper triangle, in place; False where it is not positive definite."""
-    for k in range(n):
-        if not matrix[k, k] > 0.0:
-            return False
-        scale = 1.0 / np.sqrt(matrix[k, k])
-        for j in range(k, n):
-            matrix[k, j] *= scale
-        for i in range(k + 1, n):
-            f = matrix[k, i]
-            for j in range(i, n):
-                matrix[i, j] -= f * matrix[k, j]
-    return True
-
-
-@njit(cache=True)
-def forward(factor: Array, x: Array, n: int) -> None:
-    """x ← U⁻ᵀ x in place."""
-    for k in range(n):
-        x[k] /= factor[k, k]
-        f = x[k]
-        for j in range(k + 1, n):
-            x[j] -= f * factor[k, j]
-
-
-@njit(cache=True)
-def backward(factor: Array, x: Array, n: int) -> None:
-    """x ← U⁻¹ x in place."""
-    for k in range(n - 1, -1, -1):
-        total = x[k]
-        for j in range(k + 1, n):
-            total -= factor[k, j] * x[j]
-        x[k] = total / factor[k, k]
-
-
-@njit(cache=True)
 def start(
     terms: Array,
     block: Array,
@@ -178,9 +145,7 @@ def start(
     contact_wrenches(w.wrench_map, t, contact, contacts)
     q, v = t.q[7:], t.v[6:]
     acceleration_bounds(q, v, p.position_min, p.position_max, p.velocity_limit, horizon, w.lower, w.upper)
-    weighted = w.tasks * w.weight.reshape(-1, 1)
-    w.factor[:] = weighted.T @ w.tasks
-    w.y[:] = -(weighted.T @ w.reference)
+    task_cost(w.tasks, w.reference, w.weight, w.factor, w.y)
     for i in range(nv - 6):
         w.factor[6 + i, 6 + i] += p.weight[i]
         w.y[6 + i] -= p.weight[i] * (p.stiffness[i] * (joints[i] - q[i]) + p.damping[i] * (joint_velocity[i] - v[i]))
@@ -190,7 +155,7 @@ def start(
         return False
     forward(w.factor, w.y, nv)
     if nf > 0:
-        w.force_map[:] = contacts.newton * (t.sole_jacobian.reshape(12, nv).T @ w.wrench_map)
+        generalised_forces(t.sole_jacobian.reshape(12, nv), w.wrench_map, contacts.newton, w.force_map)
         force_rows(w.wrench_map, contacts, w.constraint, w.qp_lower, w.qp_upper)
     w.in_force[0] = 0.0
     for i in range(BASE):
@@ -220,20 +185,22 @@ def _condense(w: Work, force_weight: float) -> bool:
     """The QP over λ for the rows in force; False where they contradict each other."""
     k, nf = int(w.in_force[0]), w.gradient.size
     for i in range(k):
-        w.gap[i] = w.constant[i] + w.rows[i] @ w.y
+        w.gap[i] = w.constant[i] + dot(w.rows[i], w.y)
         for j in range(i, k):
-            w.gram[i, j] = w.rows[i] @ w.rows[j]
+            w.gram[i, j] = dot(w.rows[i], w.rows[j])
     if not cholesky(w.gram, k):
         return False
-    whitened, gap = np.empty((k, nf)), w.gap[:k].copy()
+    whitened, gap = w.from_force[:k].copy(), w.gap[:k].copy()
     forward(w.gram, gap, k)
+    w.hessian[:], w.gradient[:] = 0.0, 0.0
     for i in range(k):  # U⁻ᵀ B, row by row
-        row = w.from_force[i].copy()
+        row = whitened[i]
         for j in range(i):
-            row -= w.gram[j, i] * whitened[j]
-        whitened[i] = row / w.gram[i, i]
-    w.hessian[:] = whitened.T @ whitened
-    w.gradient[:] = whitened.T @ gap
+            add_scaled(row, -w.gram[j, i], whitened[j])
+        row /= w.gram[i, i]
+        add_scaled(w.gradient, gap[i], row)
+        for j in range(nf):
+            add_scaled(w.hessian[j], row[j], row)
     for i in range(nf):
         w.hessian[i, i] += force_weight
     return True
@@ -251,12 +218,16 @@ def finish(
     nv = nj + 6
     t, w, p = terms_of(terms, nv), work_of(block, nv, nf), posture_of(posture_numbers)
     k = int(w.in_force[0])
-    dual = w.gap[:k] + w.from_force[:k] @ multipliers
+    dual, vdot, generalised = w.gap[:k].copy(), -w.y, t.bias.copy()
+    for i in range(k):
+        dual[i] += dot(w.from_force[i], multipliers)
     forward(w.gram, dual, k)
     backward(w.gram, dual, k)
-    vdot = w.rows[:k].T @ dual - w.y
+    for i in range(k):
+        add_scaled(vdot, dual[i], w.rows[i])
     backward(w.factor, vdot, nv)
-    generalised = t.mass_matrix @ vdot + t.bias - w.force_map @ multipliers
+    for i in range(nv):
+        generalised[i] += dot(t.mass_matrix[i], vdot) - dot(w.force_map[i], multipliers)
     residual = np.abs(generalised[:BASE]).max()
     left = _drop(w, dual, k)
     came = False

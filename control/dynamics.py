@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
+from .linalg import Vector, cross, dot, multiply, rotated, rotated_back
 from .lip import GRAVITY
 from .rotation import matrix_from_quat
 
@@ -161,48 +162,62 @@ def seat(quat_wxyz: Array, omega_base: Array, joint_position: Array, joint_veloc
 
 
 @njit(cache=True)
-def _cross(a: Array, b: Array) -> Array:
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
-
-
-@njit(cache=True)
 def fill_frames(source: Source, frames: Frames, t: Terms) -> None:
     """Mass matrix, bias, and of soles and torso placement, Jacobian, velocity and drift, world-aligned, in place."""
-    nv = t.v.size
     t.bias[:] = source.bias
-    for i in range(nv):
-        for k in range(nv):
-            t.mass_matrix[i, k] = source.mass_matrix[i, k]
-    block = np.empty((6, nv))
-    for i in range(3):
-        turn = np.ascontiguousarray(source.rotation[i])
-        rotation = turn @ np.ascontiguousarray(frames.local[i, :3, :3])
-        arm = np.ascontiguousarray(frames.local[i, :3, 3])
-        point = source.position[i] + turn @ arm
-        for k in range(nv):
-            if frames.supports[i, k]:
-                x, y, z = source.jacobian[3, k], source.jacobian[4, k], source.jacobian[5, k]
-                block[0, k] = source.jacobian[0, k] + y * point[2] - z * point[1]
-                block[1, k] = source.jacobian[1, k] + z * point[0] - x * point[2]
-                block[2, k] = source.jacobian[2, k] + x * point[1] - y * point[0]
-                block[3, k], block[4, k], block[5, k] = x, y, z
-            else:
-                block[:, k] = 0.0
-        velocity = block @ t.v
-        spatial, spin = source.acceleration[i][:3], source.acceleration[i][3:]
-        angular = turn @ spin
-        # The frame's point: spatial acceleration there, plus ω × v, is what an accelerometer sees, gravity included.
-        linear = turn @ (spatial + _cross(spin, arm)) + _cross(velocity[3:], velocity[:3])
-        linear[2] -= GRAVITY
-        if i < 2:
-            t.sole_position[i], t.sole_rotation[i], t.sole_jacobian[i], t.sole_velocity[i] = point, rotation, block, velocity
-            t.sole_drift[i, :3], t.sole_drift[i, 3:] = linear, angular
-        else:
-            t.torso_rotation[:], t.torso_jacobian[:], t.torso_omega[:], t.torso_drift[:] = rotation, block[3:], velocity[3:], angular
+    t.mass_matrix[:] = source.mass_matrix.T  # symmetric; Pinocchio keeps it by columns
+    for i in range(2):
+        _place_frame(source, frames, i, t.sole_rotation[i], t.sole_position[i])
+        _fill_columns(source.jacobian, frames.supports[i], t.sole_position[i], t.v, t.sole_jacobian[i], t.sole_velocity[i])
+        _fill_drift(source, frames, i, t.sole_velocity[i], t.sole_drift[i])
+    point, jacobian, velocity, drift = np.empty(3), np.empty((6, t.v.size)), np.empty(6), np.empty(6)
+    _place_frame(source, frames, 2, t.torso_rotation, point)
+    _fill_columns(source.jacobian, frames.supports[2], point, t.v, jacobian, velocity)
+    _fill_drift(source, frames, 2, velocity, drift)
+    t.torso_jacobian[:], t.torso_omega[:], t.torso_drift[:] = jacobian[3:], velocity[3:], drift[3:]
 
 
 @njit(cache=True)
-def place_base(position: Array, velocity: Array, t: Terms) -> None:
+def _place_frame(source: Source, frames: Frames, i: int, rotation: Array, point: Array) -> None:
+    """Rotation (3, 3) and position (3,) of frame i."""
+    turn, local = source.rotation[i], frames.local[i]
+    multiply(turn, local[:3, :3], rotation)
+    arm = rotated(turn, local[:3, 3])
+    for k in range(3):
+        point[k] = source.position[i][k] + arm[k]
+
+
+@njit(cache=True)
+def _fill_columns(joints: Array, supports: NDArray[np.bool_], point: Array, v: Array, jacobian: Array, velocity: Array) -> None:
+    """The Jacobian (6, nv) of a frame at a point (3,) from that of all joints at the origin, and the frame's velocity (6,)."""
+    jacobian[:], velocity[:] = 0.0, 0.0
+    for k in range(v.size):
+        if not supports[k]:
+            continue
+        x, y, z = joints[3, k], joints[4, k], joints[5, k]
+        jacobian[0, k] = joints[0, k] + y * point[2] - z * point[1]
+        jacobian[1, k] = joints[1, k] + z * point[0] - x * point[2]
+        jacobian[2, k] = joints[2, k] + x * point[1] - y * point[0]
+        jacobian[3, k], jacobian[4, k], jacobian[5, k] = x, y, z
+        for row in range(6):
+            velocity[row] += jacobian[row, k] * v[k]
+
+
+@njit(cache=True)
+def _fill_drift(source: Source, frames: Frames, i: int, velocity: Array, drift: Array) -> None:
+    """Acceleration (6,) of frame i with q̈ = 0, given its velocity (6,)."""
+    turn, spatial, spin, arm = source.rotation[i], source.acceleration[i][:3], source.acceleration[i][3:], frames.local[i, :3, 3]
+    lever = cross(spin, arm)
+    # The frame's point: spatial acceleration there, plus ω × v, is what an accelerometer sees, gravity included.
+    linear = rotated(turn, (spatial[0] + lever[0], spatial[1] + lever[1], spatial[2] + lever[2]))
+    angular, turning = rotated(turn, spin), cross(velocity[3:], velocity[:3])
+    for k in range(3):
+        drift[k], drift[3 + k] = linear[k] + turning[k], angular[k]
+    drift[2] -= GRAVITY
+
+
+@njit(cache=True)
+def place_base(position: Vector, velocity: Vector, t: Terms) -> None:
     """Add a base position and linear velocity to terms computed without them, and derive the centroidal terms, in place.
 
     With v̇ = 0 in the base frame, the base's origin accelerates by ω × v: that is what changes bias and drifts. The
@@ -210,27 +225,30 @@ def place_base(position: Array, velocity: Array, t: Terms) -> None:
     gravity (dh/dt of the momentum is the force that moves it; Orin, Goswami & Lee, Autonomous Robots 2013).
     """
     rotation, mass = t.base_rotation, t.mass_matrix
-    local = rotation.T @ velocity
-    extra = _cross(t.v[3:6], local)
-    t.q[:3], t.v[:3] = position, local
+    local = rotated_back(rotation, velocity)
+    extra = cross(t.v[3:6], local)
+    extra_world = rotated(rotation, extra)
+    for i in range(3):
+        t.q[i], t.v[i] = position[i], local[i]
+        for foot in range(2):
+            t.sole_position[foot, i] += position[i]
+            t.sole_velocity[foot, i] += velocity[i]
+            t.sole_drift[foot, i] += extra_world[i]
     for i in range(t.bias.size):
-        t.bias[i] += mass[i, 0] * extra[0] + mass[i, 1] * extra[1] + mass[i, 2] * extra[2]
-    extra_world = rotation @ extra
-    for foot in range(2):
-        t.sole_position[foot] += position
-        t.sole_velocity[foot, :3] += velocity
-        t.sole_drift[foot, :3] += extra_world
+        t.bias[i] += mass[0, i] * extra[0] + mass[1, i] * extra[1] + mass[2, i] * extra[2]
     total = mass[0, 0]
     # M's block (angular, linear) of the base is mass times the cross matrix of the centre of mass, base frame.
-    lever = rotation @ (np.array([mass[5, 1], mass[3, 2], mass[4, 0]]) / total)
-    t.com[:] = position + lever
-    linear, angular = rotation @ mass[:3], rotation @ mass[3:6]
-    t.centroidal_map[:3] = linear
-    for i in range(linear.shape[1]):
-        t.centroidal_map[3:, i] = angular[:, i] - _cross(lever, linear[:, i])
-    t.momentum[:] = t.centroidal_map @ t.v
-    t.com_velocity[:] = t.momentum[:3] / total
-    force = rotation @ t.bias[:3]
-    t.centroidal_drift[3:] = rotation @ t.bias[3:6] - _cross(lever, force)
-    t.centroidal_drift[:3] = force
+    lever = rotated(rotation, (mass[5, 1] / total, mass[3, 2] / total, mass[4, 0] / total))
+    for i in range(t.v.size):
+        linear, angular = rotated(rotation, mass[:3, i]), rotated(rotation, mass[3:6, i])
+        moment = cross(lever, linear)
+        for k in range(3):
+            t.centroidal_map[k, i], t.centroidal_map[3 + k, i] = linear[k], angular[k] - moment[k]
+    for k in range(6):
+        t.momentum[k] = dot(t.centroidal_map[k], t.v)
+    force, torque = rotated(rotation, t.bias[:3]), rotated(rotation, t.bias[3:6])
+    moment = cross(lever, force)
+    for k in range(3):
+        t.com[k], t.com_velocity[k] = position[k] + lever[k], t.momentum[k] / total
+        t.centroidal_drift[k], t.centroidal_drift[3 + k] = force[k], torque[k] - moment[k]
     t.centroidal_drift[2] -= total * GRAVITY

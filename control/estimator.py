@@ -1,7 +1,8 @@
 """Base and feet from IMU and encoders: a Kalman filter whose stance feet do not move, and contact from leg torques.
 
-State x = [p_imu, v_imu, p_left, p_right] (12,), world frame, m and m/s, at the IMU's point so that the accelerometer
-enters without a lever arm; after Bloesch et al., RSS 2012, with the orientation taken as the IMU's fused one.
+State x: rows p_imu, v_imu, p_left, p_right (4, 3), world frame, m and m/s, at the IMU's point so that the accelerometer
+enters without a lever arm; after Bloesch et al., RSS 2012, with the orientation taken as the IMU's fused one. As that
+leaves the axes uncoupled and all noise is the same along each, one covariance (4, 4) holds for all three.
 Contact: the residual r = M q̈ + h − τ of each leg's rows is the torque Jᵀf of its foot's contact force. With q̈ from
 differences and a first-order low-pass it equals the momentum observer of De Luca & Mattone (ICRA 2005) up to Ṁ.
 """
@@ -19,6 +20,7 @@ from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
 from .dynamics import Dynamics, Frames, Source, fill_frames, place_base, terms_of
+from .linalg import Triple, Vector, backward, cholesky, cross, dot, forward, rotated
 from .lip import GRAVITY
 
 
@@ -35,61 +37,57 @@ class EstimatorConfig(NamedTuple):
     force_on: float = 80.0  # N, and 1 above
 
 
+POSITION, VELOCITY, FEET = 0, 1, 2  # rows of the state
+MEMORY_SIZE = 12 + 16 + 12 + 2 + 2  # and nv
 CONFIG_SIZE = len(EstimatorConfig._fields)
 
 
 @njit(cache=True)
-def predict(x: Array, cov: Array, acceleration: Array, dt: float, accel_std: float, foot_std: Array) -> None:
-    """Advance state (12,) and covariance (12, 12) in place by dt with a world acceleration (3,) m/s²."""
-    for i in range(3):
-        x[i] += dt * x[3 + i] + 0.5 * dt * dt * acceleration[i]
-        x[3 + i] += dt * acceleration[i]
-    for i in range(3):  # cov ← F cov Fᵀ, with F = I + dt on (p, v)
-        for j in range(12):
-            cov[i, j] += dt * cov[3 + i, j]
-    for i in range(3):
-        for j in range(12):
-            cov[j, i] += dt * cov[j, 3 + i]
+def predict(x: Array, cov: Array, acceleration: Vector, dt: float, accel_std: float, foot_std: Array) -> None:
+    """Advance state (4, 3) and covariance (4, 4) in place by dt with a world acceleration (3,) m/s²."""
+    for axis in range(3):
+        x[POSITION, axis] += dt * x[VELOCITY, axis] + 0.5 * dt * dt * acceleration[axis]
+        x[VELOCITY, axis] += dt * acceleration[axis]
+    for j in range(4):  # cov ← F cov Fᵀ, with F = I + dt on (p, v)
+        cov[POSITION, j] += dt * cov[VELOCITY, j]
+    for j in range(4):
+        cov[j, POSITION] += dt * cov[j, VELOCITY]
     q = accel_std * accel_std
-    for i in range(3):
-        cov[i, i] += 0.25 * dt**4 * q
-        cov[i, 3 + i] += 0.5 * dt**3 * q
-        cov[3 + i, i] += 0.5 * dt**3 * q
-        cov[3 + i, 3 + i] += dt * dt * q
-        cov[6 + i, 6 + i] += foot_std[0] ** 2
-        cov[9 + i, 9 + i] += foot_std[1] ** 2
+    cov[POSITION, POSITION] += 0.25 * dt**4 * q
+    cov[POSITION, VELOCITY] += 0.5 * dt**3 * q
+    cov[VELOCITY, POSITION] += 0.5 * dt**3 * q
+    cov[VELOCITY, VELOCITY] += dt * dt * q
+    for foot in range(2):
+        cov[FEET + foot, FEET + foot] += foot_std[foot] ** 2
 
 
 @njit(cache=True)
 def correct(x: Array, cov: Array, foot_position: Array, foot_velocity: Array, position_var: float, velocity_var: Array) -> None:
-    """Scalar updates, in place: p_foot − p_imu = foot_position (2, 3) and v_imu = −foot_velocity (2, 3), world axes."""
-    gain = np.empty(12)
+    """Two updates a foot, in place: p_foot − p_imu = foot_position (2, 3) and v_imu = −foot_velocity (2, 3), world axes."""
+    gain, innovation = np.empty(4), np.empty(3)
     for foot in range(2):
+        f = FEET + foot
         for axis in range(3):
-            f = 6 + 3 * foot + axis
-            innovation = foot_position[foot, axis] - (x[f] - x[axis])
-            s = cov[f, f] - cov[f, axis] - cov[axis, f] + cov[axis, axis] + position_var
-            for i in range(12):
-                gain[i] = (cov[i, f] - cov[i, axis]) / s
-            _update(x, cov, gain, innovation, s)
-            innovation = -foot_velocity[foot, axis] - x[3 + axis]
-            s = cov[3 + axis, 3 + axis] + velocity_var[foot]
-            for i in range(12):
-                gain[i] = cov[i, 3 + axis] / s
-            _update(x, cov, gain, innovation, s)
+            innovation[axis] = foot_position[foot, axis] - (x[f, axis] - x[POSITION, axis])
+        s = cov[f, f] - cov[f, POSITION] - cov[POSITION, f] + cov[POSITION, POSITION] + position_var
+        for i in range(4):
+            gain[i] = (cov[i, f] - cov[i, POSITION]) / s
+        _update(x, cov, gain, innovation, s)
+        for axis in range(3):
+            innovation[axis] = -foot_velocity[foot, axis] - x[VELOCITY, axis]
+        s = cov[VELOCITY, VELOCITY] + velocity_var[foot]
+        for i in range(4):
+            gain[i] = cov[i, VELOCITY] / s
+        _update(x, cov, gain, innovation, s)
 
 
 @njit(cache=True)
-def _update(x: Array, cov: Array, gain: Array, innovation: float, s: float) -> None:
-    for i in range(12):
-        x[i] += gain[i] * innovation
-        for j in range(12):
+def _update(x: Array, cov: Array, gain: Array, innovation: Array, s: float) -> None:
+    for i in range(4):
+        for axis in range(3):
+            x[i, axis] += gain[i] * innovation[axis]
+        for j in range(4):
             cov[i, j] -= gain[i] * gain[j] * s
-
-
-@njit(cache=True)
-def _cross(a: Array, b: Array) -> Array:
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 @njit(cache=True)
@@ -106,27 +104,33 @@ def filter_step(
     stands: Array,
     dt: float,
     config: EstimatorConfig,
-) -> tuple[Array, Array]:
+) -> tuple[Triple, Triple]:
     """One filter step, in place; gives the base's position and linear velocity (3,), world frame.
 
     sole_position and sole_velocity (2, 3) are relative to the base origin, world axes, with the base's ω included.
     """
-    lever, lever_velocity = rotation @ imu, rotation @ _cross(omega, imu)
-    relative, motion = sole_position - lever, sole_velocity - lever_velocity
+    lever, lever_velocity = rotated(rotation, imu), rotated(rotation, cross(omega, imu))
+    relative, motion, inflation, foot_std = np.empty((2, 3)), np.empty((2, 3)), np.empty(2), np.empty(2)
+    for foot in range(2):
+        inflation[foot] = 1.0 + (1.0 - stands[foot]) * config.swing_inflation
+        foot_std[foot] = config.foot_walk_std * np.sqrt(inflation[foot])
+        inflation[foot] *= config.foot_velocity_std**2
+        for axis in range(3):
+            relative[foot, axis] = sole_position[foot, axis] - lever[axis]
+            motion[foot, axis] = sole_velocity[foot, axis] - lever_velocity[axis]
     if not started:  # stand at the origin, the lower sole at height 0
-        x[:3] = lever
-        x[2] = -min(relative[0, 2], relative[1, 2])
-        x[3:6] = 0.0
-        x[6:9], x[9:12] = x[:3] + relative[0], x[:3] + relative[1]
-        cov[:] = np.eye(12) * 1e-6
-        for i in range(3, 6):
-            cov[i, i] = 1e-2
-    inflation = 1.0 + (1.0 - stands) * config.swing_inflation
-    acceleration = rotation @ specific_force
-    acceleration[2] -= GRAVITY
-    predict(x, cov, acceleration, dt, config.accelerometer_std, config.foot_walk_std * np.sqrt(inflation))
-    correct(x, cov, relative, motion, config.kinematics_std**2, config.foot_velocity_std**2 * inflation)
-    return x[:3] - lever, x[3:6] - lever_velocity
+        x[POSITION, 0], x[POSITION, 1], x[POSITION, 2] = lever[0], lever[1], -min(relative[0, 2], relative[1, 2])
+        x[VELOCITY] = 0.0
+        x[FEET], x[FEET + 1] = x[POSITION] + relative[0], x[POSITION] + relative[1]
+        cov[:] = np.diag(np.array([1e-6, 1e-2, 1e-6, 1e-6]))
+    ax, ay, az = rotated(rotation, specific_force)
+    predict(x, cov, (ax, ay, az - GRAVITY), dt, config.accelerometer_std, foot_std)
+    correct(x, cov, relative, motion, config.kinematics_std**2, inflation)
+    p, v = x[POSITION], x[VELOCITY]
+    return (
+        (p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]),
+        (v[0] - lever_velocity[0], v[1] - lever_velocity[1], v[2] - lever_velocity[2]),
+    )
 
 
 @njit(cache=True)
@@ -147,15 +151,22 @@ def observe_contact(
     """Update leg residuals (2, 6) N·m, vertical sole forces (2,) N and contact probabilities (2,) in place."""
     change = (v - v_last) / dt
     blend = min(1.0, config.observer_rate * dt)
+    gram, wrench = np.empty((6, 6)), np.empty(6)
     for foot in range(2):
-        block = np.empty((6, 6))
+        wrench[:], gram[:] = 0.0, 0.0
         for i in range(6):
             dof = legs[foot, i]
-            seen = mass[dof] @ change + bias[dof] - torque[dof - 6]
+            seen = dot(mass[dof], change) + bias[dof] - torque[dof - 6]
             residual[foot, i] += blend * (seen - residual[foot, i])
-            block[:, i] = jacobian[foot, :, dof]
-        # Damped, so that a straight knee does not turn noise into force.
-        wrench = np.linalg.solve(block @ block.T + 1e-4 * np.eye(6), block @ residual[foot])
+            for j in range(6):
+                wrench[j] += jacobian[foot, j, dof] * residual[foot, i]
+                for k in range(j, 6):
+                    gram[j, k] += jacobian[foot, j, dof] * jacobian[foot, k, dof]
+        for i in range(6):
+            gram[i, i] += 1e-4  # damped, so that a straight knee does not turn noise into force
+        cholesky(gram, 6)
+        forward(gram, wrench, 6)
+        backward(gram, wrench, 6)
         force[foot] = wrench[2]
         contact[foot] = min(1.0, max(0.0, (wrench[2] - config.force_off) / (config.force_on - config.force_off)))
 
@@ -163,8 +174,8 @@ def observe_contact(
 class Memory(NamedTuple):
     """What the estimator carries from tick to tick, as views of one block."""
 
-    x: Array  # (12,)
-    cov: Array  # (12, 12)
+    x: Array  # (4, 3)
+    cov: Array  # (4, 4)
     residual: Array  # (2, 6) N·m
     force: Array  # (2,) N
     contact: Array  # (2,)
@@ -173,8 +184,8 @@ class Memory(NamedTuple):
 
 @njit(cache=True)
 def memory_of(block: Array) -> Memory:
-    """The parts of a block (172 + nv,)."""
-    return Memory(block[:12], block[12:156].reshape(12, 12), block[156:168].reshape(2, 6), block[168:170], block[170:172], block[172:])
+    """The parts of a block (MEMORY_SIZE + nv,)."""
+    return Memory(block[:12].reshape(4, 3), block[12:28].reshape(4, 4), block[28:40].reshape(2, 6), block[40:42], block[42:44], block[44:])
 
 
 @njit(cache=True)
@@ -227,13 +238,13 @@ def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) 
     t, m, out = terms_of(terms, nv), memory_of(memory), np.empty(39)
     out[:3] = t.q[:3]
     out[3], out[4:7] = t.q[6], t.q[3:6]
-    out[7:10] = t.base_rotation @ t.v[:3]
+    out[7], out[8], out[9] = rotated(t.base_rotation, t.v[:3])
     out[10:13] = t.v[3:6]
     out[13:16], out[16:19], out[19:21] = t.com, t.com_velocity, dcm
     out[21:24], out[24:27] = t.sole_position[0], t.sole_position[1]
     out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.force
-    for i in range(6):
-        out[33 + i] = np.sqrt(max(m.cov[i, i], 0.0))
+    for i in range(2):
+        out[33 + 3 * i : 36 + 3 * i] = np.sqrt(max(m.cov[i, i], 0.0))
     return out
 
 
@@ -246,7 +257,7 @@ class Estimator:
         self._imu = np.array(robot.overlay.imu_position_base)
         self._legs = robot.legs.reshape(2, -1) + 6
         self._no_torque = np.zeros(robot.n)
-        self.memory = np.zeros(172 + dynamics.nv)
+        self.memory = np.zeros(MEMORY_SIZE + dynamics.nv)
         self.x, self.cov, _, self.force, self.contact, _ = memory_of.py_func(self.memory)
         self.reset()
 

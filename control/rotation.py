@@ -7,6 +7,8 @@ from numba import njit
 
 from poise.robots.types import Array
 
+from .linalg import Triple, cross
+
 
 @njit(cache=True)
 def matrix_from_quat(quat: Array) -> Array:
@@ -37,16 +39,18 @@ def yaw_of(rotation: Array) -> float:
 
 
 @njit(cache=True)
-def rotation_error(wanted: Array, actual: Array) -> Array:
+def rotation_error(wanted: Array, actual: Array) -> Triple:
     """Rotation vector (3,) in the world frame, rad, that turns `actual` (3, 3) into `wanted` (3, 3)."""
-    delta = wanted @ actual.T
-    cosine = min(1.0, max(-1.0, 0.5 * (delta[0, 0] + delta[1, 1] + delta[2, 2] - 1.0)))
-    angle = np.arccos(cosine)
-    axis = np.array([delta[2, 1] - delta[1, 2], delta[0, 2] - delta[2, 0], delta[1, 0] - delta[0, 1]])
-    if angle < 1e-6:
-        return 0.5 * axis
+    trace, x, y, z = 0.0, 0.0, 0.0, 0.0  # of wanted actualᵀ, and twice its antisymmetric part
+    for k in range(3):
+        a, w = actual[:, k], wanted[:, k]
+        trace += a[0] * w[0] + a[1] * w[1] + a[2] * w[2]
+        dx, dy, dz = cross(a, w)
+        x, y, z = x + dx, y + dy, z + dz
+    angle = np.arccos(min(1.0, max(-1.0, 0.5 * (trace - 1.0))))
     # Near a half turn the antisymmetric part vanishes; no reference of a standing robot comes close.
-    return axis * (angle / (2.0 * max(np.sin(angle), 1e-6)))
+    scale = 0.5 if angle < 1e-6 else angle / (2.0 * max(np.sin(angle), 1e-6))
+    return scale * x, scale * y, scale * z
 
 
 @njit(cache=True)

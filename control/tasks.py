@@ -10,6 +10,7 @@ from numba import njit
 from poise.robots.types import Array
 
 from .dynamics import Terms
+from .linalg import add_scaled, rotated
 from .rotation import rotation_error
 
 EDGES = 4  # friction pyramid edges a vertex
@@ -97,7 +98,7 @@ def body_tasks(
     rows[9:12] = t.torso_jacobian
     reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
     reference[2] = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
-    omega = t.base_rotation @ t.v[3:6]
+    omega = rotated(t.base_rotation, t.v[3:6])
     pelvis_error = rotation_error(pelvis_target, t.base_rotation)
     torso_error = rotation_error(torso_target, t.torso_rotation)
     for i in range(3):
@@ -214,6 +215,41 @@ def acceleration_bounds(q: Array, v: Array, q_min: Array, q_max: Array, v_max: A
 
 
 @njit(cache=True)
+def task_cost(rows: Array, reference: Array, weight: Array, hessian: Array, gradient: Array) -> None:
+    """½ Σ w (row q̈ − reference)² as ½q̈ᵀHq̈ + gᵀq̈ in place: H (nv, nv) and g (nv,). Most rows have few entries."""
+    nv, entries = gradient.size, np.empty(gradient.size, dtype=np.intp)
+    hessian[:], gradient[:] = 0.0, 0.0
+    for r in range(weight.size):
+        row, count = rows[r], 0
+        for i in range(nv):
+            if row[i] != 0.0:
+                entries[count] = i
+                count += 1
+        for a in range(count):
+            i = entries[a]
+            f = weight[r] * row[i]
+            gradient[i] -= f * reference[r]
+            if count == nv:
+                add_scaled(hessian[i, i:], f, row[i:])
+            else:
+                for b in range(a, count):
+                    hessian[i, entries[b]] += f * row[entries[b]]
+    for i in range(nv):
+        for j in range(i):
+            hessian[i, j] = hessian[j, i]
+
+
+@njit(cache=True)
+def generalised_forces(jacobian: Array, wrench_map: Array, scale: float, out: Array) -> None:
+    """out (nv, nf) ← scale Jᵀ W of the soles' Jacobian (12, nv), most of whose entries are 0, and the map W (12, nf)."""
+    out[:] = 0.0
+    for r in range(jacobian.shape[0]):
+        for i in range(jacobian.shape[1]):
+            if jacobian[r, i] != 0.0:
+                add_scaled(out[i], scale * jacobian[r, i], wrench_map[r])
+
+
+@njit(cache=True)
 def assemble(
     t: Terms,
     rows: Array,
@@ -239,12 +275,8 @@ def assemble(
     """
     nv, nf, newton = t.bias.size, wrench_map.shape[1], contacts.newton
     n = nv + nf
-    hessian[:] = 0.0
-    gradient[:] = 0.0
-    constraint[:] = 0.0
-    weighted = rows * weight.reshape(-1, 1)
-    hessian[:nv, :nv] = weighted.T @ rows
-    gradient[:nv] = -(weighted.T @ reference)
+    hessian[:], gradient[:], constraint[:] = 0.0, 0.0, 0.0
+    task_cost(rows, reference, weight, hessian[:nv, :nv], gradient[:nv])
     for i in range(nv - 6):
         hessian[6 + i, 6 + i] += joint_weight[i]
         gradient[6 + i] -= joint_weight[i] * joint_reference[i]
@@ -253,7 +285,7 @@ def assemble(
     for i in range(nv, n):
         hessian[i, i] = force_weight * newton * newton
     constraint[:nv, :nv] = t.mass_matrix
-    constraint[:nv, nv:] = -newton * (t.sole_jacobian.reshape(12, nv).T @ wrench_map)
+    generalised_forces(t.sole_jacobian.reshape(12, nv), wrench_map, -newton, constraint[:nv, nv:])
     for i in range(nv):
         limit = 0.0 if i < 6 else torque_limit[i - 6]
         lower[n + i], upper[n + i] = -t.bias[i] - limit, -t.bias[i] + limit

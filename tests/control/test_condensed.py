@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from oracles import random_state
 
-from poise.control.condensed import backward, cholesky, forward, work_of, work_sizes
+from poise.control.condensed import work_of, work_sizes
+from poise.control.linalg import backward, cholesky, forward
 from poise.control.dynamics import Dynamics
 from poise.control.wholebody import WholeBody, WholeBodyConfig, WholeBodyTargets
 from poise.robots import RobotModel
