@@ -28,13 +28,10 @@ from .tasks import (
     Posture,
     TaskGains,
     TaskWeights,
-    acceleration_bounds,
-    body_tasks,
-    contact_wrenches,
     force_rows,
     generalised_forces,
-    sole_tasks,
-    task_cost,
+    tabulate,
+    whole_cost,
 )
 
 BASE = 6
@@ -68,6 +65,9 @@ class Work(NamedTuple):
     constraint: Array  # (LIMIT_ROWS, nf)
     qp_lower: Array  # (nf + LIMIT_ROWS,)
     qp_upper: Array  # (nf + LIMIT_ROWS,)
+    torque: Array  # (nj,) N·m
+    acceleration: Array  # (nv,)
+    wrench: Array  # (12,) N, N·m of both soles
 
 
 @njit(cache=True)
@@ -76,7 +76,7 @@ def work_sizes(nv: int, nf: int) -> NDArray[np.int64]:
     nj, nb = nv - 6, nf + LIMIT_ROWS
     return np.array(
         [1, ROWS, TASK_ROWS * nv, TASK_ROWS, TASK_ROWS, 12 * nf, nv * nf, nv * nv, nv, nj, nj, ROWS * nv, ROWS * nf, ROWS, ROWS]
-        + [ROWS * ROWS, nf * nf, nf, LIMIT_ROWS * nf, nb, nb]
+        + [ROWS * ROWS, nf * nf, nf, LIMIT_ROWS * nf, nb, nb, nj, nv, 12]
     )
 
 
@@ -106,6 +106,9 @@ def work_of(block: Array, nv: int, nf: int) -> Work:
         block[e[17] : e[18]].reshape(LIMIT_ROWS, nf),
         block[e[18] : e[19]],
         block[e[19] : e[20]],
+        block[e[20] : e[21]],
+        block[e[21] : e[22]],
+        block[e[22] : e[23]],
     )
 
 
@@ -116,8 +119,8 @@ def start(
     nf: int,
     com_acceleration_xy: Array,
     height_target: float,
-    pelvis_target: Array,
-    torso_target: Array,
+    heading: float,
+    torso_rpy: Array,
     yaw_rate: float,
     contact: Array,
     swing: Array,
@@ -140,17 +143,29 @@ def start(
     gains = TaskGains(*to_fixed_tuple(gain_numbers, GAINS_SIZE))
     p = posture_of(posture_numbers)
     contacts = Contacts(vertices, contact_numbers[0], contact_numbers[1], contact_numbers[2], contact_numbers[3])
-    body_tasks(w.tasks, w.reference, w.weight, t, com_acceleration_xy, height_target, pelvis_target, torso_target, yaw_rate, weights, gains)
-    sole_tasks(w.tasks, w.reference, w.weight, t, contact, swing, swing_yaw, weights, gains)
-    contact_wrenches(w.wrench_map, t, contact, contacts)
-    q, v = t.q[7:], t.v[6:]
-    acceleration_bounds(q, v, p.position_min, p.position_max, p.velocity_limit, horizon, w.lower, w.upper)
-    task_cost(w.tasks, w.reference, w.weight, w.factor, w.y)
-    for i in range(nv - 6):
-        w.factor[6 + i, 6 + i] += p.weight[i]
-        w.y[6 + i] -= p.weight[i] * (p.stiffness[i] * (joints[i] - q[i]) + p.damping[i] * (joint_velocity[i] - v[i]))
-    for i in range(nv):
-        w.factor[i, i] += regularise
+    tabulate(
+        t,
+        com_acceleration_xy,
+        height_target,
+        heading,
+        torso_rpy,
+        yaw_rate,
+        contact,
+        swing,
+        swing_yaw,
+        weights,
+        gains,
+        p,
+        contacts,
+        horizon,
+        w.tasks,
+        w.reference,
+        w.weight,
+        w.wrench_map,
+        w.lower,
+        w.upper,
+    )
+    whole_cost(t, w.tasks, w.reference, w.weight, joints, joint_velocity, p, regularise, w.factor, w.y)
     if not cholesky(w.factor, nv):
         return False
     forward(w.factor, w.y, nv)
@@ -209,8 +224,8 @@ def _condense(w: Work, force_weight: float) -> bool:
 @njit(cache=True)
 def finish(
     terms: Array, block: Array, multipliers: Array, posture_numbers: Array, force_weight: float, newton: float, tolerance: float
-) -> tuple[int, float, Array, Array, Array]:
-    """From λ to torque (nj,), acceleration (nv,) and sole wrenches (2, 6); whether limits have to come in or leave.
+) -> tuple[int, float]:
+    """From λ to torque, acceleration and sole wrenches, in the block, and to the limits that have to come in or leave.
 
     Returns SOLVED, GO_ON (condensed anew, in the block) or GIVE_UP, and the largest violation of dynamics and limits.
     """
@@ -218,11 +233,12 @@ def finish(
     nv = nj + 6
     t, w, p = terms_of(terms, nv), work_of(block, nv, nf), posture_of(posture_numbers)
     k = int(w.in_force[0])
-    dual, vdot, generalised = w.gap[:k].copy(), -w.y, t.bias.copy()
+    dual, vdot, generalised = w.gap[:k].copy(), w.acceleration, t.bias.copy()
     for i in range(k):
         dual[i] += dot(w.from_force[i], multipliers)
     forward(w.gram, dual, k)
     backward(w.gram, dual, k)
+    vdot[:] = -w.y
     for i in range(k):
         add_scaled(vdot, dual[i], w.rows[i])
     backward(w.factor, vdot, nv)
@@ -234,11 +250,12 @@ def finish(
     for i in range(nj):
         over, under = vdot[6 + i] - w.upper[i], w.lower[i] - vdot[6 + i]
         beyond = np.abs(generalised[6 + i]) - p.torque_limit[i]
+        w.torque[i] = min(p.torque_limit[i], max(-p.torque_limit[i], generalised[6 + i]))
         residual = max(residual, over, under, beyond)
         if max(over, under, beyond) <= tolerance:
             continue
         if int(w.in_force[0]) == ROWS:
-            return GIVE_UP, residual, generalised[6:], vdot, np.zeros((2, 6))
+            return GIVE_UP, residual
         at, came = int(w.in_force[0]), True
         if beyond > tolerance:
             sign = 1.0 if generalised[6 + i] > 0.0 else -1.0
@@ -252,10 +269,10 @@ def finish(
             w.side[at], w.constant[at] = (1.0, w.upper[i]) if over > 0.0 else (-1.0, w.lower[i])
             w.in_force[0] += 1.0
     if left or came:
-        fit = _condense(w, force_weight * newton * newton)
-        return (GO_ON if fit else GIVE_UP), residual, generalised[6:], vdot, np.zeros((2, 6))
-    torque = np.minimum(np.maximum(generalised[6:], -p.torque_limit), p.torque_limit)
-    return SOLVED, residual, torque, vdot, (newton * (w.wrench_map @ multipliers)).reshape(2, 6)
+        return (GO_ON if _condense(w, force_weight * newton * newton) else GIVE_UP), residual
+    for i in range(12):
+        w.wrench[i] = newton * dot(w.wrench_map[i], multipliers)
+    return SOLVED, residual
 
 
 @njit(cache=True)

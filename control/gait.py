@@ -118,7 +118,6 @@ class Walker:
         self.foothold = np.zeros(3)  # x, y, yaw of the next touchdown
         self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance axes
         self.swing: SwingFoot | None = None
-        self.lift_yaw = 0.0
         self.feedback.reset()
         self._dcm_reference: Array | None = None
         self._shift_from = np.zeros(2)
@@ -161,7 +160,8 @@ class Walker:
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
         left = max(0.0, self.step_duration - self.time)
-        footsteps = np.array([[*self.foothold, left]]) if self.phase == "step" else np.zeros((0, 4))
+        footsteps = np.empty((1 if self.phase == "step" else 0, 4))
+        footsteps[:, :3], footsteps[:, 3] = self.foothold, left
         nominal = self._nominal
         return WalkPlan(
             phase=self.phase,
@@ -206,7 +206,7 @@ class Walker:
         costs = []
         for stance in (LEFT, RIGHT):
             self._begin_step(stance, 0.0)
-            costs.append(self._adapt()[3])
+            costs.append(float(self._adapt()[8]))
         return int(np.argmin(costs))
 
     def _two_feet_reference(self) -> Reference:
@@ -223,7 +223,7 @@ class Walker:
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        return Reference(self.zmp, reference, np.ones(2), _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
+        return Reference(self.zmp, reference, _BOTH, _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
 
     def _shift_reference(self) -> tuple[Array, Array]:
         """DCM reference and rate: a quintic from rest to where the periodic orbit starts a step."""
@@ -249,7 +249,7 @@ class Walker:
         self.double_support = double_support
         self.step_duration = self._command.step_duration_s
         self.last_step = turned(-self.sole_yaw[stance], self._soles[stance, :2] - self._soles[swing, :2])
-        self.foothold[:2], self.foothold[2] = self._soles[swing, :2], self.sole_yaw[swing]
+        self.foothold = np.array([*self._soles[swing, :2], self.sole_yaw[swing]])
         if double_support == 0.0:
             self.intended_yaw = self.heading
 
@@ -324,11 +324,11 @@ class Walker:
         advice = np.stack((foothold, turned(yaw, plan.offset)))
         self._coming = _Nominal(self.touchdowns, self.tick, ready, advice, plan.usable, plan.status)
 
-    def _adapt(self) -> tuple[float, Array, Array, float]:
-        """Duration, foothold and ZMP of the current step around its nominal ones, and their cost."""
-        nominal, command, twist, swing = self._nominal, self._command, self._twist(), self.swing
-        advice = nominal.advice if nominal is not None and nominal.usable and nominal.step == self.touchdowns else _NO_ADVICE
-        duration, foothold, zmp, self.dcm_target, cost = replan(
+    def _adapt(self) -> Array:
+        """The current step around its nominal one, (9,) as `replan` gives it."""
+        nominal, command, twist, swing, cfg = self._nominal, self._command, self._twist(), self.swing, self._config
+        advised = nominal is not None and nominal.usable and nominal.step == self.touchdowns
+        return replan(
             self.dcm,
             self._soles,
             self.sole_yaw,
@@ -346,41 +346,33 @@ class Walker:
             self._width(twist),
             self._omega,
             self._kappa,
+            self.heading,
             self.intended_yaw,
+            cfg.turn_max,
             command.footstep_offset[0],
-            advice,
-            self._config.mpc_authority_m,
+            nominal.advice if nominal is not None and advised else _NO_ADVICE,
+            cfg.mpc_authority_m,
             self._limit_numbers,
             self._cop_box,
             self._adaptation_numbers,
         )
-        return duration, foothold, zmp, cost
 
     def _step_reference(self) -> Reference:
-        swing, yaw, ground = 1 - self.stance, float(self.sole_yaw[self.stance]), float(self._soles[self.stance, 2])
-        frozen = self.swing is not None and self.step_duration - max(self.time, self.double_support) < self._config.adaptation.freeze_s
-        duration, foothold, self.zmp, _ = self._adapt()
-        rate = float(self._command.twist[2])
-        if not frozen:
-            self.step_duration = duration
-            self.foothold[:2] = foothold
-            wanted = self.heading + rate * (duration - self.time + 0.5 * self._command.step_duration_s)
-            turn = min(self._config.turn_max, max(-self._config.turn_max, wrap_angle(wanted - yaw)))
-            self.foothold[2] = yaw + turn
+        swing, rate = 1 - self.stance, float(self._command.twist[2])
+        plan = self._adapt()
+        self.step_duration, self.foothold, self.zmp, self.dcm_target = float(plan[0]), plan[1:4], plan[4:6], plan[6:8]
         self.heading = wrap_angle(self.heading + self._dt * rate)
-        contact, state, swing_yaw = np.ones(2), _NO_SWING, float(self.sole_yaw[swing])
-        if self.time >= self.double_support:
-            if self.swing is None:
-                self.swing, self.lift_yaw = SwingFoot(self._soles[swing], self._dt), float(self.sole_yaw[swing])
-            contact[swing] = 0.0
-            left = self.step_duration - self.feedback.lead_s - self.time
-            self.swing.advance(self.foothold[:2], left, self._gait.swing_height_m, ground)
-            state = self.swing.state.copy()
-            s = self.swing.phase
-            swing_yaw = self.lift_yaw + s * s * (3 - 2 * s) * wrap_angle(float(self.foothold[2]) - self.lift_yaw)
-        return Reference(self.zmp, self.dcm_target, contact, state, swing_yaw, self.heading, rate, ground)
+        ground = float(self._soles[self.stance, 2])
+        if self.time < self.double_support:
+            return Reference(self.zmp, self.dcm_target, _BOTH, _NO_SWING, 0.0, self.heading, rate, ground)
+        if self.swing is None:
+            self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
+        left = self.step_duration - self.feedback.lead_s - self.time
+        self.swing.advance(self.foothold, left, self._gait.swing_height_m, ground)
+        return Reference(self.zmp, self.dcm_target, _ONE[swing], self.swing.state, self.swing.yaw, self.heading, rate, ground)
 
 
+_BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right
 _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 

@@ -29,7 +29,7 @@ from .gait import GaitCommand, Reference, Walker, WalkerConfig
 from .lip import GRAVITY
 from .motion import MotionReference
 from .protocols import Proposer, Situation, WorldModel
-from .rotation import matrix_from_quat, matrix_from_rpy, yaw_of
+from .rotation import matrix_from_quat, yaw_of
 from .safety import Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
@@ -194,13 +194,12 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        roll, pitch, yaw = motion.torso_rpy
-        pendulum = GRAVITY / motion.height_m
+        height = motion.height_m
         targets = WholeBodyTargets(
-            com_acceleration_xy=pendulum * (d.com[:2] - reference.zmp),
-            com_height=reference.ground_height + motion.height_m,
-            pelvis_rotation=matrix_from_rpy(0.0, 0.0, reference.heading),
-            torso_rotation=matrix_from_rpy(roll, pitch, reference.heading + yaw),
+            com_acceleration_xy=GRAVITY / height * (d.com[:2] - reference.zmp),
+            com_height=reference.ground_height + height,
+            heading=reference.heading,
+            torso_rpy=motion.torso_rpy,
             yaw_rate=reference.heading_rate,
             contact=reference.contact,
             swing=reference.swing,
@@ -345,8 +344,7 @@ def _plain(proposal: MotionProposal) -> MotionProposal:
 
 def _with_total(parts: Mapping[str, float]) -> dict[str, float]:
     """The tick is everything but proposing and imagining, which have a thread of their own on the robot."""
-    tick = sum(us for part, us in parts.items() if part not in ("propose", "imagine"))
-    return {**parts, "tick": tick}
+    return {**parts, "tick": sum(parts.values()) - parts.get("propose", 0.0) - parts.get("imagine", 0.0)}
 
 
 __all__ = ["Array", "Stack", "StackConfig"]

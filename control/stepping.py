@@ -8,11 +8,11 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from poise.robots.types import Array
 
-from .adaptation import AdaptationConfig, StepLimits, StepState, plan_step
+from .adaptation import AdaptationConfig, StepLimits, StepState, is_frozen, plan_step
 from .dynamics import terms_of
 from .footsteps import nominal_touchdown, orbit_plan
 from .lip import natural_frequency, transfer_shift
-from .rotation import yaw_of
+from .rotation import wrap_angle, yaw_of
 
 ADAPTATION_SIZE, LIMITS_SIZE = len(AdaptationConfig._fields), len(StepLimits._fields)
 
@@ -55,31 +55,33 @@ def replan(
     width: float,
     omega: float,
     kappa: float,
+    heading: float,
     intended_yaw: float,
+    turn_max: float,
     shift: Array,
     advised: Array,
     authority: float,
     limit_numbers: Array,
     cop_box: Array,
     adaptation_numbers: Array,
-) -> tuple[float, Array, Array, Array, float]:
+) -> Array:
     """Adapt the current step around its nominal one; what is not said here is as in StepState.
 
-    swing (3, 3) position, velocity and acceleration of the foot in the
-    air; twist (3,) m/s and rad/s with the trim, width (m) and wanted_duration (s) make the nominal orbit, intended_yaw
-    (rad) is where the stance foot was meant to point, shift (2,) m moves the foothold forward and outward; advised
-    (2, 2) m foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
-    Returns the whole duration (s), foothold (2,), ZMP (2,), DCM aimed at for touchdown (2,), and the cost.
+    swing (3, 3) position, velocity and acceleration of the foot in the air; twist (3,) m/s and rad/s with the trim,
+    width (m) and wanted_duration (s) make the nominal orbit, intended_yaw (rad) is where the stance foot was meant to
+    point, turn_max (rad) bounds the turn to the next, shift (2,) m moves the foothold forward and outward; advised (2, 2) m
+    foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
+    Returns (9,): whole duration (s), foothold x, y (m) and yaw (rad), ZMP (2,), DCM aimed at for touchdown (2,), cost.
     """
-    side = 1.0 if stance == 0 else -1.0
+    side, out = (1.0 if stance == 0 else -1.0), np.empty(9)
     first, _, _, there = orbit_plan(twist, wanted_duration, width, side, omega, kappa)
-    sole = soles[stance, :2]
+    sole, yaw = soles[stance, :2], sole_yaw[stance]
     nominal, offset = nominal_touchdown(first, there, side, sole, intended_yaw, shift)
     if not np.isnan(advised[0, 0]):
         nominal, offset = toward(nominal, advised[0], authority), toward(offset, advised[1], authority)
     step = StepState(
         sole,
-        sole_yaw[stance],
+        yaw,
         side,
         time,
         double_support,
@@ -93,5 +95,11 @@ def replan(
     )
     limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
     config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))
-    duration, where, zmp, cost = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, cop_box, config)
-    return duration, where, zmp, nominal + offset, cost
+    duration, where, out[4:6], out[8] = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, cop_box, config)
+    out[6:8] = nominal + offset
+    if is_frozen(step, config):
+        out[0], out[1:4] = step_duration, foothold
+        return out
+    turn = wrap_angle(heading + twist[2] * (duration - time + 0.5 * wanted_duration) - yaw)
+    out[0], out[1:3], out[3] = duration, where, yaw + min(turn_max, max(-turn_max, turn))
+    return out

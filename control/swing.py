@@ -1,11 +1,15 @@
-"""Swing foot: minimum-jerk replanning towards a moving foothold in the plane, a phase-driven height profile."""
+"""Swing foot: minimum-jerk replanning towards a moving foothold in the plane, height and yaw driven by the phase."""
 
 from __future__ import annotations
+
+from copy import copy
 
 import numpy as np
 from numba import njit
 
 from poise.robots.types import Array
+
+from .rotation import wrap_angle
 
 DESCENT_MPS = 0.1  # downward speed at the planned touchdown
 LATE_DESCENT_MPS = 0.25  # and while the ground is late
@@ -51,9 +55,17 @@ def height_profile(phase: float, height: float, landing: float, phase_rate: floa
 
 @njit(cache=True)
 def advance(
-    state: Array, start_height: float, phase: float, foothold: Array, time_left: float, height: float, landing_z: float, dt: float
-) -> float:
-    """Move position, velocity and acceleration (3, 3) by dt, in place; gives the phase after it. See SwingFoot.advance."""
+    state: Array,
+    start_height: float,
+    start_yaw: float,
+    phase: float,
+    foothold: Array,
+    time_left: float,
+    height: float,
+    landing_z: float,
+    dt: float,
+) -> tuple[float, float]:
+    """Move position, velocity and acceleration (3, 3) by dt, in place; gives phase and yaw after it. See SwingFoot.advance."""
     position, velocity, acceleration = state[0], state[1], state[2]
     for axis in range(2):
         position[axis], velocity[axis], acceleration[axis] = quintic_step(
@@ -62,31 +74,32 @@ def advance(
     if time_left <= 0.0 or phase >= 1.0:
         velocity[2], acceleration[2] = -LATE_DESCENT_MPS, 0.0
         position[2] -= LATE_DESCENT_MPS * dt
-        return phase
-    rate = (1.0 - phase) / max(time_left, dt)
-    phase = min(1.0, phase + rate * dt)
-    z, velocity[2], acceleration[2] = height_profile(phase, height, landing_z - start_height, rate)
-    position[2] = start_height + z
-    return phase
+    else:
+        rate = (1.0 - phase) / max(time_left, dt)
+        phase = min(1.0, phase + rate * dt)
+        z, velocity[2], acceleration[2] = height_profile(phase, height, landing_z - start_height, rate)
+        position[2] = start_height + z
+    return phase, start_yaw + phase * phase * (3.0 - 2.0 * phase) * wrap_angle(foothold[2] - start_yaw)
 
 
 class SwingFoot:
     """Reference of the swing foot, world frame; advanced once a tick."""
 
-    def __init__(self, position: Array, dt: float) -> None:
+    def __init__(self, position: Array, yaw: float, dt: float) -> None:
         self._dt = dt
-        self.start_height = float(position[2])
+        self._start_height, self._start_yaw = float(position[2]), yaw
         self.state = np.zeros((3, 3))  # position, velocity, acceleration, m
         self.state[0] = position
-        self.phase = 0.0
+        self.phase, self.yaw = 0.0, yaw
 
     def copy(self) -> SwingFoot:
         """An independent copy."""
-        other = SwingFoot(self.state[0], self._dt)
-        other.start_height, other.phase = self.start_height, self.phase
-        other.state[:] = self.state
+        other = copy(self)
+        other.state = self.state.copy()
         return other
 
     def advance(self, foothold: Array, time_left: float, height: float, landing_z: float) -> None:
-        """Move the reference by one tick towards foothold (2,) m, to be reached in `time_left` s at height landing_z."""
-        self.phase = advance(self.state, self.start_height, self.phase, foothold, time_left, height, landing_z, self._dt)
+        """Move the reference by one tick towards foothold (3,) m and rad, to be reached in `time_left` s at height landing_z."""
+        self.phase, self.yaw = advance(
+            self.state, self._start_height, self._start_yaw, self.phase, foothold, time_left, height, landing_z, self._dt
+        )

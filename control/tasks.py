@@ -11,7 +11,7 @@ from poise.robots.types import Array
 
 from .dynamics import Terms
 from .linalg import add_scaled, rotated
-from .rotation import rotation_error
+from .rotation import matrix_from_rpy, rotation_error
 
 EDGES = 4  # friction pyramid edges a vertex
 LIMIT_ROWS = 5  # total normal force, and yaw friction of both soles from both sides
@@ -83,8 +83,8 @@ def body_tasks(
     t: Terms,
     com_acceleration_xy: Array,
     height_target: float,
-    pelvis_target: Array,
-    torso_target: Array,
+    heading: float,
+    torso_rpy: Array,
     yaw_rate: float,
     weights: TaskWeights,
     gains: TaskGains,
@@ -99,8 +99,8 @@ def body_tasks(
     reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
     reference[2] = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
     omega = rotated(t.base_rotation, t.v[3:6])
-    pelvis_error = rotation_error(pelvis_target, t.base_rotation)
-    torso_error = rotation_error(torso_target, t.torso_rotation)
+    pelvis_error = rotation_error(matrix_from_rpy(0.0, 0.0, heading), t.base_rotation)
+    torso_error = rotation_error(matrix_from_rpy(torso_rpy[0], torso_rpy[1], heading + torso_rpy[2]), t.torso_rotation)
     for i in range(3):
         wanted = yaw_rate if i == 2 else 0.0
         reference[i] -= t.centroidal_drift[i] / mass
@@ -126,8 +126,7 @@ def sole_tasks(
     gains: TaskGains,
 ) -> None:
     """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration."""
-    flat = np.eye(3)
-    flat[0, 0], flat[0, 1], flat[1, 0], flat[1, 1] = np.cos(swing_yaw), -np.sin(swing_yaw), np.sin(swing_yaw), np.cos(swing_yaw)
+    flat = matrix_from_rpy(0.0, 0.0, swing_yaw)
     for foot in range(2):
         at = 12 + 6 * foot
         rows[at : at + 6] = t.sole_jacobian[foot]
@@ -250,49 +249,57 @@ def generalised_forces(jacobian: Array, wrench_map: Array, scale: float, out: Ar
 
 
 @njit(cache=True)
-def assemble(
+def tabulate(
+    t: Terms,
+    com_acceleration_xy: Array,
+    height_target: float,
+    heading: float,
+    torso_rpy: Array,
+    yaw_rate: float,
+    contact: Array,
+    swing: Array,
+    swing_yaw: float,
+    weights: TaskWeights,
+    gains: TaskGains,
+    posture: Posture,
+    contacts: Contacts,
+    horizon: float,
+    rows: Array,
+    reference: Array,
+    weight: Array,
+    wrench_map: Array,
+    lower: Array,
+    upper: Array,
+) -> None:
+    """Task rows, contact wrenches, and the bounds (n,) of the joint accelerations, in place."""
+    body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, heading, torso_rpy, yaw_rate, weights, gains)
+    sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
+    contact_wrenches(wrench_map, t, contact, contacts)
+    p = posture
+    acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, horizon, lower, upper)
+
+
+@njit(cache=True)
+def whole_cost(
     t: Terms,
     rows: Array,
     reference: Array,
     weight: Array,
-    joint_reference: Array,
-    joint_weight: Array,
+    joints: Array,
+    joint_velocity: Array,
+    posture: Posture,
     regularise: float,
-    wrench_map: Array,
-    force_weight: float,
-    torque_limit: Array,
-    contacts: Contacts,
     hessian: Array,
     gradient: Array,
-    constraint: Array,
-    lower: Array,
-    upper: Array,
 ) -> None:
-    """Fill the QP over (q̈, λ): task cost; base dynamics, torque, total normal force and yaw friction rows.
-
-    λ counts in units of `contacts.newton`; wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are
-    (nv + nf + nv + LIMIT_ROWS,), with the bounds of q̈ given.
-    """
-    nv, nf, newton = t.bias.size, wrench_map.shape[1], contacts.newton
-    n = nv + nf
-    hessian[:], gradient[:], constraint[:] = 0.0, 0.0, 0.0
-    task_cost(rows, reference, weight, hessian[:nv, :nv], gradient[:nv])
-    for i in range(nv - 6):
-        hessian[6 + i, 6 + i] += joint_weight[i]
-        gradient[6 + i] -= joint_weight[i] * joint_reference[i]
-    for i in range(nv):
+    """½q̈ᵀHq̈ + gᵀq̈ of tasks, posture and regularisation, in place: H (nv, nv), g (nv,)."""
+    task_cost(rows, reference, weight, hessian, gradient)
+    for i in range(joints.size):
+        wanted = posture.stiffness[i] * (joints[i] - t.q[7 + i]) + posture.damping[i] * (joint_velocity[i] - t.v[6 + i])
+        hessian[6 + i, 6 + i] += posture.weight[i]
+        gradient[6 + i] -= posture.weight[i] * wanted
+    for i in range(gradient.size):
         hessian[i, i] += regularise
-    for i in range(nv, n):
-        hessian[i, i] = force_weight * newton * newton
-    constraint[:nv, :nv] = t.mass_matrix
-    generalised_forces(t.sole_jacobian.reshape(12, nv), wrench_map, -newton, constraint[:nv, nv:])
-    for i in range(nv):
-        limit = 0.0 if i < 6 else torque_limit[i - 6]
-        lower[n + i], upper[n + i] = -t.bias[i] - limit, -t.bias[i] + limit
-    bounds = np.empty((2, nf + LIMIT_ROWS))
-    force_rows(wrench_map, contacts, constraint[nv:, nv:], bounds[0], bounds[1])
-    lower[nv:n], upper[nv:n] = bounds[0, :nf], bounds[1, :nf]
-    lower[n + nv :], upper[n + nv :] = bounds[0, nf:], bounds[1, nf:]
 
 
 @njit(cache=True)
@@ -300,8 +307,8 @@ def build(
     t: Terms,
     com_acceleration_xy: Array,
     height_target: float,
-    pelvis_target: Array,
-    torso_target: Array,
+    heading: float,
+    torso_rpy: Array,
     yaw_rate: float,
     contact: Array,
     swing: Array,
@@ -325,33 +332,48 @@ def build(
     lower: Array,
     upper: Array,
 ) -> None:
-    """The whole QP of one tick from its references, in place: tasks, contact wrenches, bounds, assembly."""
-    nv = t.v.size
-    body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, pelvis_target, torso_target, yaw_rate, weights, gains)
-    sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
-    contact_wrenches(wrench_map, t, contact, contacts)
-    q, v = t.q[7:], t.v[6:]
-    acceleration_bounds(q, v, posture.position_min, posture.position_max, posture.velocity_limit, horizon, lower[6:nv], upper[6:nv])
-    wanted = posture.stiffness * (joints - q) + posture.damping * (joint_velocity - v)
-    limit = posture.torque_limit
-    assemble(
+    """The whole QP over (q̈, λ) of one tick, in place: task cost; base dynamics, torque, total normal force and yaw friction rows.
+
+    λ counts in units of `contacts.newton`; wrench_map (12, nf) leads from λ to both sole wrenches; lower and upper are
+    (nv + nf + nv + LIMIT_ROWS,), those of the base's accelerations as they are.
+    """
+    nv, nf, newton = t.bias.size, wrench_map.shape[1], contacts.newton
+    n = nv + nf
+    tabulate(
         t,
+        com_acceleration_xy,
+        height_target,
+        heading,
+        torso_rpy,
+        yaw_rate,
+        contact,
+        swing,
+        swing_yaw,
+        weights,
+        gains,
+        posture,
+        contacts,
+        horizon,
         rows,
         reference,
         weight,
-        wanted,
-        posture.weight,
-        regularise,
         wrench_map,
-        force_weight,
-        limit,
-        contacts,
-        hessian,
-        gradient,
-        constraint,
-        lower,
-        upper,
+        lower[6:nv],
+        upper[6:nv],
     )
+    hessian[:], gradient[:], constraint[:] = 0.0, 0.0, 0.0
+    whole_cost(t, rows, reference, weight, joints, joint_velocity, posture, regularise, hessian[:nv, :nv], gradient[:nv])
+    for i in range(nv, n):
+        hessian[i, i] = force_weight * newton * newton
+    constraint[:nv, :nv] = t.mass_matrix
+    generalised_forces(t.sole_jacobian.reshape(12, nv), wrench_map, -newton, constraint[:nv, nv:])
+    for i in range(nv):
+        limit = 0.0 if i < 6 else posture.torque_limit[i - 6]
+        lower[n + i], upper[n + i] = -t.bias[i] - limit, -t.bias[i] + limit
+    bounds = np.empty((2, nf + LIMIT_ROWS))
+    force_rows(wrench_map, contacts, constraint[nv:, nv:], bounds[0], bounds[1])
+    lower[nv:n], upper[nv:n] = bounds[0, :nf], bounds[1, :nf]
+    lower[n + nv :], upper[n + nv :] = bounds[0, nf:], bounds[1, nf:]
 
 
 @njit(cache=True)

@@ -31,9 +31,9 @@ def warm_up(stack: Stack) -> None:
             accelerometer_imu=np.array([0.0, 0.0, 9.81]),
         )
         stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)))
-    level, swing, both = np.eye(3), np.zeros((3, 3)), np.ones(2)
-    height = robot.overlay.gait.com_height_m
-    stack.whole_body.warm(stack.dynamics, WholeBodyTargets(zero[:2], height, level, level, 0.0, both, swing, 0.0, robot.posture, zero))
+    height, swing = robot.overlay.gait.com_height_m, np.zeros((3, 3))
+    targets = WholeBodyTargets(zero[:2], height, 0.0, zero[:3], 0.0, np.ones(2), swing, 0.0, robot.posture, zero)
+    stack.whole_body.warm(stack.dynamics, targets)
     excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
     stack.certifier.certify(stack.dynamics, excessive, zero, np.ones(2))
     stack.reset()

@@ -12,7 +12,8 @@ condensed form (condensed.py), whole where that gives up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,14 +48,13 @@ class WholeBodyConfig:
     rounds: int = 6  # of joint limits coming in and leaving, before the whole QP is solved
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WholeBodyTargets:
-    """References of one tick, world frame."""
+class WholeBodyTargets(NamedTuple):
+    """References of one tick, world frame, in the order in which the kernels take them."""
 
     com_acceleration_xy: Array  # (2,) m/s²
     com_height: float  # m
-    pelvis_rotation: Array  # (3, 3)
-    torso_rotation: Array  # (3, 3)
+    heading: float  # rad, of the level pelvis
+    torso_rpy: Array  # (3,) rad, in the heading frame
     yaw_rate: float  # rad/s, of pelvis and torso
     contact: Array  # (2,) 1 where a foot stands, 0 where it swings
     swing: Array  # (3, 3) position, velocity, acceleration of the foot that swings, m
@@ -63,9 +63,8 @@ class WholeBodyTargets:
     joint_velocity: Array  # (n,) rad/s
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WholeBodySolution:
-    """Torques, accelerations and forces of one tick, and which solver gave them."""
+class WholeBodySolution(NamedTuple):
+    """Torques, accelerations and forces of one tick, and which solver gave them; the next solution overwrites all but the torques."""
 
     torque: Array  # (n,) N·m
     acceleration: Array  # (nv,)
@@ -89,7 +88,8 @@ class _Workspace:
         self.solvers = (make_solver(config.solver, config.tolerance), make_solver(config.fallback, 100 * config.tolerance))
         self.nf = nf
         self.work = np.zeros(work_sizes.py_func(nv, nf).sum())
-        w = work_of.py_func(self.work, nv, nf)
+        self.parts = w = work_of.py_func(self.work, nv, nf)
+        self.wrench = w.wrench.reshape(2, 6)
         self.condensed = QpProblem(w.hessian, w.gradient, w.constraint, w.qp_lower, w.qp_upper)
         self.condensed_solver = make_solver(config.solver, config.tolerance)
 
@@ -120,16 +120,7 @@ class WholeBody:
         problem = space.problem
         build(
             d.terms,
-            t.com_acceleration_xy,
-            t.com_height,
-            t.pelvis_rotation,
-            t.torso_rotation,
-            t.yaw_rate,
-            t.contact,
-            t.swing,
-            t.swing_yaw,
-            t.joints,
-            t.joint_velocity,
+            *t,
             cfg.weights,
             cfg.gains,
             self._posture,
@@ -154,7 +145,7 @@ class WholeBody:
     def warm(self, d: Dynamics, t: WholeBodyTargets) -> None:
         """Solve every form of the QP once for 0, 1 and 2 feet, so that no kernel is compiled when the first form gives up."""
         for contact in ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)):
-            targets = replace(t, contact=np.array(contact))
+            targets = t._replace(contact=np.array(contact))
             self._solve_condensed(d, targets)
             problem, wrench_map = self.problem(d, targets)
             for solver in self._spaces[int(sum(contact))].solvers:
@@ -166,16 +157,7 @@ class WholeBody:
             d.block,
             space.work,
             space.nf,
-            t.com_acceleration_xy,
-            t.com_height,
-            t.pelvis_rotation,
-            t.torso_rotation,
-            t.yaw_rate,
-            t.contact,
-            t.swing,
-            t.swing_yaw,
-            t.joints,
-            t.joint_velocity,
+            *t,
             *self._numbers,
             self._contact_numbers,
             cfg.regularise_acceleration,
@@ -189,11 +171,9 @@ class WholeBody:
                 if not solution.usable:
                     return None
                 multipliers = solution.x
-            end, residual, torque, acceleration, wrench = finish(
-                d.block, space.work, multipliers, self._numbers[2], cfg.regularise_force, newton, cfg.tolerance
-            )
+            end, residual = finish(d.block, space.work, multipliers, self._numbers[2], cfg.regularise_force, newton, cfg.tolerance)
             if end == SOLVED and residual <= cfg.tolerance:
-                return WholeBodySolution(torque, acceleration, wrench, cfg.solver, residual)
+                return WholeBodySolution(space.parts.torque.copy(), space.parts.acceleration, space.wrench, cfg.solver, residual)
             if end != GO_ON:
                 return None
         return None

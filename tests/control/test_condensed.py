@@ -7,8 +7,8 @@ import pytest
 from oracles import random_state
 
 from poise.control.condensed import work_of, work_sizes
-from poise.control.linalg import backward, cholesky, forward
 from poise.control.dynamics import Dynamics
+from poise.control.linalg import backward, cholesky, forward
 from poise.control.wholebody import WholeBody, WholeBodyConfig, WholeBodyTargets
 from poise.robots import RobotModel
 from poise.robots.types import Array
@@ -53,9 +53,9 @@ def case(g1: RobotModel, seed: int, contact: tuple[float, float]) -> tuple[Dynam
     swing = rng.normal(0.0, 1.0, (3, 3))
     swing[0] = d.sole_position[int(contact[0])] + rng.normal(0.0, 0.02, 3)
     wanted = g1.posture + rng.normal(0.0, 0.2, g1.n)
-    pull, speed, level = rng.normal(0.0, 1.0, 2), rng.normal(0.0, 1.0, g1.n), np.eye(3)
+    pull, speed = rng.normal(0.0, 1.0, 2), rng.normal(0.0, 1.0, g1.n)
     height = float(d.com[2]) + 0.01
-    return d, WholeBodyTargets(pull, height, level, level, 0.2, np.array(contact), swing, 0.1, wanted, speed)
+    return d, WholeBodyTargets(pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.1, wanted, speed)
 
 
 @pytest.mark.parametrize("contact", CONTACTS)

@@ -37,7 +37,7 @@ def measured(position: Array, velocity: Array) -> Array:
 
 def dense(cov: Array) -> Array:
     """The covariance (12, 12) of all axes, uncoupled, from that of each (4, 4)."""
-    return np.kron(cov, IDENTITY)
+    return np.asarray(np.kron(cov, IDENTITY), dtype=float)
 
 
 def test_filter_is_the_dense_kalman_filter() -> None:

@@ -78,7 +78,9 @@ def request(seed: int) -> dict[str, Any]:
         "width": 0.26,
         "omega": 3.98,
         "kappa": 0.11,
+        "heading": yaw + rng.normal(0.0, 0.2),
         "intended_yaw": yaw,
+        "turn_max": 0.3,
         "shift": rng.uniform(-0.05, 0.05, 2),
         "advised": NONE,
         "authority": AUTHORITY,
@@ -89,7 +91,8 @@ def request(seed: int) -> dict[str, Any]:
 
 
 def replanned(r: dict[str, Any]) -> Outcome:
-    return Outcome(*replan(*r.values()))
+    flat = replan(*r.values())
+    return Outcome(flat[0], flat[1:4], flat[4:6], flat[6:8], flat[8])
 
 
 def touchdown(r: dict[str, Any]) -> tuple[Array, Array]:
@@ -114,7 +117,12 @@ def planned(r: dict[str, Any], foothold: Array, offset: Array) -> Outcome:
     duration, where, zmp, cost = plan_step(
         r["dcm"], r["omega"], state(r), foothold, offset, r["wanted_duration"], LIMITS, r["cop_box"], CONFIG
     )
-    return Outcome(duration, where, zmp, foothold + offset, cost)
+    if is_frozen(state(r), CONFIG):
+        return Outcome(r["step_duration"], r["foothold"], zmp, foothold + offset, cost)
+    yaw = r["sole_yaw"][r["stance"]]
+    turn = r["heading"] + r["twist"][2] * (duration - r["time"] + 0.5 * r["wanted_duration"]) - yaw
+    turn = np.clip((turn + np.pi) % (2 * np.pi) - np.pi, -r["turn_max"], r["turn_max"])
+    return Outcome(duration, np.array([*where, yaw + turn]), zmp, foothold + offset, cost)
 
 
 def assert_same(one: Outcome, other: Outcome) -> None:

@@ -64,8 +64,8 @@ def test_height_profile_rates_are_derivatives(phase: float) -> None:
 
 
 def swung(duration: float, footholds: Array, landing: Array) -> tuple[SwingFoot, Array]:
-    """A swing foot advanced to `duration` with a foothold (k, 2) and landing height (k,) a tick; all its states (k, 3, 3)."""
-    foot, states = SwingFoot(np.array([-0.2, 0.1, 0.03]), DT), []
+    """A swing foot advanced to `duration` with a foothold (k, 3) and landing height (k,) a tick; all its states (k, 3, 3)."""
+    foot, states = SwingFoot(np.array([-0.2, 0.1, 0.03]), 3.0, DT), []
     for k in range(len(footholds)):
         foot.advance(footholds[k], duration - k * DT, 0.06, landing[k])
         states.append(foot.state.copy())
@@ -74,18 +74,19 @@ def swung(duration: float, footholds: Array, landing: Array) -> tuple[SwingFoot,
 
 def test_swing_lands_on_the_foothold() -> None:
     ticks = 200
-    foot, states = swung(ticks * DT, np.tile([0.2, 0.12], (ticks, 1)), np.full(ticks, 0.01))
+    foot, states = swung(ticks * DT, np.tile([0.2, 0.12, -3.0], (ticks, 1)), np.full(ticks, 0.01))
     np.testing.assert_allclose(foot.state[0], [0.2, 0.12, 0.01], atol=1e-4)
     np.testing.assert_allclose(foot.state[1][:2], 0.0, atol=0.02)
     assert foot.state[1][2] == pytest.approx(-DESCENT_MPS, abs=1e-3)
+    assert foot.yaw == pytest.approx(2 * np.pi - 3.0), "the short way round"
     assert states[:, 0, 2].max() == pytest.approx(0.03 + 0.06, abs=1e-4)
 
 
 def test_retargeting_moves_the_foot_smoothly() -> None:
     """A foothold that jumps by 8 cm in mid-swing: position and velocity go on, and the new foothold is met."""
     ticks = 200
-    footholds = np.tile([0.2, 0.12], (ticks, 1))
-    footholds[100:] += [0.08, -0.05]
+    footholds = np.tile([0.2, 0.12, -3.0], (ticks, 1))
+    footholds[100:] += [0.08, -0.05, 0.2]
     foot, states = swung(ticks * DT, footholds, np.zeros(ticks))
     np.testing.assert_allclose(foot.state[0][:2], [0.28, 0.07], atol=1e-4)
     position, velocity, acceleration = states[:, 0, :2], states[:, 1, :2], states[:, 2, :2]
@@ -96,10 +97,10 @@ def test_retargeting_moves_the_foot_smoothly() -> None:
 
 
 def test_height_is_continuous_when_the_step_is_shortened() -> None:
-    foot, heights = SwingFoot(np.zeros(3), DT), []
+    foot, heights = SwingFoot(np.zeros(3), 0.0, DT), []
     left = 0.4
     while left > 0.0:
-        foot.advance(np.array([0.2, 0.0]), left, 0.06, 0.0)
+        foot.advance(np.array([0.2, 0.0, 0.0]), left, 0.06, 0.0)
         heights.append(foot.state[0][2])
         left -= DT * (1.5 if 0.15 < left < 0.3 else 1.0)  # the adaptation brings touchdown forward
     assert np.abs(np.diff(heights)).max() < 0.8 * DT  # m/s
@@ -107,19 +108,19 @@ def test_height_is_continuous_when_the_step_is_shortened() -> None:
 
 
 def test_late_ground_is_felt_for_downward() -> None:
-    foot, _ = swung(0.1, np.zeros((50, 2)), np.zeros(50))
+    foot, _ = swung(0.1, np.zeros((50, 3)), np.zeros(50))
     before = foot.state[0][2]
     for _ in range(10):
-        foot.advance(np.zeros(2), -0.01, 0.06, 0.0)
+        foot.advance(np.zeros(3), -0.01, 0.06, 0.0)
     assert foot.state[0][2] == pytest.approx(before - 10 * DT * LATE_DESCENT_MPS)
     assert foot.state[1][2] == -LATE_DESCENT_MPS
 
 
 def test_a_copy_goes_its_own_way() -> None:
-    foot, _ = swung(0.4, np.tile([0.2, 0.1], (50, 1)), np.zeros(50))
+    foot, _ = swung(0.4, np.tile([0.2, 0.1, 3.2], (50, 1)), np.zeros(50))
     other = foot.copy()
-    foot.advance(np.array([0.2, 0.1]), 0.3, 0.06, 0.0)
+    foot.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0)
     after = foot.state.copy()
-    other.advance(np.array([0.2, 0.1]), 0.3, 0.06, 0.0)
+    other.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0)
     np.testing.assert_array_equal(other.state, after)
-    assert other.state is not foot.state and other.phase == foot.phase
+    assert other.state is not foot.state and (other.phase, other.yaw) == (foot.phase, foot.yaw)

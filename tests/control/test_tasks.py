@@ -41,11 +41,11 @@ def filled(d: Dynamics, contact: Array) -> tuple[Array, Array, Array, dict[str, 
     targets = {
         "com": np.array([0.7, -0.4]),
         "pelvis": pin.rpy.rpyToMatrix(0.0, 0.0, 0.3),
-        "torso": pin.rpy.rpyToMatrix(0.1, -0.1, 0.3),
+        "torso": pin.rpy.rpyToMatrix(0.1, -0.1, 0.5),
         "swing": np.array([[0.1, 0.2, 0.3], [0.5, -0.1, 0.2], [3.0, 1.0, -2.0]]),
     }
     out = blank(d.v.size)
-    body_tasks(*out, d.terms, targets["com"], 0.6, targets["pelvis"], targets["torso"], 0.2, WEIGHTS, GAINS)
+    body_tasks(*out, d.terms, targets["com"], 0.6, 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
     sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
     return *out, targets
 
@@ -205,9 +205,9 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     problem = QpProblem(np.full((size, size), np.nan), np.full(size, np.nan), np.full((m, size), np.nan), lower, upper)
     tasks, wrench_map = blank(nv), np.full((12, nf), np.nan)
     joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
-    swing, level = rng.normal(0.0, 0.3, (3, 3)), np.eye(3)
+    swing = rng.normal(0.0, 0.3, (3, 3))
     build(
-        d.terms, np.array([0.7, -0.4]), 0.6, level, level, 0.2, np.array(contact), swing, 0.3, joints, joint_velocity, WEIGHTS, GAINS,
+        d.terms, np.array([0.7, -0.4]), 0.6, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, joints, joint_velocity, WEIGHTS, GAINS,
         posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
         problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
     )  # fmt: skip

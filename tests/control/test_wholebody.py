@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pinocchio as pin
@@ -11,6 +11,7 @@ from scipy.spatial import ConvexHull
 from poise.control.dynamics import Dynamics
 from poise.control.lip import GRAVITY
 from poise.control.qp import DaqpSolver, kkt_residual
+from poise.control.tasks import TaskWeights
 from poise.control.wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 from poise.robots import RobotModel
 from poise.robots.types import LEFT, RIGHT, Array
@@ -46,14 +47,15 @@ def leaning(g1: RobotModel) -> Dynamics:
     return d
 
 
-def at_rest(d: Dynamics, contact: Array, **changes: object) -> WholeBodyTargets:
+def at_rest(d: Dynamics, contact: Array, **changes: Any) -> WholeBodyTargets:
     """Targets that ask for nothing to move."""
     n = d.robot.n
     swing = np.zeros((3, 3))
     swing[0] = d.sole_position[RIGHT]
-    attitude = (d.base_rotation.copy(), d.torso_rotation.copy(), 0.0)
-    rest = WholeBodyTargets(np.zeros(2), float(d.com[2]), *attitude, contact, swing, 0.0, d.q[7:].copy(), np.zeros(n))
-    return replace(rest, **changes)  # type: ignore[arg-type]
+    heading, torso = float(pin.rpy.matrixToRpy(d.base_rotation)[2]), pin.rpy.matrixToRpy(d.torso_rotation)
+    torso[2] -= heading
+    rest = WholeBodyTargets(np.zeros(2), float(d.com[2]), heading, torso, 0.0, contact, swing, 0.0, d.q[7:].copy(), np.zeros(n))
+    return rest._replace(**changes)
 
 
 def centre_of_pressure(d: Dynamics, s: WholeBodySolution) -> Array:
@@ -121,11 +123,15 @@ def test_standing_still_carries_the_weight_under_the_centre_of_mass(g1: RobotMod
 
 
 def test_torque_on_one_leg_is_gravity_compensation(g1: RobotModel) -> None:
-    """With the weight over one flat foot statics has one answer: the foot carries it all, the joints hold the rest."""
+    """With the weight over one flat foot statics has one answer: the foot carries it all, the joints hold the rest.
+
+    Without the task that would right the leaning pelvis.
+    """
     d = leaning(g1)
     np.testing.assert_allclose(d.sole_rotation[LEFT], np.eye(3), atol=1e-9)
     assert abs(d.com[1] - d.sole_position[LEFT, 1]) < 1e-6
-    solution = WholeBody(g1, WholeBodyConfig()).solve(d, at_rest(d, LEFT_ONLY))
+    config = WholeBodyConfig(weights=TaskWeights(pelvis=0.0, pelvis_yaw=0.0))
+    solution = WholeBody(g1, config).solve(d, at_rest(d, LEFT_ONLY))
     weight = np.array([0.0, 0.0, g1.mass * GRAVITY])
     wrench = np.concatenate((weight, np.cross(d.com - d.sole_position[LEFT], weight)))
     gravity = pin.computeGeneralizedGravity(d.model, d.model.createData(), d.q)
