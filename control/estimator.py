@@ -258,6 +258,7 @@ class Estimator:
         self._legs = robot.legs.reshape(2, -1) + 6
         self._no_torque = np.zeros(robot.n)
         self.memory = np.zeros(MEMORY_SIZE + dynamics.nv)
+        self._views = (*dynamics.source, *dynamics.frames, dynamics.block, self.memory)
         self.x, self.cov, _, self.force, self.contact, _ = memory_of.py_func(self.memory)
         self.reset()
 
@@ -273,10 +274,7 @@ class Estimator:
         d, torque = self._dynamics, state.joint_torque
         d.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
         estimate(
-            *d.source,
-            *d.frames,
-            d.block,
-            self.memory,
+            *self._views,
             self._started,
             self._imu,
             self._legs,

@@ -153,9 +153,8 @@ class Walker:
 
     def sense(self, d: Dynamics, height_m: float) -> None:
         """Take the soles and the DCM from the estimate."""
-        seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
-        self._omega, self._kappa = float(seen[0]), float(seen[1])
-        self._soles, self.sole_yaw, self._com, self.dcm = d.sole_position, seen[2:4], seen[4:6], seen[6:8]
+        self._omega, self._kappa, seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
+        self._soles, self.sole_yaw, self._com, self.dcm = d.sole_position, seen[:2], seen[2:4], seen[4:]
 
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
@@ -254,9 +253,10 @@ class Walker:
             self.intended_yaw = self.heading
 
     def _land(self, contact: Array, moving: bool) -> None:
-        if self.swing is None:
+        late = self.time - self.step_duration
+        if self.swing is None or (self.swing.phase <= self._config.contact_phase and late <= 0.02):
             return
-        swing, late = 1 - self.stance, self.time - self.step_duration
+        swing = 1 - self.stance
         height = self._soles[swing, 2] - self._soles[self.stance, 2]
         # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well.
         touched = contact[swing] > 0.5 and height < self._config.contact_height and self.swing.phase > self._config.contact_phase
@@ -274,9 +274,7 @@ class Walker:
         self._begin_step(swing, self._gait.double_support_s)
 
     def _twist(self) -> Array:
-        twist = self._command.twist.copy()
-        twist[:2] += self.feedback.velocity_trim
-        return twist
+        return self._command.twist + self.feedback.twist_trim
 
     def _width(self, twist: Array) -> float:
         return step_width(self._gait, float(twist[1]), self._command.step_duration_s)

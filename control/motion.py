@@ -14,10 +14,11 @@ TORSO_MAX = 0.45  # rad, roll, pitch and yaw of the torso in the heading frame
 
 
 @njit(cache=True)
-def follow(position: Array, velocity: Array, target: Array, rate: Array, speed_max: float, dt: float) -> None:
-    """One tick of ẍ = rate²·(target − x) − 2·rate·ẋ on vectors, in place, with bounded speed."""
+def follow(position: Array, velocity: Array, target: Array, low: Array, high: Array, rate: Array, speed_max: float, dt: float) -> None:
+    """One tick of ẍ = rate²·(target − x) − 2·rate·ẋ on vectors, in place, with bounded speed and a target kept in [low, high]."""
     for i in range(position.size):
-        acceleration = rate[i] * rate[i] * (target[i] - position[i]) - 2.0 * rate[i] * velocity[i]
+        wanted = min(high[i], max(low[i], target[i]))
+        acceleration = rate[i] * rate[i] * (wanted - position[i]) - 2.0 * rate[i] * velocity[i]
         velocity[i] = min(speed_max, max(-speed_max, velocity[i] + dt * acceleration))
         position[i] += dt * velocity[i]
 
@@ -42,22 +43,23 @@ class MotionReference:
     def __init__(self, arm_limits: tuple[Array, Array], height_range_m: tuple[float, float], period_s: float) -> None:
         """Targets are kept inside the arm limits (n_arms,) rad, TORSO_MAX and the height range."""
         arms = arm_limits[0].size
-        self._arms, self._dt = arms, period_s
+        self._dt = period_s
         torso = np.full(3, TORSO_MAX)
         self._low = np.concatenate((arm_limits[0], -torso, [height_range_m[0]]))
         self._high = np.concatenate((arm_limits[1], torso, [height_range_m[1]]))
         self._rate = np.concatenate((np.full(arms, ARM_RATE), np.full(4, BODY_RATE)))
-        self.position = np.zeros(arms + 4)
-        self.velocity = np.zeros(arms + 4)
-        self._target = np.zeros(arms + 4)
-        self._start = np.zeros(arms + 4)
+        self.position, self._velocity, self._target, self._start = np.zeros((4, arms + 4))
         self._knots = np.zeros((1, arms + 4))
         self._period = 1.0
+        # Views, in which every tick shows.
+        self.arms, self.arms_velocity = self.position[:arms], self._velocity[:arms]  # (n_arms,) rad, rad/s
+        self.torso_rpy = self.position[arms : arms + 3]  # rad, in the heading frame
+        self._arms_target, self._torso_target = self._target[:arms], self._target[arms : arms + 3]
 
     def reset(self, arms: Array, height_m: float) -> None:
         """Rest at an arm posture (n_arms,) rad, upright, at a height."""
         self.position[:] = np.concatenate((arms, np.zeros(3), [height_m]))
-        self.velocity[:] = 0.0
+        self._velocity[:] = 0.0
         self._start[:] = self.position
         self._knots, self._period = self.position[None, :].copy(), 1.0
 
@@ -71,28 +73,12 @@ class MotionReference:
         """One tick at an age of the proposal; posture targets of the intent go before its knots."""
         interpolate(self._knots, self._start, self._period, age_s, self._target)
         if intent.arms is not None:
-            self._target[: self._arms] = intent.arms
+            self._arms_target[:] = intent.arms
         if intent.torso_rpy is not None:
-            self._target[self._arms : self._arms + 3] = intent.torso_rpy
+            self._torso_target[:] = intent.torso_rpy
         if intent.height_m is not None:
             self._target[-1] = intent.height_m
-        np.minimum(np.maximum(self._target, self._low, out=self._target), self._high, out=self._target)
-        follow(self.position, self.velocity, self._target, self._rate, SPEED_MAX, self._dt)
-
-    @property
-    def arms(self) -> Array:
-        """(n_arms,) rad."""
-        return self.position[: self._arms]
-
-    @property
-    def arms_velocity(self) -> Array:
-        """(n_arms,) rad/s."""
-        return self.velocity[: self._arms]
-
-    @property
-    def torso_rpy(self) -> Array:
-        """(3,) rad in the heading frame."""
-        return self.position[self._arms : self._arms + 3]
+        follow(self.position, self._velocity, self._target, self._low, self._high, self._rate, SPEED_MAX, self._dt)
 
     @property
     def height_m(self) -> float:
@@ -101,9 +87,9 @@ class MotionReference:
 
     def snapshot(self) -> tuple[Array, Array, Array, Array, float]:
         """The state, copied."""
-        return self.position.copy(), self.velocity.copy(), self._start.copy(), self._knots.copy(), self._period
+        return self.position.copy(), self._velocity.copy(), self._start.copy(), self._knots.copy(), self._period
 
     def restore(self, snapshot: tuple[Array, Array, Array, Array, float]) -> None:
         """Go back to a snapshot."""
-        self.position[:], self.velocity[:], self._start[:] = snapshot[:3]
+        self.position[:], self._velocity[:], self._start[:] = snapshot[:3]
         self._knots, self._period = snapshot[3].copy(), snapshot[4]

@@ -6,7 +6,7 @@ A solver's status is not trusted: the residual of what it returns is recomputed 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import daqp
 import numpy as np
@@ -34,8 +34,7 @@ class QpProblem:
     upper: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class QpSolution:
+class QpSolution(NamedTuple):
     """What a solver found; `usable` says that it converged and that the recomputed residual is inside the tolerance."""
 
     x: Array

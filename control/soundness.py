@@ -21,7 +21,8 @@ TORQUE_MAX = 1000.0  # N·m
 SPEED_MARGIN = 2.0  # times the largest speed limit of the joints
 INTENT_MAX = 1e6  # m, rad, m/s: what is wanted is clipped later
 
-
+SOUND, UNUSABLE, NOT_UNIT = range(3)
+_NUMBERS = frozenset((float, int))
 READINGS = ("joint positions", "joint velocities", "base orientation", "gyro", "accelerometer", "joint torques")
 
 
@@ -39,7 +40,7 @@ class SoundnessMonitor:
         self._shapes = ((robot.n,), (robot.n,), (4,), (3,), (3,), (robot.n,))
         sizes = [shape[0] for shape in self._shapes]
         self._bounds, self._bound = bounds, np.repeat(bounds, sizes)
-        self._flat = np.zeros(sum(sizes))
+        self._flat, self._quat_at = np.zeros(sum(sizes)), 2 * robot.n
         parts = np.split(self._flat, np.cumsum(sizes)[:-1])
         self._no_torque = np.zeros(robot.n)
         three = dict.fromkeys(("velocity", "waypoint", "torso_rpy"), (3,))
@@ -85,12 +86,11 @@ class SoundnessMonitor:
         torque = state.joint_torque
         readings = (state.joint_position, state.joint_velocity, state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu)
         values = (*readings, self._no_torque if torque is None else torque)
-        if not self._copied(values):
+        seen = self._copied(values)
+        if seen == UNUSABLE:
             return self._first_fault(values)
         self.state = self._sound_without_torque if torque is None else self._sound
-        quat = self.state.base_orientation_wxyz
-        assert quat is not None
-        if abs(float(quat @ quat) - 1.0) > 1e-2:
+        if seen == NOT_UNIT:
             return "base orientation not a unit quaternion"
         # Against the last stamp seen, not the latest of all: after a clock that jumped ahead and back, states are fresh again.
         fresh = math.isfinite(state.stamp_s) and state.stamp_s > self._last_stamp
@@ -98,15 +98,15 @@ class SoundnessMonitor:
             self._last_stamp = state.stamp_s
         return "" if fresh else "state stale: its stamp did not advance"
 
-    def _copied(self, values: tuple[Any, ...]) -> bool:
-        """Copy all readings into one block, and whether they have their shapes and are finite and inside their bounds."""
+    def _copied(self, values: tuple[Any, ...]) -> int:
+        """Copy all readings into one block, and look at them: SOUND, UNUSABLE or NOT_UNIT."""
         try:
-            if tuple([np.shape(value) for value in values]) != self._shapes:  # of None it is ()
-                return False
+            if _shapes(values) != self._shapes:
+                return UNUSABLE
             np.concatenate(values, out=self._flat, casting="unsafe")
         except (TypeError, ValueError):  # ragged, or no numbers
-            return False
-        return bool(_all_within(self._flat, self._bound))
+            return UNUSABLE
+        return int(_inspect(self._flat, self._bound, self._quat_at))
 
     def _first_fault(self, values: tuple[Array | None, ...]) -> str:
         for name, value, shape, bound in zip(READINGS, values, self._shapes, self._bounds, strict=True):
@@ -139,21 +139,31 @@ class SoundnessMonitor:
 
 def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
     """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
-    if isinstance(value, tuple) and set(map(type, value)) <= {float, int}:  # what an intent is given in nearly every tick
-        return (len(value),) == shape and all(abs(number) <= bound for number in value)
     try:
+        if isinstance(value, tuple) and (len(value),) == shape and _NUMBERS.issuperset(map(type, value)) and sum(map(abs, value)) <= bound:
+            return True  # without an array: an intent has such a value in nearly every tick
         array = np.array(value, dtype=float, order="C")
     except (TypeError, ValueError):  # no numbers
         return False
     return array.shape == shape and bool(_within(array.reshape(-1), bound))
 
 
+def _shapes(values: tuple[Any, ...]) -> tuple[tuple[int, ...], ...]:
+    try:
+        return tuple([value.shape for value in values])
+    except AttributeError:  # a list may hold numbers as well; of None it is ()
+        return tuple([np.shape(value) for value in values])
+
+
 @njit(cache=True)
-def _all_within(values: Array, bounds: Array) -> bool:
+def _inspect(values: Array, bounds: Array, quat_at: int) -> int:
     for i in range(values.size):
         if not abs(values[i]) <= bounds[i]:  # NaN is not
-            return False
-    return True
+            return UNUSABLE
+    square = 0.0
+    for i in range(quat_at, quat_at + 4):
+        square += values[i] * values[i]
+    return NOT_UNIT if abs(square - 1.0) > 1e-2 else SOUND
 
 
 @njit(cache=True)

@@ -33,6 +33,7 @@ from .rotation import matrix_from_quat, yaw_of
 from .safety import Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
+from .stepping import toward
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
 
@@ -180,8 +181,7 @@ class Stack:
         """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
         assert self._acting is not None
         proposal = self._acting.acting
-        limit = self._slew
-        self._twist = self._twist + np.minimum(np.maximum(proposal.twist - self._twist, -limit), limit)
+        self._twist = toward(self._twist, proposal.twist, self._slew)
         self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent)
         command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self._estimator.contact, command)

@@ -56,13 +56,13 @@ class StepFeedback:
 
     def stand(self) -> None:
         """Forget the velocity, not the lead."""
-        self.velocity_trim = np.zeros(2)  # m/s, heading frame
+        self.twist_trim = np.zeros(3)  # m/s, heading frame, and nothing for the turning rate
         self._marks: list[_Mark] = []
 
     def copy(self) -> StepFeedback:
         """An independent copy."""
         other = StepFeedback(self._config)
-        other.lead_s, other.velocity_trim, other._marks = self.lead_s, self.velocity_trim, list(self._marks)
+        other.lead_s, other.twist_trim, other._marks = self.lead_s, self.twist_trim, list(self._marks)
         return other
 
     def touchdown(self, late_s: float, time: float, com: Array, heading: float, twist: Array) -> None:
@@ -85,4 +85,5 @@ class StepFeedback:
         mean = turned(0.5 * float(twist[2]) * seconds - heading, last.com - first.com) / seconds
         error = twist[:2] - mean
         if np.abs(error).max() < self._config.pushed_mps:
-            self.velocity_trim = np.clip(self.velocity_trim + self._velocity_gain * error, -self._trim_max, self._trim_max)
+            trim = np.clip(self.twist_trim[:2] + self._velocity_gain * error, -self._trim_max, self._trim_max)
+            self.twist_trim = np.array([*trim, 0.0])

@@ -18,21 +18,20 @@ ADAPTATION_SIZE, LIMITS_SIZE = len(AdaptationConfig._fields), len(StepLimits._fi
 
 
 @njit(cache=True)
-def look(terms: Array, nv: int, height_m: float, double_support_s: float) -> Array:
-    """ω (1/s), κ, both soles' yaws (rad), CoM (2,) and DCM (2,) in the world (m), of a pendulum of that height: (8,)."""
-    t, out = terms_of(terms, nv), np.empty(8)
+def look(terms: Array, nv: int, height_m: float, double_support_s: float) -> tuple[float, float, Array]:
+    """ω (1/s) and κ of a pendulum of that height; both soles' yaws (rad), CoM (2,) and DCM (2,) in the world (m), as one (6,)."""
+    t, out = terms_of(terms, nv), np.empty(6)
     omega = natural_frequency(height_m)
-    out[0], out[1] = omega, transfer_shift(omega, double_support_s)
     for i in range(2):
-        out[2 + i] = yaw_of(t.sole_rotation[i])
-        out[4 + i] = t.com[i]
-        out[6 + i] = t.com[i] + t.com_velocity[i] / omega
-    return out
+        out[i] = yaw_of(t.sole_rotation[i])
+        out[2 + i] = t.com[i]
+        out[4 + i] = t.com[i] + t.com_velocity[i] / omega
+    return omega, transfer_shift(omega, double_support_s), out
 
 
 @njit(cache=True)
-def toward(nominal: Array, wanted: Array, most: float) -> Array:
-    """A point (2,) moved towards another, along each axis by `most` m at most."""
+def toward(nominal: Array, wanted: Array, most: float | Array) -> Array:
+    """A point moved towards another, along each axis by `most` (one for all axes, or one each) at most."""
     return nominal + np.minimum(np.maximum(wanted - nominal, -most), most)
 
 

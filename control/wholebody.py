@@ -76,6 +76,11 @@ class WholeBodySolution(NamedTuple):
 _NOTHING = np.zeros(0)
 
 
+def _feet(contact: Array) -> int:
+    """How many stand."""
+    return int(contact[0] + contact[1])
+
+
 class _Workspace:
     """Preallocated QP data and solvers for a number of standing feet."""
 
@@ -116,7 +121,7 @@ class WholeBody:
 
     def problem(self, d: Dynamics, t: WholeBodyTargets) -> tuple[QpProblem, Array]:
         """The QP unsolved, and the map (12, nf) from λ to the two sole wrenches; both are overwritten by the next call."""
-        cfg, space = self._config, self._spaces[int(t.contact.sum())]
+        cfg, space = self._config, self._spaces[_feet(t.contact)]
         problem = space.problem
         build(
             d.terms,
@@ -152,7 +157,7 @@ class WholeBody:
                 self._unpack(d, solver.solve(problem).x, wrench_map, solver.name, 0.0)
 
     def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:
-        cfg, space = self._config, self._spaces[int(t.contact.sum())]
+        cfg, space = self._config, self._spaces[_feet(t.contact)]
         sound = start(
             d.block,
             space.work,
@@ -181,7 +186,7 @@ class WholeBody:
     def _solve_whole(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
         problem, wrench_map = self.problem(d, t)
         residual = np.inf
-        for solver in self._spaces[int(t.contact.sum())].solvers:
+        for solver in self._spaces[_feet(t.contact)].solvers:
             solution = solver.solve(problem)
             residual = solution.residual
             if solution.usable:

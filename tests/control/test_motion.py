@@ -9,6 +9,7 @@ from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, TORSO_MAX, Moti
 from poise.robots import Intent, MotionProposal
 
 DT, ARMS, NOTHING = 0.002, 3, Intent()
+FAR = np.full(2, np.inf)
 
 
 def critically_damped(target: float, start: float, speed: float, rate: float, t: float) -> float:
@@ -21,7 +22,7 @@ def test_filter_answers_as_a_critically_damped_one(start: float, speed: float) -
     rates = np.array([ARM_RATE, BODY_RATE])
     position, velocity, dt = np.full(2, start), np.full(2, speed), 1e-4
     for k in range(1, 5001):
-        follow(position, velocity, np.full(2, 0.1), rates, SPEED_MAX, dt)
+        follow(position, velocity, np.full(2, 0.1), -FAR, FAR, rates, SPEED_MAX, dt)
         if k % 500 == 0:
             expected = [critically_damped(0.1, start, speed, rate, k * dt) for rate in rates]
             np.testing.assert_allclose(position, expected, atol=2e-3)
@@ -30,7 +31,7 @@ def test_filter_answers_as_a_critically_damped_one(start: float, speed: float) -
 def test_filter_never_overshoots_and_keeps_its_speed() -> None:
     position, velocity, fastest = np.zeros(1), np.zeros(1), 0.0
     for _ in range(3000):
-        follow(position, velocity, np.array([6.0]), np.array([ARM_RATE]), SPEED_MAX, DT)
+        follow(position, velocity, np.array([6.0]), -FAR, FAR, np.array([ARM_RATE]), SPEED_MAX, DT)
         fastest = max(fastest, float(velocity[0]))
         assert position[0] <= 6.0 + 0.02
     assert fastest == SPEED_MAX

@@ -22,23 +22,23 @@ def walked(
 def test_the_trim_integrates_the_velocity_error_of_a_steady_command(heading: float) -> None:
     feedback = StepFeedback(CONFIG)
     walked(feedback, (0.15, 0.05), MARKED_STEPS + 3, heading)
-    np.testing.assert_allclose(feedback.velocity_trim, 3 * np.array(CONFIG.velocity_gain) * [0.05, -0.05], atol=1e-12)
+    np.testing.assert_allclose(feedback.twist_trim[:2], 3 * np.array(CONFIG.velocity_gain) * [0.05, -0.05], atol=1e-12)
 
 
 def test_the_trim_waits_for_a_steady_command_and_is_bounded() -> None:
     feedback = StepFeedback(CONFIG)
     for k in range(10):
         feedback.touchdown(0.0, k * STEP_S, np.zeros(2), 0.0, np.array([0.1 * k, 0.0, 0.0]))
-    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    np.testing.assert_array_equal(feedback.twist_trim[:2], 0.0)
     feedback.stand()
     walked(feedback, (0.05, 0.15), 200)
-    np.testing.assert_allclose(feedback.velocity_trim, np.array(CONFIG.velocity_trim_max) * [1.0, -1.0])
+    np.testing.assert_allclose(feedback.twist_trim[:2], np.array(CONFIG.velocity_trim_max) * [1.0, -1.0])
 
 
 def test_a_push_teaches_nothing() -> None:
     feedback = StepFeedback(CONFIG)
     walked(feedback, (-0.3, 0.6), MARKED_STEPS + 3)
-    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    np.testing.assert_array_equal(feedback.twist_trim[:2], 0.0)
     lead = feedback.lead_s
     feedback.touchdown(-0.1, 10.0, np.zeros(2), 0.0, np.zeros(3))
     assert feedback.lead_s == pytest.approx(lead - CONFIG.lead_gain * CONFIG.late_max_s)
@@ -62,6 +62,6 @@ def test_standing_forgets_the_trim_and_keeps_the_lead() -> None:
     feedback.touchdown(0.01, 10 * STEP_S, np.zeros(2), 0.0, np.zeros(3))
     lead, other = feedback.lead_s, feedback.copy()
     feedback.stand()
-    np.testing.assert_array_equal(feedback.velocity_trim, 0.0)
+    np.testing.assert_array_equal(feedback.twist_trim[:2], 0.0)
     assert feedback.lead_s == lead != CONFIG.lead_start_s
-    assert other.velocity_trim[0] > 0.0 and other.lead_s == lead
+    assert other.twist_trim[0] > 0.0 and other.lead_s == lead
