@@ -105,8 +105,8 @@ class Dynamics:
     `mass_matrix` (nv, nv), `bias` (nv,) N·m, `sole_jacobian` (2, 6, nv) and `sole_drift` (2, 6) (J̇v, m/s² and
     rad/s²) world-aligned, `sole_position` (2, 3), `sole_rotation` (2, 3, 3), `sole_velocity` (2, 6), `torso_jacobian`
     (3, nv) angular, `torso_drift` (3,), `torso_rotation`, `torso_omega` (3,), `centroidal_map` (6, nv),
-    `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,): views
-    of `block`. `source` and `frames` are what `fill_frames` needs to make them.
+    `centroidal_drift` (6,) (Ȧ_g v), `momentum` (6,), `base_rotation` (3, 3), `com` (3,), `com_velocity` (3,), `joint_position` and
+    `joint_velocity` (n,): views of `block`. `source` and `frames` are what `fill_frames` needs to make them.
     """
 
     def __init__(self, robot: RobotModel) -> None:
@@ -120,6 +120,7 @@ class Dynamics:
         self.sole_jacobian, self.sole_drift, self.sole_position, self.sole_rotation, self.sole_velocity = self.terms[5:10]
         self.torso_jacobian, self.torso_drift, self.torso_rotation, self.torso_omega = self.terms[10:14]
         self.centroidal_map, self.centroidal_drift, self.momentum, self.com, self.com_velocity = self.terms[14:]
+        self.joint_position, self.joint_velocity = self.q[7:], self.v[6:]
         self.q[6] = self.base_rotation[0, 0] = self.base_rotation[1, 1] = self.base_rotation[2, 2] = 1.0
         frames = [self.model.frames[i] for i in (*robot.sole_frames, robot.torso_frame)]
         joints = [frame.parentJoint for frame in frames]

@@ -8,6 +8,7 @@ MPC gives the nominal foothold and DCM offset, at its own rate; timing and place
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,8 +52,7 @@ class WalkerConfig:
     mpc: MpcConfig = MpcConfig()
 
 
-@dataclass(slots=True, eq=False)
-class GaitCommand:
+class GaitCommand(NamedTuple):
     """What the walker is asked for at this tick."""
 
     twist: Array  # (3,) vx, vy m/s and wz rad/s, heading frame
@@ -61,8 +61,7 @@ class GaitCommand:
     footstep_offset: Array  # (2, 2) m, forward and outward shift of the next two footsteps
 
 
-@dataclass(slots=True, eq=False)
-class Reference:
+class Reference(NamedTuple):
     """What the walker gives the whole-body QP at this tick, world frame."""
 
     zmp: Array  # (2,) m
@@ -105,7 +104,7 @@ class Walker:
         )
         self._mpc = LipMpc(config.mpc)
         self.feedback = StepFeedback(config.feedback)
-        self._limit_numbers, self._adaptation_numbers = np.array(self._limits), np.array(config.adaptation)
+        self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
 
     def reset(self, heading: float) -> None:
@@ -324,7 +323,7 @@ class Walker:
 
     def _adapt(self) -> Array:
         """The current step around its nominal one, (9,) as `replan` gives it."""
-        nominal, command, twist, swing, cfg = self._nominal, self._command, self._twist(), self.swing, self._config
+        nominal, command, twist, swing = self._nominal, self._command, self._twist(), self.swing
         advised = nominal is not None and nominal.usable and nominal.step == self.touchdowns
         return replan(
             self.dcm,
@@ -346,13 +345,9 @@ class Walker:
             self._kappa,
             self.heading,
             self.intended_yaw,
-            cfg.turn_max,
             command.footstep_offset[0],
             nominal.advice if nominal is not None and advised else _NO_ADVICE,
-            cfg.mpc_authority_m,
-            self._limit_numbers,
-            self._cop_box,
-            self._adaptation_numbers,
+            *self._for_replan,
         )
 
     def _step_reference(self) -> Reference:
@@ -375,7 +370,7 @@ _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 
 _FIXED = {
-    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_limit_numbers", "_adaptation_numbers", "_mpc"),
+    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_mpc"),
     *("_command", "_soles"),  # of the tick
 }
 

@@ -5,7 +5,6 @@ A solver's status is not trusted: the residual of what it returns is recomputed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import daqp
@@ -23,8 +22,7 @@ _CONVERGED = (osqp.SolverStatus.OSQP_SOLVED, osqp.SolverStatus.OSQP_SOLVED_INACC
 _EQUALITY = 5  # DAQP's mark of an equality
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class QpProblem:
+class QpProblem(NamedTuple):
     """Dense data: P (n, n), q (n,), A (m, n), and bounds (n + m,) on x first, then on the rows; equal means equality."""
 
     hessian: Array
@@ -120,27 +118,24 @@ class DaqpSolver:
 
     def solve(self, problem: QpProblem) -> QpSolution:
         """Solve; the result depends on the problem alone."""
-        p = problem
-        if self._shape != p.rows.shape:
-            self._shape, self._model = p.rows.shape, None
-            self._sense = np.zeros(p.lower.size, dtype=np.int32)
-        if fault := _screen(p.hessian, p.gradient, p.rows, p.lower, p.upper, self._sense):
-            return _unsolved(p, _REFUSALS[fault])
-        data = (p.hessian, p.gradient, p.rows, p.upper, p.lower)
+        hessian, gradient, rows, lower, upper = problem
+        if self._shape != rows.shape:
+            self._shape, self._model = rows.shape, None
+            self._sense = np.zeros(lower.size, dtype=np.int32)
+        if fault := _screen(hessian, gradient, rows, lower, upper, self._sense):
+            return _unsolved(problem, _REFUSALS[fault])
         if self._model is None:
             self._model = daqp.Model()
             self._model.settings = {"iter_limit": self._max_iterations, "primal_tol": 0.1 * self._tolerance}
-            flag, _ = self._model.setup(*data, self._sense)
+            flag, _ = self._model.setup(hessian, gradient, rows, upper, lower, self._sense)
         else:
-            flag = self._model.update(*data, self._sense)
+            flag = self._model.update(hessian, gradient, rows, upper, lower, self._sense)
         if flag < 0:  # it keeps nothing, or the last problem: start afresh next time
             self._model = None
-            return _unsolved(p, f"daqp {flag}")
+            return _unsolved(problem, f"daqp {flag}")
         x, _, flag, info = self._model.solve()
-        residual = constraint_violation(x, p.rows, p.lower, p.upper)
-        return QpSolution(
-            x, flag > 0 and residual <= self._tolerance, residual, int(info["iterations"]), f"daqp {flag}", np.asarray(info["lam"])
-        )
+        residual = constraint_violation(x, rows, lower, upper)
+        return QpSolution(x, flag > 0 and residual <= self._tolerance, residual, info["iterations"], f"daqp {flag}", info["lam"])
 
 
 class OsqpSolver:

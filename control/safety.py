@@ -118,8 +118,8 @@ class Certifier:
         What is returned is the request itself exactly when the certificate says unchanged.
         """
         robot = self._robot
-        q, v = d.q[7:], d.v[6:]
-        torque = np.empty(robot.n)
+        q, v = d.joint_position, d.joint_velocity
+        torque = np.empty(q.size)
         c = command
         seen = inspect(q, v, c.q, c.v, c.kp, c.kd, c.tau, acceleration, self._limits, self._numbers, torque, self._lower, self._upper)
         if seen in _NOT_FINITE:
@@ -173,7 +173,7 @@ class Certifier:
         bounded = np.clip(wanted, -scale, scale)
         if not solution.usable:  # no torque meets every bound: brake the joints that break theirs
             over = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
-            bounded = np.where(over, np.clip(bounded - robot.hold_kd * d.v[6:], -scale, scale), bounded)
+            bounded = np.where(over, np.clip(bounded - robot.hold_kd * d.joint_velocity, -scale, scale), bounded)
         return bounded, method
 
     def _reasons(self, torque: Array, acceleration: Array) -> tuple[str, ...]:

@@ -115,9 +115,11 @@ class WholeBody:
         kp[robot.arms], kd[robot.arms] = config.arms
         limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit)
         self._posture = Posture(kp, kd, joint_weight, *limits)
-        # As arrays, which cost a kernel call less than named tuples.
-        self._numbers = (np.array(config.weights), np.array(config.gains), np.array(self._posture), vertices)
-        self._contact_numbers = np.array(self._contacts[1:])
+        # For the kernels, as arrays, which cost a call less than named tuples.
+        posture = np.array(self._posture)
+        tables = (np.array(config.weights), np.array(config.gains), posture, vertices, np.array(self._contacts[1:]))
+        self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
+        self._for_finish = (posture, config.regularise_force, self._contacts.newton, config.tolerance)
 
     def problem(self, d: Dynamics, t: WholeBodyTargets) -> tuple[QpProblem, Array]:
         """The QP unsolved, and the map (12, nf) from λ to the two sole wrenches; both are overwritten by the next call."""
@@ -158,25 +160,14 @@ class WholeBody:
 
     def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:
         cfg, space = self._config, self._spaces[_feet(t.contact)]
-        sound = start(
-            d.block,
-            space.work,
-            space.nf,
-            *t,
-            *self._numbers,
-            self._contact_numbers,
-            cfg.regularise_acceleration,
-            cfg.regularise_force,
-            cfg.limit_horizon_s,
-        )
-        multipliers, newton = _NOTHING, self._contacts.newton
+        sound, multipliers = start(d.block, space.work, space.nf, *t, *self._for_start), _NOTHING
         for _ in range(cfg.rounds if sound else 0):
             if space.nf:
                 solution = space.condensed_solver.solve(space.condensed)
                 if not solution.usable:
                     return None
                 multipliers = solution.x
-            end, residual = finish(d.block, space.work, multipliers, self._numbers[2], cfg.regularise_force, newton, cfg.tolerance)
+            end, residual = finish(d.block, space.work, multipliers, *self._for_finish)
             if end == SOLVED and residual <= cfg.tolerance:
                 return WholeBodySolution(space.parts.torque.copy(), space.parts.acceleration, space.wrench, cfg.solver, residual)
             if end != GO_ON:
@@ -199,6 +190,6 @@ class WholeBody:
 
     def _hold(self, d: Dynamics, t: WholeBodyTargets, residual: float) -> WholeBodySolution:
         robot = self._robot
-        torque = robot.hold_kp * (t.joints - d.q[7:]) - robot.hold_kd * d.v[6:]
+        torque = robot.hold_kp * (t.joints - d.joint_position) - robot.hold_kd * d.joint_velocity
         torque = np.clip(torque, -robot.torque_limit, robot.torque_limit)
         return WholeBodySolution(torque, np.zeros(d.v.size), np.zeros((2, 6)), "hold", residual)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,7 +78,7 @@ def test_entries_that_become_zero_or_equal_keep_their_place(make: Callable[[], Q
     hessian, rows, lower = problem.hessian.copy(), problem.rows.copy(), problem.lower.copy()
     hessian[0, 1:], hessian[1:, 0], rows[1, :4] = 0.0, 0.0, 0.0
     lower[12] = problem.upper[12] = rows[2] @ np.full(10, 0.01)
-    changed = replace(problem, hessian=hessian, rows=rows, lower=lower)
+    changed = problem._replace(hessian=hessian, rows=rows, lower=lower)
     np.testing.assert_allclose(solver.solve(changed).x, solve_quadprog(changed), atol=1e-6)
 
 
@@ -131,15 +130,15 @@ def unusable_problems() -> dict[str, QpProblem]:
     lower[10], upper[10], lower[11], upper[11] = 1.0, 2.0, -2.0, -1.0
     equations = np.concatenate((np.full(10, 1e30), [1.0, 2.0], np.full(4, 1e30)))
     bad = {
-        "parallel rows": replace(good, rows=rows, lower=lower, upper=upper),
-        "contradicting equations": replace(good, rows=rows, lower=np.where(equations < 3.0, equations, -1e30), upper=equations),
-        "crossed bounds": replace(good, lower=np.where(np.arange(16) == 3, good.upper + 1.0, good.lower)),
-        "barely crossed bounds": replace(good, lower=np.where(np.arange(16) == 3, good.upper + 1e-5, good.lower)),
+        "parallel rows": good._replace(rows=rows, lower=lower, upper=upper),
+        "contradicting equations": good._replace(rows=rows, lower=np.where(equations < 3.0, equations, -1e30), upper=equations),
+        "crossed bounds": good._replace(lower=np.where(np.arange(16) == 3, good.upper + 1.0, good.lower)),
+        "barely crossed bounds": good._replace(lower=np.where(np.arange(16) == 3, good.upper + 1e-5, good.lower)),
     }
     for name in ("hessian", "gradient", "rows", "lower", "upper"):
         value = getattr(good, name).copy()
         value.flat[1] = np.nan
-        bad[f"NaN in {name}"] = replace(good, **{name: value})
+        bad[f"NaN in {name}"] = good._replace(**{name: value})
     return bad
 
 
@@ -159,7 +158,7 @@ def test_what_cannot_be_solved_is_not_usable_and_leaves_no_trace(make: Callable[
 def not_convex() -> QpProblem:
     """A saddle in a box."""
     good = random_problem(0)
-    return replace(good, hessian=np.diag(np.where(np.arange(10) < 5, 1.0, -1.0)))
+    return good._replace(hessian=np.diag(np.where(np.arange(10) < 5, 1.0, -1.0)))
 
 
 @both
@@ -172,7 +171,7 @@ def test_a_cost_that_is_not_convex_is_not_usable_and_leaves_no_trace(make: Calla
 
 def test_osqp_that_stops_early_is_not_usable() -> None:
     """From zero, inside all bounds, a few iterations keep the bounds but are far from the minimum."""
-    problem = replace(random_problem(0), lower=np.full(16, -1e3), upper=np.full(16, 1e3))
+    problem = random_problem(0)._replace(lower=np.full(16, -1e3), upper=np.full(16, 1e3))
     early, late = OsqpSolver(max_iterations=1).solve(problem), OsqpSolver().solve(problem)
     assert early.residual <= 1e-4 and kkt_residual(problem, early)[0] > 0.01
     assert not early.usable and "iterations" in early.status
