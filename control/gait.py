@@ -1,6 +1,6 @@
 """The walker: phases, footholds and LIP references of one tick.
 
-Phases: "stand" (both feet, DCM held over the middle), "shift" (the DCM is brought to where the first step starts) and
+Phases: "stand" (both feet, DCM held near the middle), "shift" (the DCM is brought to where the first step starts) and
 "step" (double support, then single support, until the swing foot lands). Plans are in the odometry world frame. The
 MPC gives the nominal foothold and DCM offset, at its own rate; timing and placement are adapted around it every tick.
 """
@@ -22,7 +22,7 @@ from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
-from .stepping import look, replan
+from .stepping import look, replan, toward
 from .swing import SwingFoot
 
 
@@ -31,7 +31,8 @@ class WalkerConfig:
     """Gains in 1/s, times in s, lengths in m."""
 
     dcm_gain: float = 3.0  # feedback while standing
-    dcm_return_rate: float = 4.0  # how fast a stand's DCM reference goes to the middle
+    dcm_return_rate: float = 4.0  # how fast a stand's DCM reference goes to where it is held
+    placed_max: float = 0.015  # how far from the middle it is held, so that the pelvis stays where the stand began
     shift_s: float = 0.45
     cop_inset: float = 0.004  # kept from the sole polygon's edge
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
@@ -119,6 +120,7 @@ class Walker:
         self.swing: SwingFoot | None = None
         self.feedback.reset()
         self._dcm_reference: Array | None = None
+        self._placed: Array | None = None  # where the pelvis was when the stand began
         self._shift_from = np.zeros(2)
         self._nominal: _Nominal | None = None
         self._coming: _Nominal | None = None
@@ -153,7 +155,7 @@ class Walker:
     def sense(self, d: Dynamics, height_m: float) -> None:
         """Take the soles and the DCM from the estimate."""
         self._omega, self._kappa, seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
-        self._soles, self.sole_yaw, self._com, self.dcm = d.sole_position, seen[:2], seen[2:4], seen[4:]
+        self._soles, self._pelvis, self.sole_yaw, self._com, self.dcm = d.sole_position, d.q[:2], seen[:2], seen[2:4], seen[4:]
 
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
@@ -196,7 +198,7 @@ class Walker:
 
     def _stand(self) -> None:
         self.phase, self.time, self.swing = "stand", 0.0, None
-        self._dcm_reference = self.dcm.copy()
+        self._dcm_reference, self._placed = None, None
         self.feedback.stand()
 
     def _best_stance(self) -> int:
@@ -208,20 +210,22 @@ class Walker:
         return int(np.argmin(costs))
 
     def _two_feet_reference(self) -> Reference:
-        middle = 0.5 * (self._soles[0, :2] + self._soles[1, :2])
-        if self.phase == "shift":
-            reference, rate = self._shift_reference()
-        else:
-            if self._dcm_reference is None:
-                self._dcm_reference = self.dcm.copy()
-            rate = self._config.dcm_return_rate * (middle - self._dcm_reference)
-            self._dcm_reference = self._dcm_reference + self._dt * rate
-            reference = self._dcm_reference
+        reference, rate = self._shift_reference() if self.phase == "shift" else self._stand_reference()
         zmp = self.dcm - rate / self._omega + self._config.dcm_gain / self._omega * (self.dcm - reference)
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
         return Reference(self.zmp, reference, _BOTH, _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
+
+    def _stand_reference(self) -> tuple[Array, Array]:
+        """DCM reference and rate: to where the centre of mass keeps the pelvis in its place, or as near the middle as is safe."""
+        if self._dcm_reference is None or self._placed is None:
+            self._dcm_reference, self._placed = self.dcm.copy(), self._pelvis.copy()
+        middle = 0.5 * (self._soles[0, :2] + self._soles[1, :2])
+        held = toward(middle, self._com + self._placed - self._pelvis, self._config.placed_max)
+        rate = self._config.dcm_return_rate * (held - self._dcm_reference)
+        self._dcm_reference = self._dcm_reference + self._dt * rate
+        return self._dcm_reference, rate
 
     def _shift_reference(self) -> tuple[Array, Array]:
         """DCM reference and rate: a quintic from rest to where the periodic orbit starts a step."""
@@ -371,7 +375,7 @@ _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 _FIXED = {
     *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_mpc"),
-    *("_command", "_soles"),  # of the tick
+    *("_command", "_soles", "_pelvis"),  # of the tick
 }
 
 

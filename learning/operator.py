@@ -15,7 +15,7 @@ from poise.robots.types import LEFT, Array
 from .disturbance import nominal_dcm_offset, ramp, velocity_error
 from .features import stride_angle
 from .gestures import arm_vector, draw_gesture
-from .schedules import Schedule, draw_height, draw_velocity
+from .schedules import Schedule, draw_height, draw_posture, draw_velocity
 
 INTEGRATION_S = 0.04
 FOLLOW_RATE = 6.0  # 1/s: how fast the operator closes a distance to what it wants
@@ -77,19 +77,21 @@ class OperatorProposer:
         self.reset(0)
 
     def reset(self, seed: int) -> None:
-        """Draw a new operator: style, commands, gestures and heights."""
-        rngs = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
+        """Draw a new operator: style, commands, gestures, heights and postures."""
+        rngs = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)]
         gait, c, joints = self.robot.overlay.gait, self.config, self.robot.arm_joints
         self._velocities = Schedule(rngs[0], partial(draw_velocity, gait=gait))
         self._gestures = Schedule(rngs[1], partial(draw_gesture, joints=joints, share=c.gesture_share))
         self._heights = Schedule(rngs[2], partial(draw_height, gait=gait, crouch_m=c.crouch_m, rise_m=c.rise_m))
+        self._postures = Schedule(rngs[4], partial(draw_posture, gait=gait, crouch_m=c.crouch_m, rise_m=c.rise_m))
         self._style = _draw_style(rngs[3], joints)
         self._recovery = 0.0
         self._last: tuple[float, Array] | None = None  # stamp; torso and height reference (4,)
 
     def intent(self, stamp_s: float) -> Intent:
         """What the operator commands at a time."""
-        return Intent(velocity=self._velocities.at(stamp_s)[1])
+        height, torso = self._postures.at(stamp_s)[1]
+        return Intent(velocity=self._velocities.at(stamp_s)[1], height_m=height, torso_rpy=torso)
 
     def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
         """The operator's motion over the next second, from the references in force."""

@@ -13,6 +13,9 @@ from poise.robots.overlay import Gait
 T = TypeVar("T")
 Velocity = tuple[float, float, float]
 
+Posture = tuple[float | None, tuple[float, float, float] | None]
+
+TORSO_RANGE = ((-0.1, 0.1), (-0.1, 0.25), (-0.35, 0.35))  # rad: roll, pitch, yaw
 COMMANDS = ("stand", "forward", "back", "sideways", "turning", "mixed")
 COMMAND_SHARES = (0.16, 0.30, 0.10, 0.14, 0.12, 0.18)
 
@@ -63,3 +66,14 @@ def draw_height(rng: np.random.Generator, index: int, gait: Gait, crouch_m: floa
     if index == 0 or rng.random() < 0.55:
         return hold, gait.com_height_m
     return hold, gait.com_height_m + float(rng.uniform(-crouch_m, rise_m))
+
+
+def draw_posture(rng: np.random.Generator, index: int, gait: Gait, crouch_m: float, rise_m: float) -> tuple[float, Posture]:
+    """A height (m) and a torso attitude (rad) that are commanded, and how long: neither more often than not."""
+    hold = float(rng.uniform(2.0, 6.0))
+    if index == 0 or rng.random() < 0.65:
+        return hold, (None, None)
+    height = gait.com_height_m + float(rng.uniform(-crouch_m, rise_m))
+    roll, pitch, yaw = (float(rng.uniform(low, high)) for low, high in TORSO_RANGE)
+    which = rng.choice(3)
+    return hold, (None if which == 0 else height, None if which == 1 else (roll, pitch, yaw))

@@ -11,6 +11,7 @@ import pytest
 from synthetic import make_belief, make_situation, run_episode
 
 from poise.control.lip import natural_frequency
+from poise.control.motion import TORSO_MAX
 from poise.learning.disturbance import nominal_dcm_offset, ramp, velocity_error
 from poise.learning.operator import OperatorProposer
 from poise.learning.trace import EpisodeTrace
@@ -47,6 +48,21 @@ def test_reproducible(robot: RobotModel, episodes: list[EpisodeTrace]) -> None:
     for first, second in zip(episodes[0].situations, again.situations, strict=True):
         assert first.arm_reference.tobytes() == second.arm_reference.tobytes()
     assert not np.allclose(episodes[0].situations[-1].arm_reference, episodes[1].situations[-1].arm_reference)
+
+
+def test_postures_are_commanded_at_times(robot: RobotModel) -> None:
+    """Height and torso, each by itself and both; more often neither; inside what the robot's motion reference takes."""
+    operator, gait = OperatorProposer(robot), robot.overlay.gait
+    operator.reset(5)
+    intents = [operator.intent(t) for t in np.arange(0.0, 600.0, 0.1)]
+    given = [(intent.height_m is not None, intent.torso_rpy is not None) for intent in intents]
+    shares = {kind: given.count(kind) / len(given) for kind in ((False, False), (True, False), (False, True), (True, True))}
+    assert 0.5 < shares[False, False] < 0.8 and min(shares.values()) > 0.05
+    assert not any(given[0])
+    heights = [intent.height_m for intent in intents if intent.height_m is not None]
+    assert gait.height_range_m[0] <= min(heights) < gait.com_height_m < max(heights) <= gait.height_range_m[1]
+    torso = np.array([intent.torso_rpy for intent in intents if intent.torso_rpy is not None])
+    assert (np.abs(torso) < TORSO_MAX).all() and (np.ptp(torso, axis=0) > 0.1).all()
 
 
 def test_intents_hold_and_stay_within_the_gait(robot: RobotModel) -> None:
