@@ -7,7 +7,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(ARGS) --quiet 
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint lock wheel-check clean
+.PHONY: help demo test lint lock wheel-check kernels clean
 
 help:
 	@echo "make demo         walk in simulation (sets up .venv to run)"
@@ -15,12 +15,13 @@ help:
 	@echo "make lint         lint and types only"
 	@echo "make lock         renew requirements.lock and requirements-dev.lock from pyproject.toml"
 	@echo "make wheel-check  build the wheel, install it into a new environment and run the demo from there"
+	@echo "make kernels      drop the compiled kernels if a source is newer (demo and test do so themselves)"
 	@echo "make clean        remove .venv, caches and builds"
 
-demo: .venv/run.stamp
+demo: kernels .venv/run.stamp
 	$(BIN)/poise demo $(ARGS)
 
-test: lint
+test: kernels lint
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/dev.stamp
@@ -40,6 +41,13 @@ wheel-check: .venv/dev.stamp
 	$(CHECK_DIR)/venv/bin/pip install --quiet --requirement requirements.lock
 	$(CHECK_DIR)/venv/bin/pip install --quiet --no-deps $(CHECK_DIR)/poise-*.whl
 	cd $(CHECK_DIR) && venv/bin/poise demo --quick
+
+kernels: .venv/kernels.stamp
+
+# Numba sees that a kernel's own file has changed, not that one which it calls has.
+.venv/kernels.stamp: $(wildcard robots/*.py control/*.py learning/*.py)
+	find $(PACKAGES) -name '*.nb[ic]' -delete
+	mkdir -p .venv && touch $@
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis MUJOCO_LOG.TXT

@@ -1,0 +1,154 @@
+"""Ctrl-C, at every moment of a command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import made_up, run_main
+
+from poise.launch.closed_loop import RunPlan
+from poise.launch.interrupt import StopRequest, held_back
+from poise.robots import Intent
+from poise.sim.scenarios import steady_scenario
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class InlinePool(ThreadPoolExecutor):
+    """A pool that does each job at once, here; the second one sees a Ctrl-C."""
+
+    def __init__(self, processes: int, mp_context: object) -> None:
+        super().__init__(1)
+        self.jobs = 0
+
+    def submit(self, job: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        self.jobs += 1
+        if self.jobs == 2:
+            signal.raise_signal(signal.SIGINT)
+        future: Future[Any] = Future()
+        future.set_result(made_up(arguments[1], fell=False))
+        return future
+
+
+def test_after_ctrl_c_no_other_seed_is_begun(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poise.launch.batch.ProcessPoolExecutor", InlinePool)
+    assert run_main(*"walk --mode model --seeds 4,2,0-1 --json -".split()) == 130
+    result = json.loads(capfd.readouterr().out)
+    assert [run["seed"] for run in result["runs"]] == [4, 2]
+    assert result["summary"]["runs"] == 2
+
+
+def test_a_process_that_is_being_loaded_is_spared_ctrl_c_until_it_lets_it_through() -> None:
+    program = """
+import os, signal
+os.kill(os.getpid(), signal.SIGINT)
+from poise.launch.interrupt import StopRequest, let_through
+with StopRequest() as stop:
+    print(stop.requested)
+    with let_through():
+        print(stop.requested)
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+    with StopRequest() as stop:
+        with held_back():
+            child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.requested
+        assert stop.requested
+    assert (child.returncode, child.stdout, child.stderr) == (0, "False\nTrue\n", "")
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_ctrl_c_keeps_what_was_done(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = partial(steady_scenario, intent=Intent(), seconds=60.0)
+    plan = RunPlan("walk", scenario, mode="model")
+    with StopRequest() as stop:
+
+        def advance(time_s: float) -> None:
+            if time_s > 0.301:
+                signal.raise_signal(signal.SIGINT)
+
+        result = plan(0, stop, advance)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert result["seconds"] == pytest.approx(0.302)
+    assert Path(result["report"]).is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(plan: RunPlan, seed: int, *others: object) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGINT)
+        return made_up(seed, fell=False)
+
+    monkeypatch.setattr(RunPlan, "__call__", interrupted)
+    assert run_main(*"walk --mode model".split()) == 130
+
+
+@pytest.mark.parametrize(("ticks", "status"), [(1000, 0), (0, 130)])
+def test_ctrl_c_ends_a_run_that_is_watched(ticks: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watched(plan: RunPlan, seed: int, *others: object) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGINT)
+        return made_up(seed, fell=False, ticks=ticks)
+
+    monkeypatch.setattr(RunPlan, "__call__", watched)
+    assert run_main(*"walk --mode model --view".split()) == status
+
+
+# Ctrl-C at the moment that a module is looked for; an extension makes another error of it.
+STRUCK = """
+import signal, sys
+class Strike:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise {error} from None
+sys.meta_path.insert(0, Strike())
+from poise.launch.cli import main
+sys.exit(main(["walk", "--mode", "model"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["tyro", "rich.console", "mujoco"])
+def test_ctrl_c_while_it_is_loaded_shows_no_traceback(module: str) -> None:
+    program = STRUCK.format(module=module, error="KeyboardInterrupt")
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert struck.returncode == 130
+    assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
+
+
+@pytest.mark.parametrize("module", ["onnxruntime"])
+def test_ctrl_c_that_comes_as_another_error_shows_no_traceback(module: str) -> None:
+    program = STRUCK.format(module=module, error="ImportError('initialization failed')")
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert struck.returncode == 130
+    assert struck.stdout == "" and struck.stderr.count("\n") <= 1 and "Traceback" not in struck.stderr
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "numpy"])
+def test_ctrl_c_while_the_library_is_imported_is_the_importers(module: str) -> None:
+    importer = """
+try:
+    from poise.launch import build_stack
+    import poise.launch.environment
+except KeyboardInterrupt:
+    print("caught")
+"""
+    program = STRUCK.format(module=module, error="KeyboardInterrupt").partition("from poise")[0] + importer
+    struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (struck.returncode, struck.stdout.strip()) == (0, "caught")
