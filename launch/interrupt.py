@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to end: what was done until then is kept, and nobody is shown where it struck."""
+"""Ctrl-C, or SIGTERM, as a request to end: what was done until then is kept, and nobody is shown where it struck."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
-    """While entered, the first Ctrl-C only sets `requested`; the second one interrupts as usual. Call it to ask."""
+    """While entered, the first Ctrl-C or SIGTERM only sets `requested`; the second one interrupts as usual. Call it to ask."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -19,29 +21,32 @@ class StopRequest:
         return self.requested
 
     def __enter__(self) -> StopRequest:
-        self._previous = signal.signal(signal.SIGINT, self._ask)
+        self._previous = [signal.signal(number, self._ask) for number in ENDS]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        signal.signal(signal.SIGINT, self._previous)
+        for number, previous in zip(ENDS, self._previous, strict=True):
+            signal.signal(number, previous)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in ENDS:
+            signal.signal(each, signal.default_int_handler)
 
 
 class Interruption:
-    """While entered, Ctrl-C interrupts as usual and sets `came`: an extension that is being imported makes another error of it."""
+    """While entered, Ctrl-C or SIGTERM interrupts and sets `came`: an extension that is being imported makes another error of it."""
 
     def __init__(self) -> None:
         self.came = False
 
     def __enter__(self) -> Interruption:
-        self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        self._previous = [signal.signal(number, self._interrupt) for number in ENDS]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        signal.signal(signal.SIGINT, self._previous)
+        for number, previous in zip(ENDS, self._previous, strict=True):
+            signal.signal(number, previous)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.came = True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from poise.robots import RecordError
 
 from .operator import OperatorProposer
+from .processes import finished
 from .trace import SCHEMA, EpisodeTrace, read_header, save_trace
 
 RunEpisode = Callable[[int, OperatorProposer], EpisodeTrace]
@@ -57,7 +56,7 @@ def generate(
     if progress:
         progress(done, episodes)
     jobs = [(operator, run_episode, episode_path(path, i), wanted[i]) for i in missing]
-    for _ in _run(jobs, processes):
+    for _ in finished(_make, jobs, processes):
         done += 1
         if progress:
             progress(done, episodes)
@@ -104,25 +103,8 @@ def _is_kept(file: Path, wanted: dict[str, Any]) -> bool:
     return True
 
 
-def _run(jobs: list[_Job], processes: int) -> Iterator[None]:
-    """Do all jobs and yield after each; with one process they run here."""
-    if processes <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            _make(*job)
-            yield
-        return
-    # Spawned, not forked: numerical libraries' threads do not survive a fork.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for future in as_completed([pool.submit(_make, *job) for job in jobs]):
-                future.result()
-                yield
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _make(operator: OperatorProposer, run_episode: RunEpisode, file: Path, header: dict[str, Any]) -> None:
+def _make(job: _Job) -> None:
+    operator, run_episode, file, header = job
     operator.reset(header["seed"])
     trace = run_episode(header["seed"], operator)
     save_trace(file, trace, {**header, "rows": len(trace.situations)})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from poise.learning.processes import finished
 from poise.robots import RecordError
 from poise.robots.plain import to_plain
 
@@ -54,23 +53,9 @@ class Ledger:
 
 def run_batch(work: Work, cases: Sequence[Case], ledger: Ledger, processes: int) -> Iterator[dict[str, Any]]:
     """Run the cases that are not in the ledger, note each when it is done, and yield it."""
-    for run in _finished(work, [case for case in cases if not ledger.has(case)], processes):
+    for run in finished(work, [case for case in cases if not ledger.has(case)], processes):
         ledger.add(run)
         yield run
-
-
-def _finished(work: Work, cases: Sequence[Case], processes: int) -> Iterator[dict[str, Any]]:
-    if processes <= 1 or len(cases) <= 1:
-        yield from map(work, cases)
-        return
-    # Spawned, not forked: numerical libraries' threads do not survive a fork.
-    with ProcessPoolExecutor(min(processes, len(cases)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for future in as_completed([pool.submit(work, case) for case in cases]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import mujoco
 import numpy as np
@@ -29,13 +29,22 @@ class PlantMap:
     accelerometer: int | None
 
 
-@lru_cache(maxsize=16)
+_maps: WeakKeyDictionary[mujoco.MjModel, dict[RobotModel, PlantMap]] = WeakKeyDictionary()  # a model may take 80 MB
+
+
 def plant_map(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
-    """Match a plant to a robot by joint name.
+    """Match a plant to a robot by joint name; kept for as long as the model is.
 
     Raises:
         RobotDescriptionError: the base or a joint of the robot is missing, or a joint has no actuator of its own in the plant.
     """
+    maps = _maps.setdefault(model, {})
+    if robot not in maps:
+        maps[robot] = _matched(model, robot)
+    return maps[robot]
+
+
+def _matched(model: mujoco.MjModel, robot: RobotModel) -> PlantMap:
     names = {model.joint(j).name: j for j in range(model.njnt)}
     missing = [name for name in robot.joint_names if name not in names]
     if missing:

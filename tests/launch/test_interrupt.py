@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -89,9 +90,10 @@ def test_ctrl_c_keeps_what_was_done(capfd: pytest.CaptureFixture[str], monkeypat
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(plan: RunPlan, seed: int, *others: object) -> dict[str, Any]:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return made_up(seed, fell=False)
 
     monkeypatch.setattr(RunPlan, "__call__", interrupted)
@@ -152,3 +154,19 @@ except KeyboardInterrupt:
     program = STRUCK.format(module=module, error="KeyboardInterrupt").partition("from poise")[0] + importer
     struck = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (struck.returncode, struck.stdout.strip()) == (0, "caught")
+
+
+def test_terminated_it_takes_its_processes_along(tmp_path: Path) -> None:
+    """Workers of `demos generate` end when they have finished what they are at; the command says what is kept."""
+    line = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    arguments = ["demos", "generate", "--episodes", "40", "--seconds", "2", "--processes", "2", "--out", str(tmp_path)]
+    with subprocess.Popen([sys.executable, "-c", line, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        deadline = time.monotonic() + 120.0
+        while not list(tmp_path.glob("*.npz")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        workers = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        command.terminate()
+        assert "Traceback" not in command.communicate(timeout=60.0)[1]
+    assert command.returncode == 130 and len(workers) >= 2
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    assert 0 < len(list(tmp_path.glob("*.npz"))) < 40

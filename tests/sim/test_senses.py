@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from holder import G1, g1_plant, g1_spec, motor_plant
 
 from poise.robots import RobotDescriptionError
 from poise.robots.commands import damping_command, hold_command
-from poise.sim import actuate, sense
+from poise.sim import MujocoBackend, actuate, sense
 from poise.sim.senses import plant_map
 
 
@@ -105,6 +106,14 @@ def test_only_what_sensors_give() -> None:
     held = state.joint_position.copy()
     mujoco.mj_step(model, data)
     np.testing.assert_array_equal(state.joint_position, held)  # a state does not follow the plant
+
+
+def test_a_plant_that_nobody_holds_is_let_go() -> None:
+    backend = MujocoBackend(G1, g1_plant())
+    held = weakref.ref(backend.model)
+    assert held() is not None
+    del backend
+    assert held() is None
 
 
 def test_a_plant_of_another_robot_is_refused() -> None:
