@@ -50,5 +50,5 @@ def test_the_policy_is_let_through(robot: RobotModel, situations: tuple[Situatio
 def test_shuffled_weights_are_rejected_by_name(robot: RobotModel, situations: tuple[Situation, ...], seed: int, tmp_path: Path) -> None:
     """Most of it by `demonstrated`: as outputs are whitened, what such a network proposes is mostly within what a body can do."""
     shares = judged(robot, shuffle_weights(packaged_weights("g1"), seed, tmp_path / "shuffled.onnx"), situations)
-    assert shares.get("", 0.0) < 0.1
+    assert shares.get("", 0.0) < 0.2
     assert shares["demonstrated"] > 0.4
