@@ -8,32 +8,11 @@ from oracles import random_state
 
 from poise.control.condensed import work_of, work_sizes
 from poise.control.dynamics import Dynamics
-from poise.control.linalg import backward, cholesky, forward
 from poise.control.wholebody import WholeBody, WholeBodyConfig, WholeBodyTargets
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
 CONTACTS = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
-
-
-def test_cholesky_and_its_substitutions_are_numpys() -> None:
-    rng = np.random.default_rng(0)
-    for n in (1, 6, 35):
-        root = rng.normal(size=(n, n))
-        matrix, x = root @ root.T + np.eye(n), rng.normal(size=n)
-        factor = matrix.copy()
-        assert cholesky(factor, n)
-        np.testing.assert_allclose(np.triu(factor), np.linalg.cholesky(matrix).T, rtol=1e-9, atol=1e-9)
-        solved = x.copy()
-        forward(factor, solved, n)
-        np.testing.assert_allclose(np.triu(factor).T @ solved, x, atol=1e-9)
-        backward(factor, solved, n)
-        np.testing.assert_allclose(matrix @ solved, x, atol=1e-9)
-
-
-def test_cholesky_refuses_what_is_not_positive_definite() -> None:
-    for diagonal in ((1.0, -1.0), (0.0, 1.0), (1.0, np.nan)):
-        assert not cholesky(np.diag(diagonal), 2)
 
 
 @pytest.mark.parametrize("nf", [0, 16, 32])
