@@ -46,6 +46,7 @@ kernels: .venv/kernels.stamp
 
 # Numba sees that a kernel's own file has changed, not that one which it calls has.
 .venv/kernels.stamp: $(wildcard robots/*.py control/*.py learning/*.py)
+	@echo "dropping compiled kernels that may be older than their sources"
 	find $(PACKAGES) -name '*.nb[ic]' -delete
 	mkdir -p .venv && touch $@
 

@@ -244,6 +244,8 @@ def finish(
     backward(w.factor, vdot, nv)
     for i in range(nv):
         generalised[i] += dot(t.mass_matrix[i], vdot) - dot(w.force_map[i], multipliers)
+    if not np.isfinite(generalised.sum() + vdot.sum()):
+        return GIVE_UP, np.inf
     residual = np.abs(generalised[:BASE]).max()
     left = _drop(w, dual, k)
     came = False

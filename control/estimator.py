@@ -164,7 +164,8 @@ def observe_contact(
                     gram[j, k] += jacobian[foot, j, dof] * jacobian[foot, k, dof]
         for i in range(6):
             gram[i, i] += 1e-4  # damped, so that a straight knee does not turn noise into force
-        cholesky(gram, 6)
+        if not cholesky(gram, 6):  # not finite: what the solver of the whole body makes of it says so
+            continue
         forward(gram, wrench, 6)
         backward(gram, wrench, 6)
         force[foot] = wrench[2]

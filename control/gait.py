@@ -22,7 +22,7 @@ from .mpc import LipMpc, MpcConfig, MpcInput
 from .polygon import clamp_inside, margin_inside, support_hull
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
-from .stepping import look, replan, toward
+from .stepping import look, replan
 from .swing import SwingFoot
 
 
@@ -40,7 +40,9 @@ class WalkerConfig:
     stop_length: float = 0.06  # longest step after which it may stop
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
-    late_s: float = 0.12
+    late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down
+    late_height: float = 0.004
+    late_s: float = 0.12  # and after this any foot
     turn_max: float = 0.5  # rad a step
     mpc_every: int = 10  # ticks
     # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
@@ -215,15 +217,16 @@ class Walker:
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        return Reference(self.zmp, reference, _BOTH, _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
+        return Reference(self.zmp, reference, _BOTH.copy(), _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
 
     def _stand_reference(self) -> tuple[Array, Array]:
-        """DCM reference and rate: to where the centre of mass keeps the pelvis in its place, or as near the middle as is safe."""
+        """DCM reference and rate: to where the centre of mass keeps the pelvis in place, within `placed_max` of the middle."""
         if self._dcm_reference is None or self._placed is None:
             self._dcm_reference, self._placed = self.dcm.copy(), self._pelvis.copy()
         middle = 0.5 * (self._soles[0, :2] + self._soles[1, :2])
-        held = toward(middle, self._com + self._placed - self._pelvis, self._config.placed_max)
-        rate = self._config.dcm_return_rate * (held - self._dcm_reference)
+        shift = self._com + self._placed - self._pelvis - middle
+        shift *= min(1.0, self._config.placed_max / max(float(np.hypot(*shift)), 1e-9))
+        rate = self._config.dcm_return_rate * (middle + shift - self._dcm_reference)
         self._dcm_reference = self._dcm_reference + self._dt * rate
         return self._dcm_reference, rate
 
@@ -256,14 +259,14 @@ class Walker:
             self.intended_yaw = self.heading
 
     def _land(self, contact: Array, moving: bool) -> None:
-        late = self.time - self.step_duration
-        if self.swing is None or (self.swing.phase <= self._config.contact_phase and late <= 0.02):
+        cfg, late = self._config, self.time - self.step_duration
+        if self.swing is None or (self.swing.phase <= cfg.contact_phase and late <= min(cfg.late_low_s, cfg.late_s)):
             return
         swing = 1 - self.stance
         height = self._soles[swing, 2] - self._soles[self.stance, 2]
         # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well.
-        touched = contact[swing] > 0.5 and height < self._config.contact_height and self.swing.phase > self._config.contact_phase
-        if not (touched or (late > 0.02 and height < 0.004) or late > self._config.late_s):
+        touched = contact[swing] > 0.5 and height < cfg.contact_height and self.swing.phase > cfg.contact_phase
+        if not (touched or (late > cfg.late_low_s and height < cfg.late_height) or late > cfg.late_s):
             return
         self.touchdowns += 1
         self.feedback.touchdown(late, self.tick * self._dt, self._com, self.heading, self._command.twist)
@@ -361,12 +364,12 @@ class Walker:
         self.heading = wrap_angle(self.heading + self._dt * rate)
         ground = float(self._soles[self.stance, 2])
         if self.time < self.double_support:
-            return Reference(self.zmp, self.dcm_target, _BOTH, _NO_SWING, 0.0, self.heading, rate, ground)
+            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self.feedback.lead_s - self.time
         self.swing.advance(self.foothold, left, self._gait.swing_height_m, ground)
-        return Reference(self.zmp, self.dcm_target, _ONE[swing], self.swing.state, self.swing.yaw, self.heading, rate, ground)
+        return Reference(self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw, self.heading, rate, ground)
 
 
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right

@@ -104,7 +104,7 @@ class SoundnessMonitor:
             if _shapes(values) != self._shapes:
                 return UNUSABLE
             np.concatenate(values, out=self._flat, casting="unsafe")
-        except (TypeError, ValueError):  # ragged, or no numbers
+        except (TypeError, ValueError, OverflowError):  # ragged, no numbers, or beyond all of them
             return UNUSABLE
         return int(_inspect(self._flat, self._bound, self._quat_at))
 
@@ -143,7 +143,7 @@ def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
         if isinstance(value, tuple) and (len(value),) == shape and _NUMBERS.issuperset(map(type, value)) and sum(map(abs, value)) <= bound:
             return True  # without an array: an intent has such a value in nearly every tick
         array = np.array(value, dtype=float, order="C")
-    except (TypeError, ValueError):  # no numbers
+    except (TypeError, ValueError, OverflowError):  # no numbers, or beyond all of them
         return False
     return array.shape == shape and bool(_within(array.reshape(-1), bound))
 
@@ -179,5 +179,5 @@ def _fault(value: ArrayLike, shape: tuple[int, ...]) -> str:
         if np.shape(value) != shape:
             return "of the wrong size"
         return "out of all proportion" if np.isfinite(value).all() else "not finite"
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return "not numbers"

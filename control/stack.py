@@ -165,7 +165,8 @@ class Stack:
         model, arms = self._world_model, len(self.robot.arms)
         verdicts = model.imagine(situation, proposals) if model else tuple(_trusted(p, arms) for p in proposals)
         watch.lap("imagine")
-        scores = [verdict.score if verdict.accepted else -np.inf for verdict in verdicts]
+        # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
+        scores = [v.score if v.accepted and _formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
         acting = _plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
@@ -327,12 +328,17 @@ class Stack:
 
 def _trusted(proposal: MotionProposal, arms: int) -> Verdict:
     """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
+    if not _formed(proposal, arms):
+        return Verdict(False, "finite", -1.0, "", -np.inf)
+    return Verdict(True, "", 0.0, "", proposal.log_likelihood or 0.0)
+
+
+def _formed(proposal: MotionProposal, arms: int) -> bool:
+    """Whether all arrays of a proposal are finite and have their shapes."""
     p, k = proposal, np.size(proposal.height_m)
     shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
-    formed = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
-    if k == 0 or not formed or not (p.period_s > 0.0 and p.step_duration_s > 0.0):
-        return Verdict(False, "finite", -1.0, "", -np.inf)
-    return Verdict(True, "", 0.0, "", p.log_likelihood or 0.0)
+    sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
+    return k > 0 and sound and p.period_s > 0.0 and p.step_duration_s > 0.0
 
 
 def _plain(proposal: MotionProposal) -> MotionProposal:

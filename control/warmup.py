@@ -17,7 +17,7 @@ def warm_up(stack: Stack) -> None:
 
     Without it the first ticks of each phase take as long as their kernels take to compile.
     """
-    robot, zero = stack.robot, np.zeros(stack.robot.n)
+    robot, zero, height = stack.robot, np.zeros(stack.robot.n), stack.robot.overlay.gait.com_height_m
     ticks = round(SECONDS / stack.period_s)
     for tick in range(ticks):
         torque = zero if tick > ticks - 3 else None  # without torques the contact that the plan wants is believed
@@ -30,9 +30,9 @@ def warm_up(stack: Stack) -> None:
             gyro_imu=np.zeros(3),
             accelerometer_imu=np.array([0.0, 0.0, 9.81]),
         )
-        stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)))
-    height, swing = robot.overlay.gait.com_height_m, np.zeros((3, 3))
-    targets = WholeBodyTargets(zero[:2], height, 0.0, zero[:3], 0.0, np.ones(2), swing, 0.0, robot.posture, zero)
+        posture = Intent(height_m=height, torso_rpy=(0.0, 0.0, 0.0), arms=robot.posture[robot.arms])
+        stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)) if tick else posture)
+    targets = WholeBodyTargets(zero[:2], height, 0.0, zero[:3], 0.0, np.ones(2), np.zeros((3, 3)), 0.0, robot.posture, zero)
     stack.whole_body.warm(stack.dynamics, targets)
     excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
     stack.certifier.certify(stack.dynamics, excessive, zero, np.ones(2))

@@ -64,7 +64,7 @@ class WholeBodyTargets(NamedTuple):
 
 
 class WholeBodySolution(NamedTuple):
-    """Torques, accelerations and forces of one tick, and which solver gave them; the next solution overwrites all but the torques."""
+    """Torques, accelerations and forces of one tick, and which solver gave them."""
 
     torque: Array  # (n,) N·m
     acceleration: Array  # (nv,)
@@ -169,7 +169,8 @@ class WholeBody:
                 multipliers = solution.x
             end, residual = finish(d.block, space.work, multipliers, *self._for_finish)
             if end == SOLVED and residual <= cfg.tolerance:
-                return WholeBodySolution(space.parts.torque.copy(), space.parts.acceleration, space.wrench, cfg.solver, residual)
+                w = space.parts
+                return WholeBodySolution(w.torque.copy(), w.acceleration.copy(), space.wrench.copy(), cfg.solver, residual)
             if end != GO_ON:
                 return None
         return None

@@ -55,8 +55,8 @@ class Interruption:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Ctrl-C waits until this is left; in a process that is started meanwhile it waits until that lets it through."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C and SIGTERM wait until this is left; in a process that is started meanwhile they wait until that lets them through."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         yield
     finally:
@@ -65,8 +65,8 @@ def held_back() -> Iterator[None]:
 
 @contextmanager
 def let_through() -> Iterator[None]:
-    """The inverse of `held_back`: Ctrl-C is heard, also one that waited, until this is left."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    """The inverse of `held_back`: Ctrl-C and SIGTERM are heard, also those that waited, until this is left."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import TypeVar
 
 J = TypeVar("J")
@@ -14,16 +14,17 @@ R = TypeVar("R")
 def finished(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Iterator[R]:
     """Results in the order in which they come; with one process, or one job, the work is done here.
 
-    Whatever interrupts it, jobs that have not begun are dropped, and those that have are waited for.
+    Whatever interrupts it, jobs that have begun are waited for and no other is begun.
     """
     if processes <= 1 or len(jobs) <= 1:
         yield from map(work, jobs)
         return
+    waiting, running = list(reversed(jobs)), set[Future[R]]()
     # Spawned, not forked: numerical libraries' threads do not survive a fork.
     with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for future in as_completed([pool.submit(work, job) for job in jobs]):
+        while waiting or running:
+            while waiting and len(running) < processes:  # a job that the pool holds cannot be taken back
+                running.add(pool.submit(work, waiting.pop()))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -170,7 +170,7 @@ def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
         e.update(state, np.array([1.0, 0.0]))
     dcm, sole_yaw = rng.normal(size=2), rng.normal(size=2)
     e.contact[:], e.force[:] = (0.25, 0.75), (120.0, 250.0)
-    np.fill_diagonal(e.cov, [-1e-12, 4e-4, 0.0, 0.0])  # the first by rounding: no NaN comes of it
+    np.fill_diagonal(e.cov, [9e-6, 4e-4, 1e-2, 4e-2])
     wanted = {
         "base_position_world": d.q[:3],
         "base_orientation_wxyz": d.q[[6, 3, 4, 5]],  # Pinocchio's is xyzw
@@ -183,7 +183,7 @@ def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
         "sole_yaw": sole_yaw,
         "contact": e.contact,
         "foot_force_n": e.force,
-        "position_std_m": np.zeros(3),
+        "position_std_m": np.full(3, 0.003),
         "velocity_std_mps": np.full(3, 0.02),
     }
     assert list(wanted) == [field.name for field in fields(Belief)][:-1]  # the last is its age
@@ -192,6 +192,8 @@ def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
     assert numbers.shape == (39,) and np.unique(numbers[:33]).size == 33
     for (name, value), part in zip(wanted.items(), np.split(numbers, np.cumsum([len(v) for v in wanted.values()])), strict=False):
         np.testing.assert_allclose(part, value, rtol=1e-12, atol=1e-15, err_msg=name)
+    e.cov[0, 0] = -1e-12  # by rounding: no NaN comes of it
+    np.testing.assert_array_equal(believed(d.block, d.nv, e.memory, dcm, sole_yaw)[33:36], 0.0)
 
 
 def test_snapshot_continues_bit_for_bit(g1: RobotModel) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from loop import STAND, Loop, g1_parts, make_loop
 
+from poise.control.dynamics import Dynamics
+from poise.control.gait import GaitCommand, Walker, WalkerConfig
 from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
@@ -48,6 +50,28 @@ def test_it_stands_still(seed: int) -> None:
     assert abs(loop.backend.yaw) < 0.05
     feet = np.array([decision.belief.sole_position_world for decision in decisions[250:] if decision.belief])
     assert np.ptp(feet, axis=0).max() < 0.01
+
+
+@pytest.mark.parametrize("heading", [0.0, 0.8])
+def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
+    """Wherever the pelvis has to go back to: 1 cm as asked, 5 cm cut to `placed_max`, whatever the heading."""
+    robot = g1_parts()[0]
+    config, d = WalkerConfig(), Dynamics(robot)
+    q = robot.standing_configuration()
+    q[3:7] = [0.0, 0.0, np.sin(heading / 2), np.cos(heading / 2)]
+    d.update(q, np.zeros(d.nv))
+    ahead = np.array([np.cos(heading), np.sin(heading)])
+    for wish, held in ((0.01, 0.01), (0.05, config.placed_max)):
+        walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), config, 0.002)
+        walker.reset(heading)
+        command = GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
+        walker.update(d, np.ones(2), command)
+        middle = d.sole_position[:, :2].mean(axis=0)
+        assert walker._placed is not None
+        walker._placed += wish * ahead - (d.com[:2] - middle)
+        for _ in range(2000):
+            walker.update(d, np.ones(2), command)
+        np.testing.assert_allclose(walker.dcm_target - middle, held * ahead, atol=1e-4)
 
 
 def test_it_walks_forward_without_a_fall_as_fast_as_asked() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from poise.control.scripted import ScriptedProposer
 from poise.control.stack import Stack, StackConfig
 from poise.control.warmup import warm_up
 from poise.control.wholebody import WholeBody
-from poise.robots import Intent, MotionProposal, RobotModel, RobotState
+from poise.robots import Intent, MotionProposal, RobotModel, RobotState, Verdict
 from poise.sim import MujocoBackend, Push
 
 HOLD_TICKS, PERIOD_S = StackConfig().hold_ticks, StackConfig().period_s
@@ -196,8 +196,8 @@ def test_nothing_in_a_tick_raises_whatever_the_state_and_the_intent() -> None:
         return replace(state, **changes)
 
     for _ in range(150):
-        x, y, z = (float(value) for value in rng.choice(GARBAGE, 3))
-        arms = np.full(int(rng.integers(n_arms - 1, n_arms + 1)), x)
+        x, y, z = (10**400 if rng.random() < 0.1 else float(value) for value in rng.choice(GARBAGE, 3))
+        arms = np.full(int(rng.integers(n_arms - 1, n_arms + 1)), x, dtype=object if isinstance(x, int) else float)
         intent = (Intent((x, y, z), height_m=x), Intent(waypoint=(x, y, z), torso_rpy=(z, y, x)), Intent(arms=arms))[rng.integers(3)]
         (decision,) = loop.run(PERIOD_S, intent, spoil)
         assert decision.status in ("ok", "degraded", "safe")
@@ -217,7 +217,15 @@ def test_timings_sum_to_the_tick_without_proposing_and_imagining() -> None:
         assert decision.timings_us["tick"] == pytest.approx(sum(parts))
 
 
-def test_without_a_world_model_only_wellformed_proposals_act(g1: RobotModel) -> None:
+class Trusting:
+    """A world model that accepts everything."""
+
+    def imagine(self, situation: Situation, proposals: Sequence[MotionProposal]) -> tuple[Verdict, ...]:
+        return tuple(Verdict(True, "", 0.0, "", 0.0) for _ in proposals)
+
+
+@pytest.mark.parametrize("world_model", [None, Trusting()])
+def test_only_wellformed_proposals_act_whatever_a_world_model_says(g1: RobotModel, world_model: Trusting | None) -> None:
     class Odd:
         """Proposals that no stack can follow, and one that it can."""
 
@@ -235,9 +243,9 @@ def test_without_a_world_model_only_wellformed_proposals_act(g1: RobotModel) -> 
             )
             return (*wrong, replace(good, origin="odd"))
 
-    backend, stack = MujocoBackend(g1), Stack(g1, proposer=Odd())
+    backend, stack = MujocoBackend(g1), Stack(g1, proposer=Odd(), world_model=world_model)
     decision = stack.step(backend.reset(0), Intent(velocity=(0.1, 0.0, 0.0)))
-    assert [verdict.accepted for verdict in decision.verdicts] == [False] * 5 + [True]
+    assert [verdict.accepted for verdict in decision.verdicts] == [world_model is not None] * 5 + [True]
     assert decision.chosen == 5 and decision.proposal is not None and decision.proposal.origin == "odd"
 
 
@@ -284,5 +292,6 @@ def test_nothing_compiles_in_a_tick_of_a_warm_stack(g1: RobotModel, kind: str, m
     before = kernels()
     assert len(before) > 50
     loop.run(0.8)
+    loop.run(0.01, Intent(velocity=(0.4, 0.0, 0.0), height_m=0.6, torso_rpy=(0.0, 0.1, 0.0), arms=g1.posture[g1.arms]))
     assert loop.decisions[-1].plan is not None and loop.decisions[-1].plan.phase == "step"
     assert kernels() == before

@@ -22,7 +22,9 @@ from poise.control.tasks import (
     body_tasks,
     build,
     friction_edges,
+    generalised_forces,
     sole_tasks,
+    task_cost,
     unpack,
 )
 from poise.robots import RobotModel
@@ -189,6 +191,20 @@ class Built:
     def wrench(self, multipliers: Array) -> Array:
         """Sole wrenches (2, 6) of λ."""
         return np.asarray(self.contacts.newton * self.wrench_map @ multipliers).reshape(2, 6)
+
+
+def test_cost_and_forces_of_rows_with_many_and_few_entries() -> None:
+    """Against dense products, into memory full of NaN."""
+    rng, n = np.random.default_rng(0), 9
+    rows, reference, weight = rng.normal(size=(5, n)), rng.normal(size=5), rng.uniform(0.1, 9.0, 5)
+    rows[1, 2:], rows[2, :7], rows[3] = 0.0, 0.0, 0.0
+    hessian, gradient, forces = np.full((n, n), np.nan), np.full(n, np.nan), np.full((n, 4), np.nan)
+    task_cost(rows, reference, weight, hessian, gradient)
+    np.testing.assert_allclose(hessian, rows.T @ np.diag(weight) @ rows, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(gradient, -rows.T @ (weight * reference), rtol=1e-12, atol=1e-14)
+    wrenches = rng.normal(size=(5, 4))
+    generalised_forces(rows, wrenches, -2.5, forces)
+    np.testing.assert_allclose(forces, -2.5 * rows.T @ wrenches, rtol=1e-12, atol=1e-14)
 
 
 def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:

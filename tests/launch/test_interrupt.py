@@ -1,4 +1,4 @@
-"""Ctrl-C, at every moment of a command."""
+"""Ctrl-C and SIGTERM, at every moment of a command."""
 
 from __future__ import annotations
 
@@ -51,25 +51,26 @@ def test_after_ctrl_c_no_other_seed_is_begun(capfd: pytest.CaptureFixture[str], 
     assert result["summary"]["runs"] == 2
 
 
-def test_a_process_that_is_being_loaded_is_spared_ctrl_c_until_it_lets_it_through() -> None:
-    program = """
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_being_loaded_is_spared_signals_until_it_lets_them_through(number: signal.Signals) -> None:
+    program = f"""
 import os, signal
-os.kill(os.getpid(), signal.SIGINT)
+os.kill(os.getpid(), {int(number)})
 from poise.launch.interrupt import StopRequest, let_through
 with StopRequest() as stop:
     print(stop.requested)
     with let_through():
         print(stop.requested)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), {int(number)})
 """
     with StopRequest() as stop:
         with held_back():
             child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             assert not stop.requested
         assert stop.requested
     assert (child.returncode, child.stdout, child.stderr) == (0, "False\nTrue\n", "")
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_ctrl_c_keeps_what_was_done(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +166,11 @@ def test_terminated_it_takes_its_processes_along(tmp_path: Path) -> None:
         while not list(tmp_path.glob("*.npz")) and time.monotonic() < deadline:
             time.sleep(0.1)
         workers = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        before = len(list(tmp_path.glob("*.npz")))
         command.terminate()
         assert "Traceback" not in command.communicate(timeout=60.0)[1]
     assert command.returncode == 130 and len(workers) >= 2
     while any(left := [worker for worker in workers if Path(f"/proc/{worker}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.1)  # multiprocessing's own helper goes a moment later
     assert not left
-    assert 0 < len(list(tmp_path.glob("*.npz"))) < 40
+    assert 0 <= len(list(tmp_path.glob("*.npz"))) - before <= 3, "what was begun is finished, nothing else"
