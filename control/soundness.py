@@ -21,6 +21,7 @@ TORQUE_MAX = 1000.0  # N·m
 SPEED_MARGIN = 2.0  # times the largest speed limit of the joints
 INTENT_MAX = 1e6  # m, rad, m/s: what is wanted is clipped later
 
+NO_STATE = RobotState(math.nan, np.zeros(0), np.zeros(0))
 SOUND, UNUSABLE, NOT_UNIT = range(3)
 _NUMBERS = frozenset((float, int))
 READINGS = ("joint positions", "joint velocities", "base orientation", "gyro", "accelerometer", "joint torques")
@@ -52,7 +53,7 @@ class SoundnessMonitor:
     def reset(self) -> None:
         """Forget the past."""
         self._bad_ticks = 0
-        self._last_stamp = -np.inf
+        self._last_stamp, self.stamp_s = -np.inf, math.nan
         self._sent: JointCommand | None = None
         self.last_position: Array = self._robot.posture
         self.state = self._sound
@@ -75,6 +76,9 @@ class SoundnessMonitor:
 
     def check(self, state: RobotState, intent: Intent) -> tuple[str, Intent]:
         """What is wrong with the state ("" if nothing), and the intent with unusable parts left out."""
+        if not isinstance(state, RobotState):
+            state = NO_STATE
+        self.stamp_s = _stamp(state.stamp_s)
         problem = self._state_problem(state)
         self._bad_ticks = self._bad_ticks + 1 if problem else 0
         if not problem:
@@ -93,13 +97,14 @@ class SoundnessMonitor:
         if seen == NOT_UNIT:
             return "base orientation not a unit quaternion"
         # Against the last stamp seen, not the latest of all: after a clock that jumped ahead and back, states are fresh again.
-        fresh = math.isfinite(state.stamp_s) and state.stamp_s > self._last_stamp
-        if math.isfinite(state.stamp_s):
-            self._last_stamp = state.stamp_s
+        fresh = math.isfinite(self.stamp_s) and self.stamp_s > self._last_stamp
+        if math.isfinite(self.stamp_s):
+            self._last_stamp = self.stamp_s
         return "" if fresh else "state stale: its stamp did not advance"
 
     def _copied(self, values: tuple[Any, ...]) -> int:
-        """Copy all readings into one block, and look at them: SOUND, UNUSABLE or NOT_UNIT."""
+        """Copy all readings into one block, and look at them: NO_STATE = RobotState(math.nan, np.zeros(0), np.zeros(0))
+        SOUND, UNUSABLE or NOT_UNIT."""
         try:
             if _shapes(values) != self._shapes:
                 return UNUSABLE
@@ -117,16 +122,27 @@ class SoundnessMonitor:
         return "readings not usable"
 
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
-        """Without its parts that are not finite or of the wrong size, and the sentence that says so."""
-        wrong = []
+        """In plain numbers, without its parts that are not finite or of the wrong size, and the sentence that says so."""
+        if not isinstance(intent, Intent):
+            return "intent not usable: left out", Intent()
+        wrong, changes = [], dict[str, Any]()
         for name, shape in self._intent_shapes:
             value = getattr(intent, name)
-            if value is not None and not usable(value, shape, INTENT_MAX):
+            if value is None or _is_plain(value, shape):
+                continue
+            if usable(value, shape, INTENT_MAX):
+                if isinstance(value, np.ndarray) and name == "arms" and value.dtype == float:
+                    continue
+                plain = np.array(value, dtype=float)
+                changes[name] = plain if name == "arms" else tuple(plain.tolist()) if shape else float(plain)
+            else:
                 wrong.append(name)
-        if not wrong:
+        if not isinstance(intent.arms_external, bool):
+            wrong.append("arms_external")
+        if not wrong and not changes:
             return "", intent
-        nothing: dict[str, Any] = dict.fromkeys(wrong)
-        return f"intent {', '.join(wrong)} not usable: left out", replace(intent, **nothing)
+        changes |= dict.fromkeys(wrong) | {"arms_external": intent.arms_external is True}
+        return f"intent {', '.join(wrong)} not usable: left out" if wrong else "", replace(intent, **changes)
 
     def snapshot(self) -> tuple[int, float, JointCommand | None, Array]:
         """The state."""
@@ -137,11 +153,27 @@ class SoundnessMonitor:
         self._bad_ticks, self._last_stamp, self._sent, self.last_position = snapshot
 
 
+def _is_plain(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a value is a tuple of as many numbers, or one number, inside ±INTENT_MAX: what an intent has in nearly every tick."""
+    if not isinstance(value, tuple):
+        return type(value) is float and shape == () and abs(value) <= INTENT_MAX
+    try:
+        return (len(value),) == shape and _NUMBERS.issuperset(map(type, value)) and sum(map(abs, value)) <= INTENT_MAX
+    except OverflowError:
+        return False
+
+
+def _stamp(value: Any) -> float:
+    """A time stamp, s; NaN where it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def usable(value: ArrayLike, shape: tuple[int, ...], bound: float) -> bool:
     """Whether a value, of at most one dimension, has that shape, is finite and nowhere beyond ±bound."""
     try:
-        if isinstance(value, tuple) and (len(value),) == shape and _NUMBERS.issuperset(map(type, value)) and sum(map(abs, value)) <= bound:
-            return True  # without an array: an intent has such a value in nearly every tick
         array = np.array(value, dtype=float, order="C")
     except (TypeError, ValueError, OverflowError):  # no numbers, or beyond all of them
         return False

@@ -62,6 +62,7 @@ class _Choice:
     verdicts: tuple[Verdict, ...]
     chosen: int
     acting: MotionProposal
+    fault: str  # why there are none, where the proposer or the world model failed
 
 
 class Stopwatch:
@@ -160,23 +161,33 @@ class Stack:
             return None
         situation = self._situation(state, intent)
         watch.lap("estimate")
-        proposals = tuple(self._proposer.propose(situation) or ())
-        watch.lap("propose")
-        model, arms = self._world_model, len(self.robot.arms)
-        verdicts = model.imagine(situation, proposals) if model else tuple(_trusted(p, arms) for p in proposals)
-        watch.lap("imagine")
-        # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
-        scores = [v.score if v.accepted and _formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
+        proposals, verdicts, scores, fault = self._judged(situation, watch)
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
         acting = _plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
-        choice = _Choice(self._tick, self._tick + (0 if first else self.config.propose_delay), proposals, verdicts, chosen, acting)
+        ready = self._tick + (0 if first else self.config.propose_delay)
+        choice = _Choice(self._tick, ready, proposals, verdicts, chosen, acting, fault)
         if first:
             self._acting = choice
             self._motion.take(acting)
         else:
             self._coming = choice
         return choice
+
+    def _judged(self, situation: Situation, watch: Stopwatch) -> tuple[tuple[MotionProposal, ...], tuple[Verdict, ...], list[float], str]:
+        """Proposals, verdicts, scores (-inf: not to be followed), and what went wrong: proposer and world model are others' code."""
+        model, arms = self._world_model, len(self.robot.arms)
+        try:
+            proposals = tuple(self._proposer.propose(situation) or ())
+            watch.lap("propose")
+            verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(_trusted(p, arms) for p in proposals)
+            watch.lap("imagine")
+            # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
+            scores = [v.score if v.accepted and _formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
+        except Exception as error:
+            said = " ".join(str(error).split())[:200]
+            return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"
+        return proposals, verdicts, scores, ""
 
     def _refine(self, intent: Intent) -> Reference:
         """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
@@ -227,11 +238,11 @@ class Stack:
         assert self._acting is not None
         plan, belief = self._walker.plan(), self._belief()
         reason = "" if solution.source != "hold" else "the whole-body QP failed: the posture is held"
-        reason = reason or self._monitor.remark
+        reason = reason or self._monitor.remark or self._acting.fault
         watch.lap("record")
         return Decision(
             tick=self._tick,
-            stamp_s=state.stamp_s,
+            stamp_s=self._monitor.stamp_s,
             status="degraded" if reason else "ok",
             reason=reason,
             intent=intent,
@@ -266,7 +277,7 @@ class Stack:
         method = "damping" if status == "safe" else "unchanged"
         return Decision(
             tick=self._tick,
-            stamp_s=state.stamp_s,
+            stamp_s=self._monitor.stamp_s,
             status=status,
             reason=reason,
             intent=intent,
@@ -291,7 +302,7 @@ class Stack:
         pose = np.array([d.q[0], d.q[1], yaw_of(d.base_rotation)])
         return Situation(
             tick=self._tick,
-            stamp_s=state.stamp_s,
+            stamp_s=self._monitor.stamp_s,
             intent=intent,
             twist=twist_command(intent, robot.overlay.gait, pose),
             belief=self._belief(),
@@ -330,15 +341,20 @@ def _trusted(proposal: MotionProposal, arms: int) -> Verdict:
     """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
     if not _formed(proposal, arms):
         return Verdict(False, "finite", -1.0, "", -np.inf)
-    return Verdict(True, "", 0.0, "", proposal.log_likelihood or 0.0)
+    return Verdict(True, "", 0.0, "", float(proposal.log_likelihood or 0.0))
 
 
 def _formed(proposal: MotionProposal, arms: int) -> bool:
-    """Whether all arrays of a proposal are finite and have their shapes."""
-    p, k = proposal, np.size(proposal.height_m)
-    shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
-    sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
-    return k > 0 and sound and p.period_s > 0.0 and p.step_duration_s > 0.0
+    """Whether all numbers of a proposal are finite and have their shapes."""
+    p = proposal
+    try:
+        k = np.size(p.height_m)
+        shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
+        sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
+        times = (float(p.period_s), float(p.step_duration_s))
+        return k > 0 and sound and min(times) > 0.0 and bool(np.isfinite((*times, float(p.log_likelihood or 0.0))).all())
+    except (TypeError, ValueError, OverflowError, AttributeError):  # no numbers, or no proposal
+        return False
 
 
 def _plain(proposal: MotionProposal) -> MotionProposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -20,6 +21,7 @@ from .options import check_json, console_for, parse_seeds
 from .output import Exit, print_result, print_rows, write_json
 from .progress import progress_bar
 
+LOOK_S = 0.2  # between two looks at whether to stop
 ROW = ("seed", "fell", "seconds", "mean_velocity", "learned_share", "position_drift_m", "tick_us")
 
 
@@ -38,9 +40,11 @@ def run_and_report(plan: RunPlan, seed: int, seeds: str | None, json_path: str |
     with StopRequest() as stop:
         results = _one(plan, chosen[0], stop) if len(chosen) == 1 else _several(plan, chosen, stop)
     _print(plan.command, results, seeds is not None, json_path)
+    watched = plan.port is not None and any(result["ticks"] for result in results)  # Ctrl-C is how it ends
+    if stop.requested and not watched:
+        print("poise: interrupted; what was finished is kept", file=sys.stderr)
     if any(result["fell"] for result in results):
         return Exit.FAILED
-    watched = plan.port is not None and any(result["ticks"] for result in results)  # Ctrl-C is how it ends
     return Exit.INTERRUPTED if stop.requested and not watched else Exit.HELD
 
 
@@ -89,7 +93,7 @@ def _several(plan: RunPlan, seeds: Sequence[int], stop: StopRequest) -> list[dic
     """The results of what was run, in the order of the seeds; after Ctrl-C nothing new is begun."""
     done: dict[int, dict[str, Any]] = {}
     waiting, running = list(reversed(seeds)), dict[Future[dict[str, Any]], int]()
-    processes = min(len(seeds), os.cpu_count() or 1)
+    processes, told = min(len(seeds), os.cpu_count() or 1), False
     with (
         progress_bar("{task.completed:.0f} of {task.total:.0f} runs") as progress,
         # Spawned, not forked: numerical libraries' threads do not survive a fork.
@@ -101,14 +105,18 @@ def _several(plan: RunPlan, seeds: Sequence[int], stop: StopRequest) -> list[dic
                 seed = waiting.pop()
                 with held_back():  # a process that is still being loaded would break, and the others with it
                     running[pool.submit(_in_process, plan, seed)] = seed
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in wait(running, timeout=LOOK_S, return_when=FIRST_COMPLETED).done:
                 done[running.pop(future)] = future.result()
                 progress.advance(task)
+            if stop.requested and not told:  # the signal may have come to this process alone
+                told = True
+                for child in multiprocessing.active_children():
+                    child.terminate()
     return [done[seed] for seed in seeds if seed in done]
 
 
 def _in_process(plan: RunPlan, seed: int) -> dict[str, Any]:
-    with StopRequest() as stop, let_through():  # Ctrl-C reaches every process
+    with StopRequest(insist=False) as stop, let_through():
         return plan(seed, stop)
 
 

@@ -7,7 +7,7 @@ import io
 import re
 import sys
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -63,7 +63,9 @@ def parse(arguments: list[str] | None = None) -> Command:
             return tyro.cli(Command, args=arguments, prog="poise", description=DESCRIPTION, config=config)
     except SystemExit as end:
         if end.code:
-            print(f"poise: {one_line(errors.getvalue())}", file=sys.stderr)
+            words = sys.argv[1:] if arguments is None else arguments
+            command = " ".join(["poise", *takewhile(lambda word: not word.startswith("-"), words)][:3])
+            print(f"poise: {one_line(errors.getvalue()).replace('poise --help', f'{command} --help')}", file=sys.stderr)
         raise
 
 

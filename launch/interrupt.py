@@ -13,8 +13,9 @@ ENDS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """While entered, the first Ctrl-C or SIGTERM only sets `requested`; the second one interrupts as usual. Call it to ask."""
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, insist: bool = True) -> None:
+        """With `insist` off the second one says no more than the first: in a process to which another passes signals on."""
+        self.requested, self._insist = False, insist
 
     def __call__(self) -> bool:
         """Whether the user asked to stop."""
@@ -30,7 +31,7 @@ class StopRequest:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        for each in ENDS:
+        for each in ENDS if self._insist else ():
             signal.signal(each, signal.default_int_handler)
 
 

@@ -32,13 +32,18 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def check_numbers(option: str, values: Sequence[float]) -> None:
-    """Refuse NaN and infinity.
+    """Refuse NaN and infinity, and numbers that the stack would leave out of an intent.
 
     Raises:
-        PoiseError: one of the values is not finite.
+        PoiseError: one of the values is such a one.
     """
+    from poise.control.soundness import INTENT_MAX
+
+    given = " ".join(f"{value:g}" for value in values)
     if not all(math.isfinite(value) for value in values):
-        raise PoiseError(f"{option} {' '.join(f'{v:g}' for v in values)}: not finite; give plain numbers")
+        raise PoiseError(f"{option} {given}: not finite; give plain numbers")
+    if max(map(abs, values)) > INTENT_MAX:
+        raise PoiseError(f"{option} {given}: out of all proportion; give numbers in m, m/s, rad and rad/s")
 
 
 def check_seconds(seconds: float) -> None:

@@ -49,7 +49,10 @@ def generate(
     Raises:
         RecordError: `path` holds an episode of another seed, length, robot or configuration.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"demonstrations {path}: cannot be written ({error.strerror}); give a folder that can") from error
     wanted = [_header(operator, seed, seconds, i) for i in range(episodes)]
     missing = [i for i in range(episodes) if not _is_kept(episode_path(path, i), wanted[i])]
     done = episodes - len(missing)

@@ -60,7 +60,7 @@ def features(situation: Situation, robot: RobotModel) -> Features:
         *belief.base_angular_velocity_base,
         *situation.torso_reference_rpy,
         situation.height_reference_m,
-        *(intent.velocity or (0.0, 0.0, 0.0)),
+        *((0.0, 0.0, 0.0) if intent.velocity is None else intent.velocity),
         *(float(given is not None) for given in (intent.velocity, intent.waypoint, intent.height_m, intent.torso_rpy, intent.arms)),
         float(intent.arms_external),
     ]

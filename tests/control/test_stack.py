@@ -208,6 +208,61 @@ def test_nothing_in_a_tick_raises_whatever_the_state_and_the_intent() -> None:
     assert {"degraded", "safe"} <= set(statuses(loop.decisions))
 
 
+ODD_INTENTS = {
+    "numpy velocity": (Intent(velocity=np.array([0.3, 0.0, 0.0], dtype=np.float32)), ""),  # type: ignore[arg-type]
+    "list": (Intent(waypoint=[1.0, 0.0, 0.0]), ""),  # type: ignore[arg-type]
+    "numpy height": (Intent(height_m=np.float32(0.6)), ""),  # type: ignore[arg-type]
+    "words for arms_external": (Intent(arms_external="yes"), "intent arms_external not usable: left out"),  # type: ignore[arg-type]
+    "huge": (Intent(velocity=(10**400, 0.0, 0.0)), "intent velocity not usable: left out"),
+    "nothing": (None, "intent not usable: left out"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_INTENTS)
+def test_odd_intents_are_taken_as_numbers_or_left_out(kind: str) -> None:
+    loop, (intent, reason) = make_loop(), ODD_INTENTS[kind]
+    (decision,) = loop.run(PERIOD_S, intent)  # type: ignore[arg-type]
+    assert (decision.status, decision.reason) == ("degraded" if reason else "ok", reason)
+    for value in (decision.intent.velocity, decision.intent.waypoint):
+        assert value is None or (isinstance(value, tuple) and all(isinstance(number, float) for number in value))
+
+
+@pytest.mark.parametrize("stamp", [None, "x", np.zeros(3), 10**400, np.nan])
+def test_a_state_without_a_stamp_or_no_state_at_all_is_bridged(stamp: Any) -> None:
+    loop = make_loop()
+    loop.run(3 * PERIOD_S)
+    sent = loop.decisions[-1].command
+    for state in (replace(loop.backend.read(), stamp_s=stamp), None):
+        decision = loop.stack.step(state, WALK)  # type: ignore[arg-type]
+        assert decision.status == "degraded" and decision.command is sent
+    assert loop.run(PERIOD_S)[0].status == "ok"
+
+
+class Failing:
+    """Proposes what is none, or fails."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def reset(self, seed: int) -> None:
+        pass
+
+    def propose(self, situation: Situation) -> Any:
+        if self.kind == "raises":
+            raise RuntimeError("no\nmemory")
+        return {"a number": 3, "an array": np.zeros(3), "not in a tuple": object(), "nothing": None}[self.kind]
+
+
+@pytest.mark.parametrize("kind", ["raises", "a number", "an array", "not in a tuple", "nothing"])
+def test_where_the_proposer_fails_the_scripted_motion_acts(kind: str) -> None:
+    loop = make_loop(proposer=Failing(kind))
+    decision = loop.run(0.1)[-1]
+    assert decision.proposal is not None and decision.proposal.origin == "scripted"
+    assert decision.status == ("ok" if kind == "nothing" else "degraded")
+    if kind == "raises":
+        assert decision.reason == "proposing failed (RuntimeError: no memory): the scripted motion acts"
+
+
 def test_timings_sum_to_the_tick_without_proposing_and_imagining() -> None:
     (first, *rest) = make_loop().run(0.02, WALK)
     assert {"estimate", "propose", "imagine", "refine", "track", "certify", "record", "tick"} == set(first.timings_us)

@@ -25,6 +25,7 @@ HOLLOW = '<mujoco><worldbody><body name="pelvis"><freejoint/><geom size="0.1"/><
 
 ONE_LINERS = {
     "walk --velocity nan 0 0": "--velocity nan 0 0: not finite",
+    "walk --velocity 1e300 0 0": "out of all proportion",
     "walk --velocity 0 inf 0": "not finite",
     "walk --velocity 0.5 0": "Error parsing --velocity",
     "walk --velocity fast 0 0": "Error parsing --velocity",

@@ -157,6 +157,19 @@ except KeyboardInterrupt:
     assert (struck.returncode, struck.stdout.strip()) == (0, "caught")
 
 
+def test_terminated_alone_it_tells_the_runs_in_its_processes(tmp_path: Path) -> None:
+    line = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    arguments = "walk --mode model --seeds 0-1 --seconds 500 --out here --json result.json".split()
+    with subprocess.Popen([sys.executable, "-c", line, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        deadline = time.monotonic() + 120.0
+        while len(list(tmp_path.glob("here*/**/log.mcap"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        command.terminate()
+        assert command.communicate(timeout=120.0)[1] == "poise: interrupted; what was finished is kept\n"
+    assert command.returncode == 130
+    assert all(0.0 <= run["seconds"] < 500.0 for run in json.loads((tmp_path / "result.json").read_text())["runs"])
+
+
 def test_terminated_it_takes_its_processes_along(tmp_path: Path) -> None:
     """Workers of `demos generate` end when they have finished what they are at; the command says what is kept."""
     line = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
