@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +11,6 @@ import tyro
 from .arguments import File, Mode, Switch
 
 if TYPE_CHECKING:
-    from poise.control import Stack
-    from poise.robots import RobotModel
-
     from .output import Exit
 
 WARMUP_S = 2.0
@@ -51,6 +47,7 @@ class Tour:
         from poise.sim.batch import Ledger, run_batch
         from poise.sim.tour import Harness, TourConfig, TourWork, summarise
 
+        from .bench_runs import RUNS_FILE, MakeStack, folder_of, show_progress
         from .options import check_count, check_json, console_for, parse_seeds
         from .output import Exit, print_rows, write_json
         from .run_folder import versions
@@ -65,14 +62,12 @@ class Tour:
         for stage in stages:  # unusable input is said before the work begins
             Harness(robot, stage, 0, config, period_s)
         setup = {"tour": asdict(config), "mode": self.mode, "versions": versions()}
-        folder = self._folder()
-        ledger, console = Ledger(folder / "runs.jsonl", setup), console_for(self.json)
+        folder = folder_of("tour", self.out, self.resume)
+        ledger, console = Ledger(folder / RUNS_FILE, setup), console_for(self.json)
         console.print(f"every finished run is kept; after an interruption go on with --resume {folder}", soft_wrap=True, highlight=False)
-        kept = sum(map(ledger.has, cases))
-        _show_progress(
-            run_batch(TourWork(robot, make_stack, config), cases, ledger, self.processes or os.cpu_count() or 1), kept, len(cases)
-        )
-        runs = [run for run in ledger.runs if {"stage": run["stage"], "seed": run["seed"]} in cases]
+        batch = run_batch(TourWork(robot, make_stack, config), cases, ledger, self.processes or os.cpu_count() or 1)
+        show_progress("tour", batch, sum(map(ledger.has, cases)), len(cases), _said)
+        runs = ledger.of(cases)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at our tick, on the benchmark's draws"
@@ -80,18 +75,6 @@ class Tour:
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})
         return Exit.HELD
-
-    def _folder(self) -> Path:
-        from poise.robots import PoiseError
-
-        from .run_folder import RunFolder
-
-        if self.resume is None:
-            return RunFolder.create(self.out, "tour").path
-        folder = Path(self.resume)
-        if not (folder / "runs.jsonl").is_file():
-            raise PoiseError(f"--resume {folder}: no tour there; give the folder that it has printed, for example runs/tour-…")
-        return folder
 
 
 @dataclass(frozen=True)
@@ -135,6 +118,8 @@ class Realtime:
         from poise.sim import MujocoBackend
         from poise.sim.realtime import measure, pushes
 
+        from .bench_runs import MakeStack
+
         start = time.perf_counter()
         robot = load_robot("g1")
         stack, intent = MakeStack(self.mode)(robot, self.seed), Intent(velocity=self.velocity)
@@ -151,19 +136,6 @@ class Realtime:
         return result
 
 
-@dataclass(frozen=True)
-class MakeStack:
-    """Builds a stack of a mode; picklable, for runs in several processes."""
-
-    mode: Mode
-
-    def __call__(self, robot: RobotModel, seed: int) -> Stack:
-        """The stack for a robot and a seed."""
-        from .compose import build_stack
-
-        return build_stack(robot, self.mode, seed=seed)
-
-
 def _row(stage: str, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "stage": stage,
@@ -173,15 +145,5 @@ def _row(stage: str, figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _show_progress(runs: Iterable[dict[str, Any]], done: int, total: int) -> None:
-    """Take every run as it is finished, with a bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("tour", total=total, completed=done)
-        for run in runs:
-            last = "complete" if run["complete"] else f"fell at {run['survival_s']:.1f} s"
-            progress.update(task, advance=1, description=f"tour; last: {run['stage']} {run['seed']}, {last}")
+def _said(run: dict[str, Any]) -> str:
+    return f"{run['stage']} {run['seed']}, " + ("complete" if run["complete"] else f"fell at {run['survival_s']:.1f} s")

@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import subcommand
 
 from .bench import Realtime, Tour
+from .bench_locomotion import Locomotion
 from .demo import Demo
 from .demos import Demos
 from .explain_command import Explain
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: tour, realtime."""
+    """Benchmarks: locomotion, tour, realtime."""
 
-    action: Annotated[Tour, subcommand("tour")] | Annotated[Realtime, subcommand("realtime")]
+    action: (
+        Annotated[Locomotion, subcommand("locomotion")] | Annotated[Tour, subcommand("tour")] | Annotated[Realtime, subcommand("realtime")]
+    )
 
     def __call__(self) -> Exit:
         """Do it."""

@@ -42,7 +42,11 @@ class Ledger:
 
     def has(self, case: Case) -> bool:
         """Whether a case is done."""
-        return any(all(run.get(key) == value for key, value in case.items()) for run in self.runs)
+        return any(_is_of(run, case) for run in self.runs)
+
+    def of(self, cases: Sequence[Case]) -> list[dict[str, Any]]:
+        """The finished runs of some cases."""
+        return [run for run in self.runs if any(_is_of(run, case) for case in cases)]
 
     def add(self, run: dict[str, Any]) -> None:
         """Note a finished run, at once."""
@@ -56,6 +60,10 @@ def run_batch(work: Work, cases: Sequence[Case], ledger: Ledger, processes: int)
     for run in finished(work, [case for case in cases if not ledger.has(case)], processes):
         ledger.add(run)
         yield run
+
+
+def _is_of(run: Mapping[str, Any], case: Case) -> bool:
+    return all(run.get(key) == value for key, value in case.items())
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

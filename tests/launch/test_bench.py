@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from poise.launch.bench import Realtime, Tour
+from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
 from poise.robots import PoiseError
 
@@ -34,6 +35,10 @@ def test_unusable_options_are_refused(tmp_path: Path) -> None:
         (Tour(mode="model", processes=-1), "--processes"),
         (Tour(mode="model", seconds=5.0, stages="own", resume=str(tmp_path)), "--resume"),
         (Tour(mode="model", plant="missing.xml"), "no such file"),
+        (Locomotion(cases="tracking,swim"), "unknown case 'swim'"),
+        (Locomotion(seeds="-1"), "--seeds -1"),
+        (Locomotion(mode="model", friction=0.0), "friction 0"),
+        (Locomotion(mode="model", plant="missing.xml"), "no such file"),
     ):
         with pytest.raises(PoiseError, match=words) as error:
             command()
