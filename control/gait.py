@@ -279,6 +279,15 @@ class Walker:
         self.intended_yaw = self.foothold[2]
         self._begin_step(swing, self._gait.double_support_s)
 
+    def _lead(self) -> float:
+        """How much earlier than the step ends the swing foot's reference lands, s: less in the hurried half of durations.
+
+        In a hurried step the body falls towards the swing foot, which then meets the ground no later than its reference does.
+        """
+        least, wanted = self._gait.step_duration_min_s, self._command.step_duration_s
+        share = 2.0 * (self.step_duration - least) / max(wanted - least, 1e-3)
+        return self.feedback.lead_s * min(1.0, max(0.0, share))
+
     def _twist(self) -> Array:
         return self._command.twist + self.feedback.twist_trim
 
@@ -344,7 +353,7 @@ class Walker:
             swing is not None,
             _NO_SWING if swing is None else swing.state,
             self.foothold,
-            self.feedback.lead_s,
+            self._lead(),
             twist,
             command.step_duration_s,
             self._width(twist),
@@ -367,7 +376,7 @@ class Walker:
             return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
-        left = self.step_duration - self.feedback.lead_s - self.time
+        left = self.step_duration - self._lead() - self.time
         self.swing.advance(self.foothold, left, self._gait.swing_height_m, ground)
         return Reference(self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw, self.heading, rate, ground)
 

@@ -169,3 +169,15 @@ def test_a_standing_robot_steps_when_it_is_pushed_over_its_edge() -> None:
     assert "step" in {plan.phase for plan in walk[250:]}
     assert {plan.phase for plan in walk[-100:]} == {"stand"}
     assert loop.backend.base_position_world[0] > 0.05
+
+
+def test_a_hurried_step_has_no_lead() -> None:
+    """Whole from the wanted duration down to half-way, none at the least."""
+    robot = g1_parts()[0]
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), WalkerConfig(), 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    walker.update(d, np.ones(2), GaitCommand(np.zeros(3), 0.45, 0.62, np.zeros((2, 2))))
+    walker.feedback.lead_s = 0.03
+    for duration, lead in ((0.6, 0.03), (0.45, 0.03), (0.35, 0.03), (0.30, 0.015), (0.25, 0.0), (0.2, 0.0)):
+        walker.step_duration = duration
+        assert walker._lead() == pytest.approx(lead)
