@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from .arguments import File, Mode, Switch
+from .bench_runs import BatchOptions, MakeStack
 
 if TYPE_CHECKING:
     from .output import Exit
@@ -17,43 +18,26 @@ WARMUP_S = 2.0
 
 
 @dataclass(frozen=True)
-class Tour:
+class Tour(BatchOptions):
     """Waypoint tour of the teleop-walking-benchmark, by our own runner on its draws: survival, errors, energy."""
 
     seeds: Annotated[str, tyro.conf.arg(metavar="0-49")] = "0-49"
     """The benchmark's runs, as 0-49 or 0,2,5."""
     stages: Annotated[str, tyro.conf.arg(metavar="STAGE,…")] = "own,arms_hold,arms_walk,punches"
     """own: our arms; arms_hold, arms_walk: a harness moves them; punches: and punches the robot."""
-    plant: File = None
-    """MJCF of the robot that is simulated. None: the one of its description."""
     seconds: float = 90.0
     """Length of a tour, s; a waypoint takes 5 s."""
-    mode: Mode = "hybrid"
-    """hybrid: learned proposals, judged by physics; model: scripted ones."""
-    processes: int = 0
-    """Runs at a time; 0: one a processor."""
-    resume: File = None
-    """Folder of an interrupted tour with the same options, to go on with."""
-    out: str = "runs"
-    """Where the run folder is made."""
-    json: File = None
-    """Write the result there; - is standard output."""
 
     def __call__(self) -> Exit:
         """Run what is not done yet, and report."""
-        import os
-
         from poise.robots import load_robot
-        from poise.sim.batch import Ledger, run_batch
         from poise.sim.tour import Harness, TourConfig, TourWork, summarise
 
-        from .bench_runs import RUNS_FILE, MakeStack, folder_of, show_progress
-        from .options import check_count, check_json, console_for, parse_seeds
+        from .options import console_for, parse_seeds
         from .output import Exit, print_rows, write_json
         from .run_folder import versions
 
-        check_json(self.json)
-        check_count("--processes", self.processes, least=0)
+        self.check()
         config = TourConfig(self.seconds, None if self.plant is None else Path(self.plant))
         stages = [stage.strip() for stage in self.stages.split(",")]
         cases = [{"stage": stage, "seed": seed} for seed in parse_seeds(self.seeds) for stage in stages]
@@ -62,16 +46,11 @@ class Tour:
         for stage in stages:  # unusable input is said before the work begins
             Harness(robot, stage, 0, config, period_s)
         setup = {"tour": asdict(config), "mode": self.mode, "versions": versions()}
-        folder = folder_of("tour", self.out, self.resume)
-        ledger, console = Ledger(folder / RUNS_FILE, setup), console_for(self.json)
-        console.print(f"every finished run is kept; after an interruption go on with --resume {folder}", soft_wrap=True, highlight=False)
-        batch = run_batch(TourWork(robot, make_stack, config), cases, ledger, self.processes or os.cpu_count() or 1)
-        show_progress("tour", batch, sum(map(ledger.has, cases)), len(cases), _said)
-        runs = ledger.of(cases)
+        folder, runs = self.run("tour", TourWork(robot, make_stack, config), cases, setup, _said)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at our tick, on the benchmark's draws"
-        print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console)
+        print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console_for(self.json))
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})
         return Exit.HELD
@@ -117,8 +96,6 @@ class Realtime:
         from poise.robots.plant import compile_plant
         from poise.sim import MujocoBackend
         from poise.sim.realtime import measure, pushes
-
-        from .bench_runs import MakeStack
 
         start = time.perf_counter()
         robot = load_robot("g1")

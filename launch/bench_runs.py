@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arguments import Mode
+from .arguments import File, Mode
 
 if TYPE_CHECKING:
     from poise.control import Stack
     from poise.robots import RobotModel
+    from poise.sim.batch import Case, Work
+
+Said = Callable[[dict[str, Any]], str]
+"""What the last run came to, in some words."""
 
 RUNS_FILE = "runs.jsonl"
 
@@ -29,7 +33,52 @@ class MakeStack:
         return build_stack(robot, self.mode, seed=seed)
 
 
-def folder_of(name: str, out: str, resume: str | None) -> Path:
+@dataclass(frozen=True)
+class BatchOptions:
+    """Options of a benchmark of many runs."""
+
+    plant: File = None
+    """MJCF of the robot that is simulated. None: the one of its description."""
+    mode: Mode = "hybrid"
+    """hybrid: learned proposals, judged by physics; model: scripted ones."""
+    processes: int = 0
+    """Runs at a time; 0: one a processor."""
+    resume: File = None
+    """Folder of an interrupted run with the same options, to go on with."""
+    out: str = "runs"
+    """Where the run folder is made."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def check(self) -> None:
+        """Refuse options that cannot be used, before the work begins.
+
+        Raises:
+            PoiseError: one of them is such a one.
+        """
+        from .options import check_count, check_json
+
+        check_json(self.json)
+        check_count("--processes", self.processes, least=0)
+
+    def run(self, name: str, work: Work, cases: Sequence[Case], setup: Mapping[str, Any], said: Said) -> tuple[Path, list[dict[str, Any]]]:
+        """Do the cases that are not done yet; the folder, and the results of all cases."""
+        import os
+
+        from poise.sim.batch import Ledger, run_batch
+
+        from .options import console_for
+
+        folder = _folder(name, self.out, self.resume)
+        ledger = Ledger(folder / RUNS_FILE, setup)
+        words = f"every finished run is kept; after an interruption go on with --resume {folder}"
+        console_for(self.json).print(words, soft_wrap=True, highlight=False)
+        batch = run_batch(work, cases, ledger, self.processes or os.cpu_count() or 1)
+        _show_progress(name, batch, sum(map(ledger.has, cases)), len(cases), said)
+        return folder, ledger.of(cases)
+
+
+def _folder(name: str, out: str, resume: str | None) -> Path:
     """A new folder of a benchmark, or the one to go on with.
 
     Raises:
@@ -47,7 +96,7 @@ def folder_of(name: str, out: str, resume: str | None) -> Path:
     return folder
 
 
-def show_progress(name: str, runs: Iterable[dict[str, Any]], done: int, total: int, said: Callable[[dict[str, Any]], str]) -> None:
+def _show_progress(name: str, runs: Iterable[dict[str, Any]], done: int, total: int, said: Callable[[dict[str, Any]], str]) -> None:
     """Take every run as it is finished, with a bar that says what the last one came to."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

@@ -263,6 +263,22 @@ def test_where_the_proposer_fails_the_scripted_motion_acts(kind: str) -> None:
         assert decision.reason == "proposing failed (RuntimeError: no memory): the scripted motion acts"
 
 
+@pytest.mark.parametrize("verdicts", [None, ()])
+def test_where_the_world_model_fails_the_scripted_motion_acts(g1: RobotModel, verdicts: tuple[Verdict, ...] | None) -> None:
+    class Blind:
+        """Judges nothing, or raises."""
+
+        def imagine(self, situation: Situation, proposals: Sequence[MotionProposal]) -> tuple[Verdict, ...]:
+            if verdicts is None:
+                raise RuntimeError("out of ideas")
+            return verdicts
+
+    backend, stack = MujocoBackend(g1), Stack(g1, world_model=Blind())
+    decision = stack.step(backend.reset(0), WALK)
+    assert (decision.status, decision.chosen) == ("degraded", -1) and decision.reason.startswith("proposing failed")
+    assert decision.proposal is not None and decision.proposal.origin == "scripted"
+
+
 def test_timings_sum_to_the_tick_without_proposing_and_imagining() -> None:
     (first, *rest) = make_loop().run(0.02, WALK)
     assert {"estimate", "propose", "imagine", "refine", "track", "certify", "record", "tick"} == set(first.timings_us)

@@ -9,6 +9,7 @@ from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
 from poise.robots import PoiseError
+from poise.sim import locomotion
 
 
 def test_real_time_writes_what_it_measured(tmp_path: Path) -> None:
@@ -63,3 +64,20 @@ def test_a_tour_can_be_gone_on_with(tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == result
     with pytest.raises(PoiseError, match="another setup"):
         Tour(seeds="3", stages="own", seconds=10.0, mode="model", resume=str(folder))()
+
+
+def test_locomotion_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locomotion, "TRACKED", ((0.0, 0.0, 0.0),))
+    monkeypatch.setattr(locomotion, "TRACKING_S", 1.0)
+    file = tmp_path / "locomotion.json"
+    first = Locomotion(seeds="0,2", cases="tracking", mode="model", processes=1, out=str(tmp_path), json=str(file))
+    assert first() is Exit.HELD
+    result = json.loads(file.read_text())
+    (row,) = result["summary"]
+    assert (row["runs"], row["falls"]) == (2, 0) and row["drift_m"] < 0.03
+    assert [run["seed"] for run in result["runs"]] == [0, 2]
+    (folder,) = tmp_path.glob("locomotion-*")
+    before = (folder / "runs.jsonl").read_text()
+    assert Locomotion(seeds="2", cases="tracking", mode="model", resume=str(folder), json=str(file))() is Exit.HELD
+    assert (folder / "runs.jsonl").read_text() == before
+    assert [run["seed"] for run in json.loads(file.read_text())["runs"]] == [2]
