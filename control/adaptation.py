@@ -3,7 +3,8 @@
 For each candidate step time T on a grid, and for each axis on its own, the best foothold u and CoP shift d solve a
 two-variable box QP in closed form (in the spirit of Khadiv et al., Humanoids 2016, with T enumerated):
     min  w_u (u − u_nom)² + w_b (b − b_nom)² + w_d d²,   b = (ξ − d) e^{ω(T − t)} + d − u
-where ξ is the DCM offset from the stance sole now and b its offset from the new sole at touchdown.
+where ξ is the DCM offset from the stance sole now and b its offset from the new sole at touchdown. A foothold that asks
+much of the swing foot costs more. Where the stance foot is in the way, a step across it is tried as well.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from numba import njit
 
 from poise.robots.types import Array
 
+from .crossing import BESIDE, WAYS, late_share, reach_of_way, way_of
 from .lip import dcm_in_double_support
 from .rotation import turned
+
+PEAK = 10.0 / np.sqrt(3.0)  # acceleration of a minimum-jerk move, in units of its length over its time squared
 
 
 class AdaptationConfig(NamedTuple):
@@ -27,6 +31,9 @@ class AdaptationConfig(NamedTuple):
     weight_cop: float = 0.05
     weight_time_nominal: float = 2.0
     weight_time_change: float = 1.0
+    weight_swing: float = 3e-5  # per (m/s²)² of the swing foot's peak acceleration beyond an easy one
+    swing_easy: float = 20.0  # m/s²
+    change_of_way: float = 1.15  # times the cost of a step that goes round the stance foot otherwise than the step so far
     swing_acceleration: float = 50.0
     grid_s: float = 0.01
     freeze_s: float = 0.06  # foothold and timing are kept this long before touchdown
@@ -65,6 +72,53 @@ def box_minimum(
 
 
 @njit(cache=True)
+def lead_of(lead: float, duration: float, least: float, wanted: float) -> float:
+    """How much earlier than a step of that duration ends the swing foot's reference lands, s: less in the hurried half of durations.
+
+    In a hurried step the body falls towards the swing foot, which then meets the ground no later than its reference does.
+    """
+    share = 2.0 * (duration - least) / max(wanted - least, 1e-3)
+    return lead * min(1.0, max(0.0, share))
+
+
+@njit(cache=True)
+def axis_step(
+    target: float,
+    growth: float,
+    dcm: float,
+    nominal: float,
+    reach: Array,
+    cop: Array,
+    position: float,
+    velocity: float,
+    time: float,
+    acceleration: float,
+    config: AdaptationConfig,
+    box: Array,
+) -> tuple[float, float, float, bool]:
+    """Foothold u (m), CoP shift d (m), cost, and whether the swing foot can be within its reach in `time` s, along one axis.
+
+    A foot with bounded acceleration a covers a T²/PEAK beyond its drift (minimum jerk). Of the peak acceleration that u takes,
+    what is beyond `swing_easy` costs its square, a parabola in u. reach, cop (2,): min and max; box (4,): scratch.
+    """
+    centre, unit = position + 0.5 * velocity * time, time * time / PEAK
+    span, easy = acceleration * unit, config.swing_easy * unit
+    box[0], box[1], box[2], box[3] = max(reach[0], centre - span), min(reach[1], centre + span), cop[0], cop[1]
+    reached = box[0] <= box[1]
+    if not reached:
+        box[0] = box[1] = min(reach[1], max(reach[0], centre))
+    w_u, w_b, w_d = config.weight_foothold, config.weight_offset, config.weight_cop
+    u, d, cost = box_minimum(target, growth, dcm, nominal, w_u, w_b, w_d, box)
+    if abs(u - centre) > easy:
+        free = centre + easy if u > centre else centre - easy
+        effort = config.weight_swing / max(unit * unit, 1e-8)
+        wanted = (w_u * nominal + effort * free) / (w_u + effort)
+        u, d, cost = box_minimum(target, growth, dcm, wanted, w_u + effort, w_b, w_d, box)
+        cost += w_u * effort / (w_u + effort) * (nominal - free) ** 2
+    return u, d, cost, reached
+
+
+@njit(cache=True)
 def adapt_step(
     dcm: Array,
     time_left_min: float,
@@ -80,42 +134,63 @@ def adapt_step(
     swing_velocity: Array,
     swing_acceleration: float,
     lead: float,
+    elapsed: float,
+    duration_min: float,
+    side: float,
+    across: float,
+    apart: float,
+    way_now: int,
     config: AdaptationConfig,
 ) -> tuple[float, Array, Array, float]:
     """Time left to touchdown (s), foothold (2,), CoP shift (2,) m and cost, all in the stance sole's frame.
 
     dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
     swing_position, swing_velocity (2,), its acceleration limit, m/s², and the lead, s, by which it has to be there before
-    touchdown, bound what the foot can still reach.
+    touchdown, bound what the foot can still reach; the step began single support `elapsed` s after its touchdown. A foothold
+    that presses against the inward limit may go across the stance foot instead (crossing.py): side, across and apart are
+    those of `reach_of_way`, way_now is the way of the step so far.
     """
     best_cost, best_time = np.inf, time_left_current
     best_u, best_d = foothold.copy(), np.zeros(2)
     steps = int(max(0.0, np.ceil((time_left_max - time_left_min) / config.grid_s - 1e-9))) + 1
-    box = np.empty(4)
-    u, d = np.empty(2), np.empty(2)
+    inward = -side * reach[1, 1 if side > 0.0 else 0]
+    box, allowed, u, d = np.empty(4), np.empty((2, 2)), np.empty(2), np.empty(2)
     for i in range(steps):
         time_left = min(time_left_max, time_left_min + i * config.grid_s)
         growth = np.exp(omega * time_left)
-        # A foot with bounded acceleration covers a_max T²/5.77 (minimum-jerk profile) beyond its drift.
-        swing_time = max(time_left - lead, 0.0)
-        span = swing_acceleration * swing_time * swing_time / 5.77
-        cost = (
-            config.weight_time_nominal * (time_left - time_left_nominal) ** 2
-            + config.weight_time_change * (time_left - time_left_current) ** 2
-        )
-        for axis in range(2):
-            centre = swing_position[axis] + 0.5 * swing_velocity[axis] * swing_time
-            low, high = max(reach[axis, 0], centre - span), min(reach[axis, 1], centre + span)
-            if low > high:
-                low = high = min(reach[axis, 1], max(reach[axis, 0], centre))
-            box[0], box[1], box[2], box[3] = low, high, cop_box[axis, 0], cop_box[axis, 1]
-            u[axis], d[axis], axis_cost = box_minimum(
-                offset[axis], growth, dcm[axis], foothold[axis], config.weight_foothold, config.weight_offset, config.weight_cop, box
-            )
-            cost += axis_cost
-        if cost < best_cost:
-            best_cost, best_time = cost, time_left
-            best_u[:], best_d[:] = u, d
+        swing_time = max(time_left - lead_of(lead, elapsed + time_left, duration_min, elapsed + time_left_nominal), 0.0)
+        presses = False
+        for way in range(WAYS):
+            if way != BESIDE and not presses:
+                break
+            reach_of_way(reach, way, side, across, apart, allowed)
+            cost, moving = config.weight_time_nominal * (time_left - time_left_nominal) ** 2, swing_time
+            cost += config.weight_time_change * (time_left - time_left_current) ** 2
+            for axis in range(2):
+                if axis == 1 and way != BESIDE:
+                    moving *= late_share(swing_position[0], u[0], apart)
+                u[axis], d[axis], axis_cost, reached = axis_step(
+                    offset[axis],
+                    growth,
+                    dcm[axis],
+                    foothold[axis],
+                    allowed[axis],
+                    cop_box[axis],
+                    swing_position[axis],
+                    swing_velocity[axis],
+                    moving,
+                    swing_acceleration,
+                    config,
+                    box,
+                )
+                cost += axis_cost if reached or way == BESIDE else np.inf
+            if way == BESIDE:
+                presses = -inward < across and -side * u[1] < inward + 1e-9
+            if way != way_now:
+                cost *= config.change_of_way
+            if cost < best_cost:
+                best_cost, best_time = cost, time_left
+                best_u[:], best_d[:] = u, d
     return best_time, best_u, best_d, best_cost
 
 
@@ -133,7 +208,7 @@ class StepState(NamedTuple):
     swing_position: Array  # (3,) m
     swing_velocity: Array  # (3,) m/s
     foothold: Array  # (3,) x, y, yaw planned so far
-    lead: float  # s by which the swing foot's reference lands before touchdown
+    lead: float  # s by which the swing foot's reference lands before touchdown, where the step is not hurried
 
 
 class StepLimits(NamedTuple):
@@ -145,6 +220,8 @@ class StepLimits(NamedTuple):
     outward: float
     time_min: float
     time_max: float
+    across: float  # how far beyond the stance sole a foot may land that is `apart` ahead or behind
+    apart: float
 
 
 @njit(cache=True)
@@ -192,11 +269,11 @@ def plan_step(
     """
     local, elapsed = horizon_start(dcm, omega, step.sole, step.yaw, step.last_step, step.time, step.double_support)
     left = step.step_duration - elapsed
-    reach, acceleration = reach_box(limits, step.side), config.swing_acceleration
+    reach, acceleration, across = reach_box(limits, step.side), config.swing_acceleration, limits.across
     low, high = max(limits.time_min - elapsed, config.freeze_s), max(limits.time_max - elapsed, config.freeze_s)
     if is_frozen(step, config):
         held = turned(-step.yaw, step.foothold[:2] - step.sole)
-        reach[:, 0], reach[:, 1], acceleration = held, held, 1e6
+        reach[:, 0], reach[:, 1], acceleration, across = held, held, 1e6, -np.inf
         low = high = max(left, 0.01)
     time_left, u, d, cost = adapt_step(
         local,
@@ -213,6 +290,12 @@ def plan_step(
         turned(-step.yaw, step.swing_velocity[:2]),
         acceleration,
         step.lead,
+        elapsed,
+        limits.time_min,
+        step.side,
+        across,
+        limits.apart,
+        way_of(turned(-step.yaw, step.foothold[:2] - step.sole), step.side, limits.inward) if step.swinging else BESIDE,
         config,
     )
     zmp = step.sole + turned(step.yaw, d)

@@ -15,7 +15,8 @@ import numpy as np
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import AdaptationConfig, StepLimits, horizon_start, reach_box
+from .adaptation import AdaptationConfig, StepLimits, horizon_start, lead_of, reach_box
+from .crossing import heading
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
 from .mpc import LipMpc, MpcConfig, MpcInput
@@ -103,7 +104,8 @@ class Walker:
         )
         g = gait
         self._limits = StepLimits(
-            g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m, g.step_duration_min_s, g.step_duration_max_s
+            *(g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m),
+            *(g.step_duration_min_s, g.step_duration_max_s, g.reach_across_m, g.reach_apart_m),
         )
         self._mpc = LipMpc(config.mpc)
         self.feedback = StepFeedback(config.feedback)
@@ -280,13 +282,8 @@ class Walker:
         self._begin_step(swing, self._gait.double_support_s)
 
     def _lead(self) -> float:
-        """How much earlier than the step ends the swing foot's reference lands, s: less in the hurried half of durations.
-
-        In a hurried step the body falls towards the swing foot, which then meets the ground no later than its reference does.
-        """
-        least, wanted = self._gait.step_duration_min_s, self._command.step_duration_s
-        share = 2.0 * (self.step_duration - least) / max(wanted - least, 1e-3)
-        return self.feedback.lead_s * min(1.0, max(0.0, share))
+        """How much earlier than the step ends the swing foot's reference lands, s."""
+        return lead_of(self.feedback.lead_s, self.step_duration, self._gait.step_duration_min_s, self._command.step_duration_s)
 
     def _twist(self) -> Array:
         return self._command.twist + self.feedback.twist_trim
@@ -353,7 +350,7 @@ class Walker:
             swing is not None,
             _NO_SWING if swing is None else swing.state,
             self.foothold,
-            self._lead(),
+            self.feedback.lead_s,
             twist,
             command.step_duration_s,
             self._width(twist),
@@ -377,8 +374,15 @@ class Walker:
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self.foothold, left, self._gait.swing_height_m, ground)
+        self.swing.advance(self._heading_for(), left, self._gait.swing_height_m, ground)
         return Reference(self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw, self.heading, rate, ground)
+
+    def _heading_for(self) -> Array:
+        """The foothold, or where the swing foot has to go first to get round the stance foot."""
+        assert self.swing is not None
+        side, gait = 1.0 if self.stance == LEFT else -1.0, self._gait
+        where = (self._soles[self.stance], self.sole_yaw[self.stance], side)
+        return heading(self.swing.state[0], self.foothold, *where, gait.reach_inward_m, gait.reach_apart_m)
 
 
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right

@@ -21,16 +21,16 @@ TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
 class TaskWeights(NamedTuple):
     """Cost of a squared error: per (m/s²)² or (rad/s²)², momentum per (N·m)²."""
 
-    com_xy: float = 100.0
+    com_xy: float = 5000.0
     com_z: float = 200.0
     momentum: float = 0.5
     momentum_yaw: float = 4.0
     pelvis: float = 20.0
     pelvis_yaw: float = 4.0
     torso: float = 5.0
-    swing_xy: float = 60.0
-    swing_z: float = 200.0
-    swing_rotation: float = 10.0
+    swing_xy: float = 500.0
+    swing_z: float = 1000.0
+    swing_rotation: float = 50.0
     contact: float = 1e4
     contact_rotation: float = 1e3
 
@@ -40,6 +40,7 @@ class TaskGains(NamedTuple):
 
     com_z_p: float = 100.0
     com_z_d: float = 20.0
+    com_z_most: float = 3.0  # m/s², whatever the height's error: beyond it the robot would hop
     momentum_d: float = 5.0
     pelvis_p: float = 250.0
     pelvis_d: float = 30.0
@@ -97,7 +98,8 @@ def body_tasks(
     rows[6:9, 3:6] = t.base_rotation
     rows[9:12] = t.torso_jacobian
     reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
-    reference[2] = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
+    vertical = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
+    reference[2] = min(gains.com_z_most, max(-gains.com_z_most, vertical))
     omega = rotated(t.base_rotation, t.v[3:6])
     pelvis_error = rotation_error(matrix_from_rpy(0.0, 0.0, heading), t.base_rotation)
     torso_error = rotation_error(matrix_from_rpy(torso_rpy[0], torso_rpy[1], heading + torso_rpy[2]), t.torso_rotation)

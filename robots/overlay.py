@@ -38,6 +38,8 @@ class Gait:
     reach_forward_m: float
     reach_backward_m: float
     reach_inward_m: float
+    reach_across_m: float
+    reach_apart_m: float
     reach_outward_m: float
     velocity_max: tuple[float, float, float]  # |vx|, |vy| m/s, |wz| rad/s
     height_range_m: tuple[float, float]

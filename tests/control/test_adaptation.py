@@ -15,9 +15,11 @@ from poise.control.adaptation import (
     box_minimum,
     horizon_start,
     is_frozen,
+    lead_of,
     plan_step,
     reach_box,
 )
+from poise.control.crossing import AHEAD, BEHIND, BESIDE, late_share, way_of
 from poise.robots.types import Array
 
 CONFIG = AdaptationConfig()
@@ -71,17 +73,37 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
         "swing_velocity": rng.normal(0.0, 0.3, 2),
         "swing_acceleration": CONFIG.swing_acceleration,
         "lead": rng.uniform(0.0, 0.04),
+        "elapsed": 0.42 - left,
+        "duration_min": 0.2,
+        "side": 1.0,
+        "across": -np.inf,
+        "apart": 0.2,
+        "way_now": BESIDE,
         "config": CONFIG,
     }
 
 
+def swing_time(r: dict[str, Any], time_left: float) -> float:
+    """Until the swing foot's reference has to be there."""
+    share = (r["elapsed"] + time_left - r["duration_min"]) / (r["elapsed"] + r["time_left_nominal"] - r["duration_min"])
+    return float(time_left - r["lead"] * np.clip(2.0 * share, 0.0, 1.0))
+
+
+def drift_and_span(r: dict[str, Any], time: float, axis: int) -> tuple[float, float]:
+    """Where a swing foot left alone drifts to, and how far from there it can land: a minimum-jerk move's peak is (10/√3) D/T²."""
+    return r["swing_position"][axis] + 0.5 * r["swing_velocity"][axis] * time, r["swing_acceleration"] * time**2 / (10.0 / np.sqrt(3.0))
+
+
 def reachable(r: dict[str, Any], time_left: float, axis: int) -> tuple[float, float]:
-    """Where the swing foot can still land on an axis: reach and bounded acceleration, the peak of a minimum-jerk move."""
-    # A minimum-jerk move of length D in T peaks at (10/√3) D/T².
-    swing_time = time_left - r["lead"]
-    span = r["swing_acceleration"] * swing_time**2 / (10.0 / np.sqrt(3.0))
-    centre = r["swing_position"][axis] + 0.5 * r["swing_velocity"][axis] * swing_time
+    """Where the swing foot can still land on an axis: reach and bounded acceleration."""
+    centre, span = drift_and_span(r, swing_time(r, time_left), axis)
     return max(r["reach"][axis, 0], centre - span), min(r["reach"][axis, 1], centre + span)
+
+
+def effort_cost(r: dict[str, Any], u: Array, time: float, axis: int) -> Array:
+    """Of the peak acceleration that a minimum-jerk move to u takes in `time`, beyond an easy one."""
+    peak = np.abs(u - drift_and_span(r, time, axis)[0]) * (10.0 / np.sqrt(3.0)) / time**2
+    return np.asarray(CONFIG.weight_swing * np.maximum(peak - CONFIG.swing_easy, 0.0) ** 2)
 
 
 def time_cost(r: dict[str, Any], left: float) -> float:
@@ -100,7 +122,8 @@ def brute_force(r: dict[str, Any]) -> float:
             low, high = reachable(r, left, axis)
             u, d = np.meshgrid(np.linspace(low, high, 161), np.linspace(r["cop_box"][axis, 0], r["cop_box"][axis, 1], 61))
             growth = np.exp(OMEGA * left)
-            cost += axis_cost(u, d, r["offset"][axis], growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS).min()
+            costs = axis_cost(u, d, r["offset"][axis], growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS)
+            cost += (costs + effort_cost(r, u, swing_time(r, left), axis)).min()
         best = min(best, cost)
     return best
 
@@ -118,7 +141,7 @@ def test_adapt_step_is_the_best_of_its_grid(seed: int) -> None:
         assert low - 1e-4 <= u[axis] <= high + 1e-4
         assert r["cop_box"][axis, 0] <= d[axis] <= r["cop_box"][axis, 1]
         args = (r["offset"][axis], np.exp(OMEGA * time_left), r["dcm"][axis], r["foothold"][axis], WEIGHTS)
-        expected += float(axis_cost(u[axis], d[axis], *args))
+        expected += float(axis_cost(u[axis], d[axis], *args) + effort_cost(r, u[axis], swing_time(r, time_left), axis))
     assert cost == pytest.approx(expected, rel=1e-9)
     assert r["time_left_min"] - 1e-12 <= time_left <= r["time_left_max"] + 1e-12
 
@@ -156,7 +179,58 @@ def test_a_swing_foot_that_cannot_reach_lands_as_near_as_it_may() -> None:
     assert u[1] == pytest.approx(-0.2, abs=1.001 * CONFIG.swing_acceleration * 0.02**2 / 5.77)
 
 
-LIMITS = StepLimits(forward=0.5, backward=0.4, inward=0.11, outward=0.45, time_min=0.28, time_max=0.6)
+def pushed_to_stance(side: float) -> dict[str, Any]:
+    """A call in which a push throws the DCM beyond the stance foot, early in the swing of a foot that is still behind."""
+    r = request(np.random.default_rng(0))
+    mirror = np.array([1.0, side])
+    r["dcm"], r["foothold"], r["offset"] = mirror * [0.01, 0.06], mirror * [0.2, -0.2], mirror * [0.04, 0.04]
+    r["reach"] = np.array([[-0.4, 0.5], [-0.45, -0.11] if side > 0.0 else [0.11, 0.45]])
+    r["swing_position"], r["swing_velocity"] = mirror * [-0.2, -0.2], np.zeros(2)
+    r["time_left_min"], r["time_left_max"], r["time_left_nominal"], r["time_left_current"] = 0.15, 0.5, 0.35, 0.35
+    r["lead"], r["elapsed"], r["side"], r["across"] = 0.0, 0.07, side, 0.1
+    return r
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_dcm_beyond_the_stance_foot_is_met_by_a_step_across_it(side: float) -> None:
+    """The foot is behind, and so it crosses there; it stays apart, within `across`, and with less of an error than beside."""
+    r = pushed_to_stance(side)
+    time_left, u, _, cost = adapt_step(*r.values())
+    assert way_of(u, side, 0.11) == BEHIND
+    assert -0.4 <= u[0] <= -r["apart"] and side * u[1] <= r["across"] + 1e-12
+    moving = time_left * late_share(r["swing_position"][0], u[0], r["apart"])
+    centre, span = drift_and_span(r, moving, 1)
+    assert abs(u[1] - centre) <= span + 1e-9
+    _, beside, _, dearer = adapt_step(*(r | {"across": -np.inf}).values())
+    assert side * beside[1] == pytest.approx(-0.11) and dearer > cost
+
+
+def test_a_foot_that_is_ahead_crosses_there() -> None:
+    r = pushed_to_stance(1.0)
+    r["swing_position"], r["dcm"] = np.array([0.25, -0.2]), np.array([0.08, 0.07])
+    assert way_of(adapt_step(*r.values())[1], 1.0, 0.11) == AHEAD
+
+
+def test_a_dcm_between_the_feet_crosses_nothing() -> None:
+    r = pushed_to_stance(1.0) | {"dcm": np.array([0.01, -0.06])}
+    np.testing.assert_array_equal(adapt_step(*r.values())[1], adapt_step(*(r | {"across": -np.inf}).values())[1])
+
+
+def test_the_way_so_far_is_kept_where_the_other_is_hardly_better() -> None:
+    """Between a DCM that is met beside and one that is met across lie those for which the way is the one so far."""
+    ways = set()
+    for shift in np.linspace(-0.1, 0.1, 201):
+        r = pushed_to_stance(1.0) | {"dcm": np.array([0.01, shift])}
+        ways.add(tuple(way_of(adapt_step(*(r | {"way_now": way}).values())[1], 1.0, 0.11) for way in (BESIDE, BEHIND)))
+    assert ways == {(BESIDE, BESIDE), (BESIDE, BEHIND), (BEHIND, BEHIND)}
+
+
+def test_the_lead_is_for_steps_that_are_not_hurried() -> None:
+    for duration, lead in ((0.6, 0.03), (0.42, 0.03), (0.3, 0.03), (0.24, 0.015), (0.18, 0.0), (0.1, 0.0)):
+        assert lead_of(0.03, duration, 0.18, 0.42) == pytest.approx(lead)
+
+
+LIMITS = StepLimits(forward=0.5, backward=0.4, inward=0.11, outward=0.45, time_min=0.28, time_max=0.6, across=0.08, apart=0.2)
 COP = np.array([[-0.07, 0.07], [-0.015, 0.015]])
 LAST_STEP = np.array([0.2, 0.2])
 
@@ -231,6 +305,9 @@ def test_planned_steps_keep_reach_and_times(seed: int) -> None:
     step = step_at(rng.uniform(0.0, 0.34))
     duration, where, zmp, _ = planned(rng.normal(0.0, 0.2, 2), step, np.array([0.2, -0.2]), np.array([0.05, 0.03]))
     reach = reach_box(LIMITS, 1.0)
+    if way_of(where, 1.0, LIMITS.inward) != BESIDE:
+        assert abs(where[0]) >= LIMITS.apart - 1e-9
+        reach[1, 1] = LIMITS.across
     assert (where >= reach[:, 0] - 1e-9).all() and (where <= reach[:, 1] + 1e-9).all()
     assert LIMITS.time_min - 1e-9 <= duration <= LIMITS.time_max + 1e-9
     if step.time >= step.double_support:

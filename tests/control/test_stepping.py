@@ -14,7 +14,7 @@ from poise.control.stepping import look, replan, toward
 from poise.robots import RobotModel
 from poise.robots.types import LEFT, Array
 
-CONFIG, LIMITS = AdaptationConfig(), StepLimits(0.45, 0.35, 0.16, 0.5, 0.3, 0.7)
+CONFIG, LIMITS = AdaptationConfig(), StepLimits(0.45, 0.35, 0.16, 0.5, 0.3, 0.7, 0.05, 0.2)
 COP_BOX = np.array([[-0.05, 0.1], [-0.03, 0.03]])
 NONE = np.full((2, 2), np.nan)
 AUTHORITY = 0.02

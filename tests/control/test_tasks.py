@@ -38,7 +38,7 @@ def blank(nv: int) -> tuple[Array, Array, Array]:
     return np.full((TASK_ROWS, nv), np.nan), np.full(TASK_ROWS, np.nan), np.full(TASK_ROWS, np.nan)
 
 
-def filled(d: Dynamics, contact: Array) -> tuple[Array, Array, Array, dict[str, Array]]:
+def filled(d: Dynamics, contact: Array, height: float = 0.6) -> tuple[Array, Array, Array, dict[str, Array]]:
     """All task rows at a state for some targets."""
     targets = {
         "com": np.array([0.7, -0.4]),
@@ -47,7 +47,7 @@ def filled(d: Dynamics, contact: Array) -> tuple[Array, Array, Array, dict[str, 
         "swing": np.array([[0.1, 0.2, 0.3], [0.5, -0.1, 0.2], [3.0, 1.0, -2.0]]),
     }
     out = blank(d.v.size)
-    body_tasks(*out, d.terms, targets["com"], 0.6, 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
+    body_tasks(*out, d.terms, targets["com"], height, 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
     sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
     return *out, targets
 
@@ -74,7 +74,7 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
         return np.asarray(true - p * error - damping * (np.array([0.0, 0.0, rate]) - omega))
 
     pelvis = model.getFrameId("pelvis")
-    height = GAINS.com_z_p * (0.6 - d.com[2]) - GAINS.com_z_d * d.com_velocity[2]
+    height = np.clip(GAINS.com_z_p * (0.6 - d.com[2]) - GAINS.com_z_d * d.com_velocity[2], -GAINS.com_z_most, GAINS.com_z_most)
     expected = np.concatenate(
         (
             momentum_rate[:3] / g1.mass - [*t["com"], height],
@@ -95,6 +95,15 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
             turn = attitude(pin.rpy.rpyToMatrix(0.0, 0.0, 0.3), frame, GAINS.swing_rotation_p, GAINS.swing_rotation_d, 0.0)
             expected = np.concatenate((expected, true[:3] - linear, turn))
     np.testing.assert_allclose(rows @ vdot - reference, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("target, wanted", [(2.0, GAINS.com_z_most), (-2.0, -GAINS.com_z_most), (0.01, 1.0)])
+def test_no_height_error_asks_for_a_hop(g1: RobotModel, target: float, wanted: float) -> None:
+    """A target 1 cm above gives 100/s² of it; one far off no more than `com_z_most`."""
+    d = Dynamics(g1)
+    d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
+    reference = filled(d, np.ones(2), height=float(d.com[2]) + target)[1]
+    assert reference[2] == pytest.approx(wanted)
 
 
 def test_standing_feet_weigh_more_than_swinging_ones(g1: RobotModel) -> None:
