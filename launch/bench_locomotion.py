@@ -34,6 +34,7 @@ class Locomotion(BatchOptions):
 
         from .options import console_for
         from .output import Exit, print_rows, write_json
+        from .push_plot import write_push_polar
         from .run_folder import versions
 
         self.check()
@@ -45,6 +46,9 @@ class Locomotion(BatchOptions):
         rows = summarise(runs)
         for case in dict.fromkeys(row["case"] for row in rows):
             print_rows(f"locomotion: {case}", [row for row in rows if row["case"] == case], console_for(self.json))
+        if pushed := [run for run in runs if run["case"] == "push"]:
+            write_push_polar(pushed, folder / "pushes.svg")
+            console_for(self.json).print(f"plot: {folder / 'pushes.svg'}", soft_wrap=True, highlight=False)
         result = {"summary": rows, "runs": runs, **setup}
         write_json(folder / "summary.json", result)
         if self.json is not None:
