@@ -20,6 +20,7 @@ from .crossing import BESIDE, WAYS, late_share, reach_of_way, way_of
 from .lip import dcm_in_double_support
 from .rotation import turned
 
+UNREACHED = 1e3  # cost of a foothold that the swing foot cannot be at in time: taken only where there is no other
 PEAK = 10.0 / np.sqrt(3.0)  # acceleration of a minimum-jerk move, in units of its length over its time squared
 
 
@@ -146,7 +147,8 @@ def adapt_step(
 
     dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
     swing_position, swing_velocity (2,), its acceleration limit, m/s², and the lead, s, by which it has to be there before
-    touchdown, bound what the foot can still reach; the step began single support `elapsed` s after its touchdown. A foothold
+    touchdown, bound what the foot can still reach; the step is `elapsed` s old at the moment of these, and its least duration
+    (s) tells how much of the lead counts. A foothold
     that presses against the inward limit may go across the stance foot instead (crossing.py): side, across and apart are
     those of `reach_of_way`, way_now is the way of the step so far.
     """
@@ -183,9 +185,11 @@ def adapt_step(
                     config,
                     box,
                 )
-                cost += axis_cost if reached or way == BESIDE else np.inf
+                cost += axis_cost
+                if not reached:
+                    cost += UNREACHED if way == BESIDE else np.inf
             if way == BESIDE:
-                presses = -inward < across and -side * u[1] < inward + 1e-9
+                presses = across > -inward and -side * u[1] < inward + 1e-9
             if way != way_now:
                 cost *= config.change_of_way
             if cost < best_cost:

@@ -13,6 +13,8 @@ from poise.robots.types import Array
 from .rotation import turned
 
 SLACK_M = 0.03  # of `apart`: a foot this much closer has as good as passed
+LINE_M = 0.03  # a foot less than this to its own side is in the stance foot's line
+TOLERANCE_M = 0.01  # by which the estimate of the soles may move a foothold on the inward limit
 BESIDE, AHEAD, BEHIND = range(3)  # the ways to a foothold: beside the stance foot, or across it
 WAYS = 3
 
@@ -20,7 +22,7 @@ WAYS = 3
 @njit(cache=True)
 def way_of(foothold: Array, side: float, inward: float) -> int:
     """Which way leads to a foothold (2,) m in the stance sole's frame; side +1 when the left foot stands."""
-    if -side * foothold[1] >= inward - 1e-6:
+    if -side * foothold[1] >= inward - TOLERANCE_M:
         return BESIDE
     return AHEAD if foothold[0] > 0.0 else BEHIND
 
@@ -37,23 +39,23 @@ def reach_of_way(reach: Array, way: int, side: float, across: float, apart: floa
     elif way == BEHIND:
         out[0, 1] = -apart
     if way != BESIDE and side > 0.0:
-        out[1, 1] = across
+        out[1, 0], out[1, 1] = reach[1, 1], across
     elif way != BESIDE:
-        out[1, 0] = -across
+        out[1, 0], out[1, 1] = -across, reach[1, 0]
 
 
 @njit(cache=True)
 def late_share(start: float, end: float, apart: float) -> float:
-    """Share of a minimum-jerk move from `start` to `end` (m along the stance sole) that is left once the feet are apart.
+    """A lower bound on the share of time that is left of a minimum-jerk move (m along the stance sole) once the feet are apart.
 
-    Near its end such a move has 10 s³ of its way left when it has a share s of its time left; before that this is less than it has.
+    With a share s of its time left such a move has s³(10 − 15 s + 6 s²), at most 10 s³, of its way left. 1 where they are apart already.
     """
     sign = 1.0 if end > 0.0 else -1.0
     before = (apart - SLACK_M) - sign * start
     if before <= 0.0:
         return 1.0
     whole = max(sign * (end - start), 1e-6)
-    return min(1.0, (max(whole - before, 0.0) / whole / 10.0) ** (1.0 / 3.0))
+    return min(1.0, ((whole - before) / whole / 10.0) ** (1.0 / 3.0))
 
 
 @njit(cache=True)
@@ -65,17 +67,17 @@ def way_round(position: Array, foothold: Array, side: float, inward: float, apar
     """
     target = foothold.copy()
     near = apart - SLACK_M
-    ahead = 1.0 if foothold[0] > 0.0 else -1.0
-    if -side * foothold[1] < inward and ahead * position[0] < near:
+    goal_sign = 1.0 if foothold[0] > 0.0 else -1.0
+    if -side * foothold[1] < inward and goal_sign * position[0] < near:
         target[1] = -side * inward
-    behind = 1.0 if position[0] > 0.0 else -1.0
-    if -side * position[1] < inward - SLACK_M and behind * foothold[0] < near:
-        target[0] = behind * max(near, min(behind * position[0], apart))
+    foot_sign = 1.0 if position[0] > 0.0 else -1.0
+    if -side * position[1] < LINE_M and foot_sign * foothold[0] < near:
+        target[0] = foot_sign * max(near, min(foot_sign * position[0], apart))
     return target
 
 
 @njit(cache=True)
-def heading(position: Array, foothold: Array, sole: Array, yaw: float, side: float, inward: float, apart: float) -> Array:
+def waypoint(position: Array, foothold: Array, sole: Array, yaw: float, side: float, inward: float, apart: float) -> Array:
     """Where a swing foot at `position` heads for on its way to `foothold`, both x, y (m) and more: x, y and the foothold's yaw, (3,).
 
     `way_round` in the world frame, for a stance sole (3,) that points to yaw (rad).

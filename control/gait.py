@@ -16,7 +16,7 @@ from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
 from .adaptation import AdaptationConfig, StepLimits, horizon_start, lead_of, reach_box
-from .crossing import heading
+from .crossing import waypoint
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
 from .mpc import LipMpc, MpcConfig, MpcInput
@@ -104,8 +104,14 @@ class Walker:
         )
         g = gait
         self._limits = StepLimits(
-            *(g.reach_forward_m, g.reach_backward_m, g.reach_inward_m, g.reach_outward_m),
-            *(g.step_duration_min_s, g.step_duration_max_s, g.reach_across_m, g.reach_apart_m),
+            forward=g.reach_forward_m,
+            backward=g.reach_backward_m,
+            inward=g.reach_inward_m,
+            outward=g.reach_outward_m,
+            time_min=g.step_duration_min_s,
+            time_max=g.step_duration_max_s,
+            across=g.reach_across_m,
+            apart=g.reach_apart_m,
         )
         self._mpc = LipMpc(config.mpc)
         self.feedback = StepFeedback(config.feedback)
@@ -374,15 +380,15 @@ class Walker:
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self._heading_for(), left, self._gait.swing_height_m, ground)
+        self.swing.advance(self._waypoint(), left, self._gait.swing_height_m, ground)
         return Reference(self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw, self.heading, rate, ground)
 
-    def _heading_for(self) -> Array:
+    def _waypoint(self) -> Array:
         """The foothold, or where the swing foot has to go first to get round the stance foot."""
         assert self.swing is not None
         side, gait = 1.0 if self.stance == LEFT else -1.0, self._gait
         where = (self._soles[self.stance], self.sole_yaw[self.stance], side)
-        return heading(self.swing.state[0], self.foothold, *where, gait.reach_inward_m, gait.reach_apart_m)
+        return waypoint(self.swing.state[0], self.foothold, *where, gait.reach_inward_m, gait.reach_apart_m)
 
 
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right

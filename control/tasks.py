@@ -40,7 +40,7 @@ class TaskGains(NamedTuple):
 
     com_z_p: float = 100.0
     com_z_d: float = 20.0
-    com_z_most: float = 3.0  # m/s², whatever the height's error: beyond it the robot would hop
+    com_z_most: float = 3.0  # m/s², of stiffness and damping together: beyond it the robot would hop
     momentum_d: float = 5.0
     pelvis_p: float = 250.0
     pelvis_d: float = 30.0

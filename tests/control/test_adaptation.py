@@ -197,7 +197,7 @@ def test_a_dcm_beyond_the_stance_foot_is_met_by_a_step_across_it(side: float) ->
     r = pushed_to_stance(side)
     time_left, u, _, cost = adapt_step(*r.values())
     assert way_of(u, side, 0.11) == BEHIND
-    assert -0.4 <= u[0] <= -r["apart"] and side * u[1] <= r["across"] + 1e-12
+    np.testing.assert_allclose(u, [-r["apart"], side * r["across"]], atol=1e-9)  # as far as it may, no farther back than it has to
     moving = time_left * late_share(r["swing_position"][0], u[0], r["apart"])
     centre, span = drift_and_span(r, moving, 1)
     assert abs(u[1] - centre) <= span + 1e-9

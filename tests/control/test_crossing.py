@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from oracles import plane_rotation
 
-from poise.control.crossing import AHEAD, BEHIND, BESIDE, SLACK_M, heading, late_share, way_of, way_round
+from poise.control.crossing import AHEAD, BEHIND, BESIDE, LINE_M, SLACK_M, late_share, reach_of_way, way_of, way_round, waypoint
 from poise.control.swing import SwingFoot
 from poise.robots.types import Array
 
@@ -22,6 +22,23 @@ def test_the_way_is_told_by_where_the_foothold_is(side: float) -> None:
     assert way_of(mirrored((-0.2, -INWARD), side), side, INWARD) == BESIDE
     assert way_of(mirrored((0.25, -0.05), side), side, INWARD) == AHEAD
     assert way_of(mirrored((-0.25, 0.08), side), side, INWARD) == BEHIND
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_foothold_on_the_inward_limit_stays_beside_when_the_sole_is_seen_elsewhere(side: float) -> None:
+    assert way_of(mirrored((0.1, -INWARD + 0.001), side), side, INWARD) == BESIDE
+
+
+def test_the_reach_of_each_way() -> None:
+    """A left stance: the swing foot's side is y < 0; a right one is its mirror image."""
+    reach, out = np.array([[-0.4, 0.5], [-0.45, -INWARD]]), np.empty((2, 2))
+    for way, along in ((AHEAD, [APART, 0.5]), (BEHIND, [-0.4, -APART])):
+        reach_of_way(reach, way, 1.0, 0.08, APART, out)
+        np.testing.assert_array_equal(out, [along, [-INWARD, 0.08]])
+        reach_of_way(np.array([reach[0], -reach[1, ::-1]]), way, -1.0, 0.08, APART, out)
+        np.testing.assert_array_equal(out, [along, [-0.08, INWARD]])
+    reach_of_way(reach, BESIDE, 1.0, 0.08, APART, out)
+    np.testing.assert_array_equal(out, reach)
 
 
 def minimum_jerk(share: Array) -> Array:
@@ -67,7 +84,7 @@ def test_a_foot_goes_round_the_stance_foot_to_its_foothold(start: tuple[float, f
     way = swung(mirrored(start, side), mirrored(foothold, side), side, 0.4)
     np.testing.assert_allclose(way[-1], mirrored(foothold, side), atol=5e-3)
     outward, along = -side * way[:, 1], np.abs(way[:, 0])
-    assert not ((outward < INWARD - SLACK_M - 0.01) & (along < APART - SLACK_M - 0.01)).any()
+    assert not ((outward < LINE_M - 0.01) & (along < APART - SLACK_M - 0.01)).any()
 
 
 def test_beside_the_stance_foot_nothing_is_changed() -> None:
@@ -75,14 +92,12 @@ def test_beside_the_stance_foot_nothing_is_changed() -> None:
     np.testing.assert_array_equal(way_round(np.array([-0.2, -0.15]), foothold, 1.0, INWARD, APART), foothold)
 
 
-def test_the_heading_turns_and_moves_with_the_world() -> None:
-    position, foothold, sole, turn = (
-        np.array([-0.2, -0.2, 0.05]),
-        np.array([-0.25, 0.05, 0.1]),
-        np.array([2.0, -1.0, 0.3]),
-        plane_rotation(0.7),
-    )
-    local = way_round(position[:2], foothold[:2], 1.0, INWARD, APART)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_waypoint_turns_and_moves_with_the_world(side: float) -> None:
+    position, foothold = np.append(mirrored((-0.05, -0.2), side), 0.05), np.append(mirrored((-0.25, 0.05), side), 0.1)
+    sole, turn = np.array([2.0, -1.0, 0.3]), plane_rotation(0.7)
+    local = way_round(position[:2], foothold[:2], side, INWARD, APART)
+    assert not np.array_equal(local, foothold[:2])
     at, aim = (np.array([*(sole[:2] + turn @ point[:2]), point[2]]) for point in (position, foothold))
-    there = heading(at, aim, sole, 0.7, 1.0, INWARD, APART)
+    there = waypoint(at, aim, sole, 0.7, side, INWARD, APART)
     np.testing.assert_allclose(there, [*(sole[:2] + turn @ local), foothold[2]], atol=1e-12)
