@@ -108,7 +108,7 @@ class Walker:
             backward=g.reach_backward_m,
             inward=g.reach_inward_m,
             outward=g.reach_outward_m,
-            time_min=g.step_duration_min_s,
+            time_min=g.step_duration_hurried_s,
             time_max=g.step_duration_max_s,
             across=g.reach_across_m,
             apart=g.reach_apart_m,
@@ -289,7 +289,7 @@ class Walker:
 
     def _lead(self) -> float:
         """How much earlier than the step ends the swing foot's reference lands, s."""
-        return lead_of(self.feedback.lead_s, self.step_duration, self._gait.step_duration_min_s, self._command.step_duration_s)
+        return lead_of(self.feedback.lead_s, self.step_duration, self._gait.step_duration_hurried_s, self._command.step_duration_s)
 
     def _twist(self) -> Array:
         return self._command.twist + self.feedback.twist_trim

@@ -30,6 +30,7 @@ class Gait:
 
     com_height_m: float
     step_duration_s: float
+    step_duration_hurried_s: float
     step_duration_min_s: float
     step_duration_max_s: float
     double_support_s: float

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from loop import STAND, Loop, g1_parts, make_loop
-from oracles import plane_rotation
 
-from poise.control.crossing import SLACK_M
 from poise.control.dynamics import Dynamics
 from poise.control.gait import GaitCommand, Walker, WalkerConfig
 from poise.robots import Decision, Intent, WalkPlan
@@ -165,20 +163,16 @@ def _last_of_step(walk: list[WalkPlan]) -> WalkPlan:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_push_towards_the_stance_foot_is_met_by_a_step_across_it(seed: int) -> None:
-    """15 N·s to the left, early in the stance of the left foot: the right one is set down beyond it."""
+def test_a_push_towards_the_stance_foot_is_survived(seed: int) -> None:
+    """15 N·s to the left, early in the stance of the left foot: the worst that a walk can meet."""
     loop = make_loop(seed)
     loop.run(1.2)
     while not _early_on_the_left(plans(loop.decisions)[-1]):
         loop.run(0.002)
     loop.backend.disturbances = (Push("torso_link", (0.0, 1.0, 0.0), 15.0, loop.backend.data.time, 0.1),)
-    decisions = loop.run(2.0)
+    walk = plans(loop.run(3.0))
     assert loop.stands
-    landing = next(d for d in decisions if d.plan is not None and d.plan.stance == RIGHT)
-    assert landing.belief is not None
-    left, right = landing.belief.sole_position_world[:, :2]
-    forward, outward = plane_rotation(float(landing.belief.sole_yaw[LEFT])).T @ (right - left)
-    assert outward > -0.03 and abs(forward) > GAIT.reach_apart_m - SLACK_M
+    assert min(plan.step_duration_s for plan in walk[:150]) < GAIT.step_duration_min_s  # a hurried step
 
 
 def _early_on_the_left(plan: WalkPlan) -> bool:
@@ -201,7 +195,7 @@ def test_a_hurried_step_has_no_lead() -> None:
     d.update(robot.standing_configuration(), np.zeros(d.nv))
     walker.update(d, np.ones(2), GaitCommand(np.zeros(3), 0.45, 0.62, np.zeros((2, 2))))
     walker.feedback.lead_s = 0.03
-    least = robot.overlay.gait.step_duration_min_s
+    least = robot.overlay.gait.step_duration_hurried_s
     half_way = 0.5 * (least + 0.45)
     for duration, lead in (
         (0.6, 0.03),
