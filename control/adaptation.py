@@ -2,9 +2,10 @@
 
 For each candidate step time T on a grid, and for each axis on its own, the best foothold u and CoP shift d solve a
 two-variable box QP in closed form (in the spirit of Khadiv et al., Humanoids 2016, with T enumerated):
-    min  w_u (u − u_nom)² + w_b (b − b_nom)² + w_d d²,   b = (ξ − d) e^{ω(T − t)} + d − u
-where ξ is the DCM offset from the stance sole now and b its offset from the new sole at touchdown. A foothold that asks
-much of the swing foot costs more. Where the stance foot is in the way, a step across it is tried as well.
+    min  w_u (u − u_nom)² + w_b (b − b_nom)² + w_d d²,   b = (ξ − d) e^{ω(T − t)} + d − u + g (u − x) + h ẋ
+where ξ is the DCM offset from the stance sole now and b its offset from the new sole at touchdown; g and h are the reaction
+of the swing foot, now at x (reaction.py). A foothold that asks much of the swing foot costs more. Where the stance foot is in
+the way, a step across it is tried as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from poise.robots.types import Array
 
 from .crossing import BESIDE, WAYS, late_share, reach_of_way, way_of
 from .lip import dcm_in_double_support
+from .reaction import dcm_of_swing
 from .rotation import turned
 
 UNREACHED = 1e3  # cost of a foothold that the swing foot cannot be at in time: taken only where there is no other
@@ -38,20 +40,21 @@ class AdaptationConfig(NamedTuple):
     swing_acceleration: float = 50.0
     grid_s: float = 0.01
     freeze_s: float = 0.06  # foothold and timing are kept this long before touchdown
+    cop_calm: float = 0.03  # m from the sole's centre, fore and aft, that the ZMP is given in a calm step
 
 
 @njit(cache=True)
 def box_minimum(
-    target: float, growth: float, dcm: float, u_nom: float, w_u: float, w_b: float, w_d: float, box: Array
+    target: float, growth: float, dcm: float, u_nom: float, w_u: float, w_b: float, w_d: float, box: Array, effect: float
 ) -> tuple[float, float, float]:
-    """Foothold u, CoP shift d and cost of one axis; box = (u_min, u_max, d_min, d_max), target = wanted b.
+    """Foothold u, CoP shift d and cost of one axis; box = (u_min, u_max, d_min, d_max), target = wanted b, −effect = db/du.
 
     The unconstrained minimum when it lies in the box, else the best of the four edges.
     """
-    # b = growth·dcm − (growth − 1)·d − u; with r = growth·dcm − target: cost in (u, d) is quadratic.
+    # b = growth·dcm − (growth − 1)·d − effect·u; with r = growth·dcm − target: cost in (u, d) is quadratic.
     r, a = growth * dcm - target, growth - 1.0
-    h_uu, h_ud, h_dd = w_u + w_b, w_b * a, w_d + w_b * a * a
-    g_u, g_d = w_u * u_nom + w_b * r, w_b * a * r
+    h_uu, h_ud, h_dd = w_u + w_b * effect * effect, w_b * a * effect, w_d + w_b * a * a
+    g_u, g_d = w_u * u_nom + w_b * effect * r, w_b * a * r
     det = h_uu * h_dd - h_ud * h_ud
     u, d = (h_dd * g_u - h_ud * g_d) / det, (h_uu * g_d - h_ud * g_u) / det
     if not (box[0] <= u <= box[1] and box[2] <= d <= box[3]):
@@ -68,7 +71,7 @@ def box_minimum(
             if cost < best:
                 best, best_u, best_d = cost, try_u, try_d
         u, d = best_u, best_d
-    b_error = r - a * d - u
+    b_error = r - a * d - effect * u
     return u, d, w_u * (u - u_nom) ** 2 + w_b * b_error**2 + w_d * d**2
 
 
@@ -94,14 +97,17 @@ def axis_step(
     velocity: float,
     time: float,
     acceleration: float,
+    reaction: tuple[float, float],
     config: AdaptationConfig,
     box: Array,
 ) -> tuple[float, float, float, bool]:
     """Foothold u (m), CoP shift d (m), cost, and whether the swing foot can be within its reach in `time` s, along one axis.
 
     A foot with bounded acceleration a covers a T²/PEAK beyond its drift (minimum jerk). Of the peak acceleration that u takes,
-    what is beyond `swing_easy` costs its square, a parabola in u. reach, cop (2,): min and max; box (4,): scratch.
+    what is beyond `swing_easy` costs its square, a parabola in u. reaction: what its way and its velocity add to the DCM (dcm_of_swing).
+    reach, cop (2,): min and max; box (4,): scratch.
     """
+    effect, target = 1.0 - reaction[0], target + reaction[0] * position - reaction[1] * velocity
     centre, unit = position + 0.5 * velocity * time, time * time / PEAK
     span, easy = acceleration * unit, config.swing_easy * unit
     box[0], box[1], box[2], box[3] = max(reach[0], centre - span), min(reach[1], centre + span), cop[0], cop[1]
@@ -109,12 +115,12 @@ def axis_step(
     if not reached:
         box[0] = box[1] = min(reach[1], max(reach[0], centre))
     w_u, w_b, w_d = config.weight_foothold, config.weight_offset, config.weight_cop
-    u, d, cost = box_minimum(target, growth, dcm, nominal, w_u, w_b, w_d, box)
+    u, d, cost = box_minimum(target, growth, dcm, nominal, w_u, w_b, w_d, box, effect)
     if abs(u - centre) > easy:
         free = centre + easy if u > centre else centre - easy
         effort = config.weight_swing / max(unit * unit, 1e-8)
         wanted = (w_u * nominal + effort * free) / (w_u + effort)
-        u, d, cost = box_minimum(target, growth, dcm, wanted, w_u + effort, w_b, w_d, box)
+        u, d, cost = box_minimum(target, growth, dcm, wanted, w_u + effort, w_b, w_d, box, effect)
         cost += w_u * effort / (w_u + effort) * (nominal - free) ** 2
     return u, d, cost, reached
 
@@ -134,6 +140,7 @@ def adapt_step(
     swing_position: Array,
     swing_velocity: Array,
     swing_acceleration: float,
+    swing_shift: float,
     lead: float,
     elapsed: float,
     duration_min: float,
@@ -146,9 +153,9 @@ def adapt_step(
     """Time left to touchdown (s), foothold (2,), CoP shift (2,) m and cost, all in the stance sole's frame.
 
     dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
-    swing_position, swing_velocity (2,), its acceleration limit, m/s², and the lead, s, by which it has to be there before
-    touchdown, bound what the foot can still reach; the step is `elapsed` s old at the moment of these, and its least duration
-    (s) tells how much of the lead counts. A foothold
+    swing_position, swing_velocity (2,), its acceleration limit, m/s², what its reaction shifts the ZMP by, s², and the
+    lead, s, by which it has to be there before touchdown, bound what the foot can still reach;
+    the step is `elapsed` s old at the moment of these, and its least duration (s) tells how much of the lead counts. A foothold
     that presses against the inward limit may go across the stance foot instead (crossing.py): side, across and apart are
     those of `reach_of_way`, way_now is the way of the step so far.
     """
@@ -161,7 +168,7 @@ def adapt_step(
         time_left = min(time_left_max, time_left_min + i * config.grid_s)
         growth = np.exp(omega * time_left)
         swing_time = max(time_left - lead_of(lead, elapsed + time_left, duration_min, elapsed + time_left_nominal), 0.0)
-        presses = False
+        presses, reaction = False, dcm_of_swing(swing_time, omega, swing_shift)
         for way in range(WAYS):
             if way != BESIDE and not presses:
                 break
@@ -182,6 +189,7 @@ def adapt_step(
                     swing_velocity[axis],
                     moving,
                     swing_acceleration,
+                    reaction,
                     config,
                     box,
                 )
@@ -213,6 +221,7 @@ class StepState(NamedTuple):
     swing_velocity: Array  # (3,) m/s
     foothold: Array  # (3,) x, y, yaw planned so far
     lead: float  # s by which the swing foot's reference lands before touchdown, where the step is not hurried
+    swing_shift: float  # s², what the swing foot's acceleration shifts the ZMP by (reaction.py)
 
 
 class StepLimits(NamedTuple):
@@ -293,6 +302,7 @@ def plan_step(
         turned(-step.yaw, step.swing_position[:2] - step.sole),
         turned(-step.yaw, step.swing_velocity[:2]),
         acceleration,
+        step.swing_shift,
         step.lead,
         elapsed,
         limits.time_min,

@@ -63,12 +63,15 @@ def nominal_step(twist: Array, step_s: float, width: float, stance_sign: float) 
 
 @njit(cache=True)
 def orbit_plan(
-    twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float
+    twist: Array, step_s: float, width: float, stance_sign: float, omega: float, kappa: float, swing: float = 0.0
 ) -> tuple[Array, Array, Array, Array]:
-    """Nominal steps (3,) of this stance foot and the next, and both feet's DCM offsets (2,) at touchdown, each in its frame."""
+    """Nominal steps (3,) of this stance foot and the next, and both feet's DCM offsets (2,) at touchdown, each in its frame.
+
+    kappa and swing are as in lip.periodic_offset.
+    """
     first, second = nominal_step(twist, step_s, width, stance_sign), nominal_step(twist, step_s, width, -stance_sign)
-    here = periodic_offset(first[:2], first[2], second[:2], second[2], omega, step_s, kappa)
-    there = periodic_offset(second[:2], second[2], first[:2], first[2], omega, step_s, kappa)
+    here = periodic_offset(first[:2], first[2], second[:2], second[2], omega, step_s, kappa, swing)
+    there = periodic_offset(second[:2], second[2], first[:2], first[2], omega, step_s, kappa, swing)
     return first, second, here, there
 
 

@@ -8,19 +8,21 @@ MPC gives the nominal foothold and DCM offset, at its own rate; timing and place
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import AdaptationConfig, StepLimits, horizon_start, lead_of, reach_box
+from .adaptation import AdaptationConfig, StepLimits, horizon_start, lead_of
+from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
-from .mpc import LipMpc, MpcConfig, MpcInput
+from .mpc import MpcConfig
 from .polygon import clamp_inside, margin_inside, support_hull
+from .reaction import dcm_of_swing
+from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
 from .stepping import look, replan
@@ -52,42 +54,11 @@ class WalkerConfig:
     mpc_authority_m: float = 0.02
     mpc_delay: int = 5  # ticks from the problem to the use of its solution
     adaptation: AdaptationConfig = AdaptationConfig()
+    # The DCM's distance from the nominal step's, m, from which the walk turns from calm to urgent, and the time it stays so, s.
+    urgent_m: tuple[float, float] = (0.04, 0.08)
+    urgent_s: float = 0.4
     feedback: FeedbackConfig = FeedbackConfig()
     mpc: MpcConfig = MpcConfig()
-
-
-class GaitCommand(NamedTuple):
-    """What the walker is asked for at this tick."""
-
-    twist: Array  # (3,) vx, vy m/s and wz rad/s, heading frame
-    step_duration_s: float
-    height_m: float  # centre of mass above the stance sole
-    footstep_offset: Array  # (2, 2) m, forward and outward shift of the next two footsteps
-
-
-class Reference(NamedTuple):
-    """What the walker gives the whole-body QP at this tick, world frame."""
-
-    zmp: Array  # (2,) m
-    dcm: Array  # (2,) m
-    contact: Array  # (2,) 1 stands, 0 swings
-    swing: Array  # (3, 3) position, velocity, acceleration
-    swing_yaw: float
-    heading: float
-    heading_rate: float
-    ground_height: float  # m, of the stance sole
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Nominal:
-    """An MPC solution in world axes, with the step it belongs to and when it may be used."""
-
-    step: int
-    born: int
-    ready: int
-    advice: Array  # (2, 2) m, foothold and DCM offset at touchdown
-    usable: bool
-    status: str
 
 
 Orbit = tuple[Array, Array, Array, Array]
@@ -96,7 +67,9 @@ Orbit = tuple[Array, Array, Array, Array]
 class Walker:
     """State machine over stand, shift and step; `update` is called once a tick."""
 
-    def __init__(self, gait: Gait, polygon: Array, config: WalkerConfig, period_s: float) -> None:
+    def __init__(self, gait: Gait, polygon: Array, swing_shift: float, config: WalkerConfig, period_s: float) -> None:
+        """swing_shift, s²: what the swing foot's acceleration shifts the ZMP by in a calm step (reaction.py)."""
+        self._swing_shift = swing_shift
         self._gait, self._polygon, self._config, self._dt = gait, polygon, config, period_s
         half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
         self._cop_box = np.array(
@@ -113,7 +86,7 @@ class Walker:
             across=g.reach_across_m,
             apart=g.reach_apart_m,
         )
-        self._mpc = LipMpc(config.mpc)
+        self._advisor = Advisor(config.mpc, self._limits, self._cop_box, config.mpc_delay)
         self.feedback = StepFeedback(config.feedback)
         self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
@@ -121,7 +94,7 @@ class Walker:
     def reset(self, heading: float) -> None:
         """Stand, facing `heading` rad."""
         self.tick, self.touchdowns = 0, 0
-        self.phase, self.stance, self.time = "stand", LEFT, 0.0
+        self.phase, self.stance, self.time, self.urgency = "stand", LEFT, 0.0, 0.0
         self.heading = self.intended_yaw = heading
         self.step_duration = self._gait.step_duration_s
         self.double_support = 0.0
@@ -132,8 +105,8 @@ class Walker:
         self._dcm_reference: Array | None = None
         self._placed: Array | None = None  # where the pelvis was when the stand began
         self._shift_from = np.zeros(2)
-        self._nominal: _Nominal | None = None
-        self._coming: _Nominal | None = None
+        self._nominal: Advice | None = None
+        self._coming: Advice | None = None
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
@@ -221,11 +194,13 @@ class Walker:
 
     def _two_feet_reference(self) -> Reference:
         reference, rate = self._shift_reference() if self.phase == "shift" else self._stand_reference()
+        self._sense_urgency(float(np.hypot(*(self.dcm - reference))))
         zmp = self.dcm - rate / self._omega + self._config.dcm_gain / self._omega * (self.dcm - reference)
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        return Reference(self.zmp, reference, _BOTH.copy(), _NO_SWING, 0.0, self.heading, 0.0, float(self._soles[:, 2].mean()))
+        ground = float(self._soles[:, 2].mean())
+        return Reference(self.zmp, reference, _BOTH.copy(), _NO_SWING, 0.0, self.heading, 0.0, ground, self.urgency)
 
     def _stand_reference(self) -> tuple[Array, Array]:
         """DCM reference and rate: to where the centre of mass keeps the pelvis in place, within `placed_max` of the middle."""
@@ -300,7 +275,9 @@ class Walker:
     def _orbit(self, side: float) -> Orbit:
         """Nominal steps and DCM offsets (footsteps.orbit_plan)."""
         twist = self._twist()
-        return orbit_plan(twist, self._command.step_duration_s, self._width(twist), side, self._omega, self._kappa)
+        step_s = self._command.step_duration_s
+        in_air = dcm_of_swing(step_s - self._gait.double_support_s, self._omega, self._shift_now())[0]
+        return orbit_plan(twist, step_s, self._width(twist), side, self._omega, self._kappa, in_air)
 
     def _run_mpc(self) -> None:
         """Pose a problem every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
@@ -308,40 +285,48 @@ class Walker:
             self._nominal, self._coming = self._coming, None
         if self.tick % self._config.mpc_every:
             return
-        sole, yaw = self._soles[self.stance, :2], float(self.sole_yaw[self.stance])
+        sole, yaw, twist = self._soles[self.stance, :2], float(self.sole_yaw[self.stance]), self._twist()
         dcm, elapsed = horizon_start(self.dcm, self._omega, sole, yaw, self.last_step, self.time, self.double_support)
         left = self.step_duration - elapsed
         if left < self._config.adaptation.freeze_s:
             return
-        side = 1.0 if self.stance == LEFT else -1.0
-        first, second, here, there = self._orbit(side)
-        step = np.array([first[:2], second[:2], first[:2]])
-        offsets = self._command.footstep_offset * np.array([[1.0, -side], [1.0, side]])
-        step[:2] += offsets
-        step[0] = turned(wrap_angle(self.intended_yaw - yaw), step[0])
-        turn = np.array([first[2] + wrap_angle(self.intended_yaw - yaw), second[2], first[2]])
-        reach = np.stack([reach_box(self._limits, sign) for sign in (side, -side, side)])
-        plan = self._mpc.solve(
-            MpcInput(
-                dcm,
-                self._omega,
-                left,
-                self._command.step_duration_s,
-                self._kappa,
-                step,
-                turn,
-                np.stack((there, here, there)),
-                reach,
-                self._cop_box,
+        moving = np.stack((self._soles[1 - self.stance, :2], np.zeros(2))) if self.swing is None else self.swing.state[:2, :2]
+        swing = np.stack((turned(-yaw, moving[0] - sole), turned(-yaw, moving[1])))
+        step_s = self._command.step_duration_s
+        self._coming = self._advisor.ask(
+            Question(
+                step=self.touchdowns,
+                tick=self.tick,
+                side=1.0 if self.stance == LEFT else -1.0,
+                sole=sole,
+                yaw=yaw,
+                intended_yaw=self.intended_yaw,
+                dcm=dcm,
+                swing=swing,
+                left=left,
+                step_s=step_s,
+                in_air_s=step_s - self._gait.double_support_s,
+                omega=self._omega,
+                kappa=self._kappa,
+                swing_shift=self._shift_now(),
+                twist=twist,
+                width=self._width(twist),
+                shift=self._command.footstep_offset,
             )
         )
-        foothold = sole + turned(yaw, plan.footholds[0, :2])
-        ready = self.tick + self._config.mpc_delay
-        advice = np.stack((foothold, turned(yaw, plan.offset)))
-        self._coming = _Nominal(self.touchdowns, self.tick, ready, advice, plan.usable, plan.status)
+
+    def _shift_now(self) -> float:
+        """What the swing foot's acceleration shifts the ZMP by, s²: in an urgent step trunk and arms take it up instead."""
+        return (1.0 - self.urgency) * self._swing_shift
+
+    def _sense_urgency(self, off_m: float) -> None:
+        """Take how far the DCM is from where it should be: urgency comes at once and goes slowly."""
+        low, high = self._config.urgent_m
+        fading = self.urgency - self._dt / self._config.urgent_s
+        self.urgency = min(1.0, max(0.0, fading, (off_m - low) / (high - low)))
 
     def _adapt(self) -> Array:
-        """The current step around its nominal one, (9,) as `replan` gives it."""
+        """The current step around its nominal one, (10,) as `replan` gives it."""
         nominal, command, twist, swing = self._nominal, self._command, self._twist(), self.swing
         advised = nominal is not None and nominal.usable and nominal.step == self.touchdowns
         return replan(
@@ -357,6 +342,8 @@ class Walker:
             _NO_SWING if swing is None else swing.state,
             self.foothold,
             self.feedback.lead_s,
+            self._shift_now(),
+            self.urgency,
             twist,
             command.step_duration_s,
             self._width(twist),
@@ -365,7 +352,7 @@ class Walker:
             self.heading,
             self.intended_yaw,
             command.footstep_offset[0],
-            nominal.advice if nominal is not None and advised else _NO_ADVICE,
+            nominal.touchdown if nominal is not None and advised else _NO_ADVICE,
             *self._for_replan,
         )
 
@@ -373,15 +360,17 @@ class Walker:
         swing, rate = 1 - self.stance, float(self._command.twist[2])
         plan = self._adapt()
         self.step_duration, self.foothold, self.zmp, self.dcm_target = float(plan[0]), plan[1:4], plan[4:6], plan[6:8]
+        self._sense_urgency(float(plan[9]))
         self.heading = wrap_angle(self.heading + self._dt * rate)
         ground = float(self._soles[self.stance, 2])
         if self.time < self.double_support:
-            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground)
+            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, self.urgency)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self._waypoint(), left, self._gait.swing_height_m, ground)
-        return Reference(self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw, self.heading, rate, ground)
+        self.swing.advance(self._waypoint(), left, self._gait.swing_height_m, ground, self.urgency)
+        where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
+        return Reference(*where, self.heading, rate, ground, self.urgency)
 
     def _waypoint(self) -> Array:
         """The foothold, or where the swing foot has to go first to get round the stance foot."""
@@ -396,7 +385,7 @@ _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 
 _FIXED = {
-    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_mpc"),
+    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advisor", "_swing_shift"),
     *("_command", "_soles", "_pelvis"),  # of the tick
 }
 

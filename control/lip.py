@@ -56,20 +56,36 @@ def dcm_in_double_support(
 
 @njit(cache=True)
 def periodic_offset(
-    step_first: Array, turn_first: float, step_second: Array, turn_second: float, omega: float, step_s: float, kappa: float
+    step_first: Array,
+    turn_first: float,
+    step_second: Array,
+    turn_second: float,
+    omega: float,
+    step_s: float,
+    kappa: float,
+    swing: float = 0.0,
 ) -> Array:
     """DCM offset (2,) m at touchdown of the current stance foot, in its frame, on the two-step periodic orbit.
 
     step_first (2,) m leads from this foot to the next one in this foot's frame, which is turned by turn_first rad;
-    step_second leads back to this foot's successor, in the next foot's frame. The orbit satisfies, with E = e^{ωT}
-    and b' the offset at the next touchdown: E (b + κ R₂ᵀ step_second) = step_first + R₁ b', and the same one step on.
+    step_second leads back to this foot's successor, in the next foot's frame. The orbit satisfies, with E = e^{ωT},
+    b' the offset at the next touchdown and w = `swing`, what the swing foot's way adds to the DCM per metre (reaction.py):
+    E (b + κ R₂ᵀ step_second) + w (step_first + R₂ᵀ step_second) = step_first + R₁ b', and the same one step on.
     """
     growth = np.exp(omega * step_s)
     c1, s1, c2, s2 = np.cos(turn_first), np.sin(turn_first), np.cos(turn_second), np.sin(turn_second)
-    # Without b':  (E − R₁R₂/E) b = (1 − κ) step_first + R₁ step_second / E − E κ R₂ᵀ step_second
-    share, delay = 1.0 - kappa, growth * kappa
-    x = share * step_first[0] + (c1 * step_second[0] - s1 * step_second[1]) / growth - delay * (c2 * step_second[0] + s2 * step_second[1])
-    y = share * step_first[1] + (s1 * step_second[0] + c1 * step_second[1]) / growth - delay * (c2 * step_second[1] - s2 * step_second[0])
+    # Without b':  (E − R₁R₂/E) b = (1 − w − κ − w/E) step_first + (1 − w) R₁ step_second / E − (E κ + w) R₂ᵀ step_second
+    share, next_share, delay = 1.0 - swing - kappa - swing / growth, (1.0 - swing) / growth, growth * kappa + swing
+    x = (
+        share * step_first[0]
+        + next_share * (c1 * step_second[0] - s1 * step_second[1])
+        - delay * (c2 * step_second[0] + s2 * step_second[1])
+    )
+    y = (
+        share * step_first[1]
+        + next_share * (s1 * step_second[0] + c1 * step_second[1])
+        - delay * (c2 * step_second[1] - s2 * step_second[0])
+    )
     a, b = growth - np.cos(turn_first + turn_second) / growth, np.sin(turn_first + turn_second) / growth
     scale = 1.0 / (a * a + b * b)
     return scale * np.array([a * x - b * y, b * x + a * y])

@@ -4,7 +4,8 @@ Horizon: the rest of the current step and the next STEPS − 1 steps, each cut i
 that the gait's timing need not lie on a grid. Unknowns, in the axes of the current stance sole: the ZMP's shift δ from
 the sole in each interval (in that foot's axes), the DCM offsets b_i from the coming soles at their touchdowns, and two
 slacks. Within a step the DCM offset from the sole follows  r ← E r + (1 − E) R_i δ;  the displacement to the next sole
-is u_{i+1} = r − b_{i+1}, and the next step starts at r = b_{i+1} + κ u_{i+1} (lip.py). Taking b and not the footholds
+is u_{i+1} = r + g (u_i + u_{i+1}) − b_{i+1}, g being the reaction of the swing foot on its way (reaction.py), and the next
+step starts at r = b_{i+1} + κ u_{i+1} (lip.py). Taking b and not the footholds
 as unknowns keeps the unstable growth inside one step, so that the condensed problem stays well conditioned.
     min  w_δ ‖δ‖² + w_u ‖u_i − u_nom‖² + w_b ‖b_i − b_nom‖² + w_s ‖s‖²   (b_STEPS has a weight of its own)
     s.t. δ inside the sole (ZMP in the support polygon), u_i inside the reach,
@@ -58,6 +59,8 @@ class MpcInput:
     offset: Array  # (STEPS, 2) m nominal DCM offsets at touchdown, in the landing foot's frame
     reach: Array  # (STEPS, 2, 2) m (min, max) by axis, in the frame of the foot that is left
     cop_box: Array  # (2, 2) m (min, max) by axis, in the sole's frame
+    swing: Array  # (2,) what a metre of the swing foot's way adds to the DCM at touchdown, in this step and in the later ones
+    swing_known: Array  # (2,) m what its position and velocity now add in this step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +77,13 @@ class MpcPlan:
 
 
 @njit(cache=True)
-def predict_steps(dcm: Array, omega: float, time_left: float, step_s: float, kappa: float, yaw: Array) -> tuple[Array, Array]:
+def predict_steps(
+    dcm: Array, omega: float, time_left: float, step_s: float, kappa: float, yaw: Array, swing: Array, swing_known: Array
+) -> tuple[Array, Array]:
     """Displacements to the coming soles as an affine map of the unknowns: constant (STEPS, 2), matrix (STEPS, 2, SIZE).
 
-    dcm (2,) m from the stance sole; yaw (STEPS + 1,) rad of the stance sole (0) and of the coming soles; stance axes.
+    dcm (2,) m from the stance sole; yaw (STEPS + 1,) rad of the stance sole (0) and of the coming soles; stance axes;
+    swing and swing_known (2,) as in MpcInput.
     """
     constant, matrix = np.zeros((STEPS, 2)), np.zeros((STEPS, 2, SIZE))
     now, rows = dcm.copy(), np.zeros((2, SIZE))
@@ -94,8 +100,14 @@ def predict_steps(dcm: Array, omega: float, time_left: float, step_s: float, kap
         offset = OFFSETS + 2 * step
         for axis in range(2):
             rows[axis, offset + axis] -= 1.0
-        constant[step], matrix[step] = now, rows
-        now, rows = kappa * now, kappa * rows
+        gain = swing[0] if step == 0 else swing[1]
+        if step == 0:
+            now += swing_known
+        else:
+            now += gain * constant[step - 1]
+            rows += gain * matrix[step - 1]
+        constant[step], matrix[step] = now / (1.0 - gain), rows / (1.0 - gain)
+        now, rows = kappa * constant[step], kappa * matrix[step]
         for axis in range(2):
             rows[axis, offset + axis] += 1.0
     return constant, matrix
@@ -163,6 +175,10 @@ def _add_square(hessian: Array, gradient: Array, row: Array, constant: float, we
                 hessian[i, j] += 2.0 * weight * row[i] * row[j]
 
 
+def _predicted(g: MpcInput, yaw: Array) -> tuple[Array, Array]:
+    return predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaw, g.swing, g.swing_known)
+
+
 class LipMpc:
     """Holds the problem data and an OSQP that starts each problem cold: a plan depends on its input alone."""
 
@@ -180,7 +196,7 @@ class LipMpc:
         """The QP unsolved; overwritten by the next call."""
         cfg, p = self._config, self._problem
         yaw = np.concatenate(([0.0], np.cumsum(given.turn)))
-        constant, matrix = predict_steps(given.dcm, given.omega, given.time_left, given.step_duration, given.kappa, yaw)
+        constant, matrix = _predicted(given, yaw)
         build(
             constant,
             matrix,
@@ -205,7 +221,7 @@ class LipMpc:
         """Plan footsteps and ZMP; a plan whose terminal slack is spent is not usable (the DCM cannot be caught)."""
         solution = self._solver.solve(self.problem(given))
         x, yaw = solution.x, np.concatenate(([0.0], np.cumsum(given.turn)))
-        constant, matrix = predict_steps(given.dcm, given.omega, given.time_left, given.step_duration, given.kappa, yaw)
+        constant, matrix = _predicted(given, yaw)
         footholds = np.column_stack((np.cumsum(constant + matrix @ x, axis=0), yaw[1:]))
         slack = float(x[SIZE - 2 :].max())
         caught = slack < 0.95 * self._config.slack_max_m

@@ -23,8 +23,8 @@ class FeedbackConfig:
     """Shares a touchdown, and their bounds."""
 
     velocity_gain: tuple[float, float] = (0.12, 0.2)  # of the mean velocity error, forward and left, added to the trim
-    velocity_trim_max: tuple[float, float] = (0.15, 0.25)  # m/s
-    pushed_mps: float = 0.2  # of velocity error: beyond it the robot was pushed, and there is nothing to learn
+    velocity_trim_max: tuple[float, float] = (0.20, 0.25)  # m/s
+    pushed_mps: float = 0.4  # of velocity error: beyond it the robot was pushed, and there is nothing to learn
     steady_twist: float = 0.02  # m/s and rad/s: changes below it leave a command the same
     lead_start_s: float = 0.02
     lead_gain: float = 0.3  # of how late a touchdown was seen

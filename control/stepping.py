@@ -8,13 +8,16 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from poise.robots.types import Array
 
-from .adaptation import AdaptationConfig, StepLimits, StepState, is_frozen, plan_step
+from .adaptation import AdaptationConfig, StepLimits, StepState, horizon_start, is_frozen, plan_step
 from .dynamics import terms_of
 from .footsteps import nominal_touchdown, orbit_plan
 from .lip import natural_frequency, transfer_shift
-from .rotation import wrap_angle, yaw_of
+from .reaction import dcm_of_swing
+from .rotation import turned, wrap_angle, yaw_of
 
 ADAPTATION_SIZE, LIMITS_SIZE = len(AdaptationConfig._fields), len(StepLimits._fields)
+
+STRIDE_M = 0.2  # the body's way in a step that halves what a miss along it counts
 
 
 @njit(cache=True)
@@ -36,6 +39,23 @@ def toward(nominal: Array, wanted: Array, most: float | Array) -> Array:
 
 
 @njit(cache=True)
+def off_course(dcm: Array, omega: float, step: StepState, aim: Array, foothold: Array, duration: float, stride: Array) -> float:
+    """Distance (m) of the DCM from where it would reach `aim` from, over the sole's centre, in a step of that duration (s).
+
+    dcm, aim and the foothold that belongs to it, (2,) m, are in the world frame. Along each axis of the stance sole it counts
+    the less, the longer the body's own way in a step is, stride (2,) m: what is large in standing is small in running.
+    """
+    local, elapsed = horizon_start(dcm, omega, step.sole, step.yaw, step.last_step, step.time, step.double_support)
+    left = max(duration - elapsed, 0.0)
+    gain, drift = dcm_of_swing(left, omega, step.swing_shift)
+    wanted = turned(-step.yaw, aim - step.sole - gain * (foothold - step.swing_position[:2]) - drift * step.swing_velocity[:2])
+    miss = local - np.exp(-omega * left) * wanted
+    for i in range(2):
+        miss[i] /= 1.0 + abs(stride[i]) / STRIDE_M
+    return float(np.sqrt(miss[0] ** 2 + miss[1] ** 2))
+
+
+@njit(cache=True)
 def replan(
     dcm: Array,
     soles: Array,
@@ -49,6 +69,8 @@ def replan(
     swing: Array,
     foothold: Array,
     lead: float,
+    swing_shift: float,
+    urgency: float,
     twist: Array,
     wanted_duration: float,
     width: float,
@@ -69,11 +91,14 @@ def replan(
     swing (3, 3) position, velocity and acceleration of the foot in the air; twist (3,) m/s and rad/s with the trim,
     width (m) and wanted_duration (s) make the nominal orbit, intended_yaw (rad) is where the stance foot was meant to
     point, turn_max (rad) bounds the turn to the next, shift (2,) m moves the foothold forward and outward; advised (2, 2) m
-    foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
-    Returns (9,): whole duration (s), foothold x, y (m) and yaw (rad), ZMP (2,), DCM aimed at for touchdown (2,), cost.
+    foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none. A step of no
+    urgency (0…1) has only the middle of the sole for its ZMP, fore and aft.
+    Returns (10,): whole duration (s), foothold x, y (m) and yaw (rad), ZMP (2,), DCM aimed at for touchdown (2,), cost, and
+    how far the DCM is from where the nominal step would have it (m).
     """
-    side, out = (1.0 if stance == 0 else -1.0), np.empty(9)
-    first, _, _, there = orbit_plan(twist, wanted_duration, width, side, omega, kappa)
+    side, out = (1.0 if stance == 0 else -1.0), np.empty(10)
+    in_air = dcm_of_swing(wanted_duration - double_support, omega, swing_shift)[0]
+    first, _, _, there = orbit_plan(twist, wanted_duration, width, side, omega, kappa, in_air)
     sole, yaw = soles[stance, :2], sole_yaw[stance]
     nominal, offset = nominal_touchdown(first, there, side, sole, intended_yaw, shift)
     if not np.isnan(advised[0, 0]):
@@ -91,10 +116,16 @@ def replan(
         swing[1] if swinging else np.zeros(3),
         foothold,
         lead,
+        swing_shift,
     )
     limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
     config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))
-    duration, where, out[4:6], out[8] = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, cop_box, config)
+    box = cop_box.copy()
+    for i in range(2):
+        calm = min(config.cop_calm, max(-config.cop_calm, cop_box[0, i]))
+        box[0, i] = calm + urgency * (cop_box[0, i] - calm)
+    duration, where, out[4:6], out[8] = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, box, config)
+    out[9] = off_course(dcm, omega, step, nominal + offset, nominal, wanted_duration, twist[:2] * wanted_duration)
     out[6:8] = nominal + offset
     if is_frozen(step, config):
         out[0], out[1:4] = step_duration, foothold

@@ -21,13 +21,13 @@ TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
 class TaskWeights(NamedTuple):
     """Cost of a squared error: per (m/s²)² or (rad/s²)², momentum per (N·m)²."""
 
-    com_xy: float = 5000.0
+    com_xy: float = 1000.0
     com_z: float = 200.0
     momentum: float = 0.5
-    momentum_yaw: float = 4.0
+    momentum_yaw: float = 0.5
     pelvis: float = 20.0
     pelvis_yaw: float = 4.0
-    torso: float = 5.0
+    torso: float = 1.0
     swing_xy: float = 500.0
     swing_z: float = 1000.0
     swing_rotation: float = 50.0
@@ -113,6 +113,16 @@ def body_tasks(
         weight[3 + i] = weights.momentum_yaw if i == 2 else weights.momentum
         weight[6 + i] = weights.pelvis_yaw if i == 2 else weights.pelvis
         weight[9 + i] = weights.torso
+
+
+@njit(cache=True)
+def swing_reaction(reference: Array, swing: Array, momentum: float, damping: float) -> None:
+    """Let the angular momentum follow that of a swing foot (3, 3), `momentum` kg·m of it: rows 3 and 4 of the reference, in place.
+
+    Of a foot below the centre of mass L = momentum · (v_y, −v_x) about the horizontal axes (reaction.py).
+    """
+    reference[3] += momentum * (swing[2, 1] + damping * swing[1, 1])
+    reference[4] -= momentum * (swing[2, 0] + damping * swing[1, 0])
 
 
 @njit(cache=True)
@@ -261,6 +271,7 @@ def tabulate(
     contact: Array,
     swing: Array,
     swing_yaw: float,
+    swing_momentum: float,
     weights: TaskWeights,
     gains: TaskGains,
     posture: Posture,
@@ -275,6 +286,7 @@ def tabulate(
 ) -> None:
     """Task rows, contact wrenches, and the bounds (n,) of the joint accelerations, in place."""
     body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, heading, torso_rpy, yaw_rate, weights, gains)
+    swing_reaction(reference, swing, swing_momentum, gains.momentum_d)
     sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
     contact_wrenches(wrench_map, t, contact, contacts)
     p = posture
@@ -315,6 +327,7 @@ def build(
     contact: Array,
     swing: Array,
     swing_yaw: float,
+    swing_momentum: float,
     joints: Array,
     joint_velocity: Array,
     weights: TaskWeights,
@@ -351,6 +364,7 @@ def build(
         contact,
         swing,
         swing_yaw,
+        swing_momentum,
         weights,
         gains,
         posture,

@@ -34,11 +34,14 @@ class WholeBodyConfig:
     solver: str = "daqp"
     fallback: str = "osqp"
     tolerance: float = 1e-4  # largest residual accepted, N·m and rad/s²
-    weights: TaskWeights = TaskWeights()
+    weights: TaskWeights = TaskWeights()  # of a calm walk
+    # Of one that has to catch the robot: the centre of mass first, trunk and arms take up what the swing leg does to it.
+    weights_urgent: TaskWeights = TaskWeights(com_xy=5000.0, momentum_yaw=4.0, torso=5.0)
     gains: TaskGains = TaskGains()
     weight_legs: float = 0.02
     weight_waist: float = 0.2
-    weight_arms: float = 1.0
+    weight_arms: float = 5.0
+    weight_arms_urgent: float = 1.0
     posture: tuple[float, float] = (60.0, 14.0)
     arms: tuple[float, float] = (150.0, 22.0)
     regularise_force: float = 1e-5  # 1/N²
@@ -59,8 +62,10 @@ class WholeBodyTargets(NamedTuple):
     contact: Array  # (2,) 1 where a foot stands, 0 where it swings
     swing: Array  # (3, 3) position, velocity, acceleration of the foot that swings, m
     swing_yaw: float
+    swing_momentum: float  # kg·m, of the angular momentum per m/s of that foot which is left to it (reaction.py)
     joints: Array  # (n,) rad posture target
     joint_velocity: Array  # (n,) rad/s
+    urgency: float  # 0…1, from the weights of a calm walk to those of one that has to catch the robot
 
 
 class WholeBodySolution(NamedTuple):
@@ -116,8 +121,10 @@ class WholeBody:
         limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit)
         self._posture = Posture(kp, kd, joint_weight, *limits)
         # For the kernels, as arrays, which cost a call less than named tuples.
-        posture = np.array(self._posture)
-        tables = (np.array(config.weights), np.array(config.gains), posture, vertices, np.array(self._contacts[1:]))
+        posture, self._arms = np.array(self._posture), robot.arms
+        self._weights_calm, self._weights_urgent = np.array(config.weights), np.array(config.weights_urgent)
+        self._weights, self._joint_weights = self._weights_calm.copy(), posture[Posture._fields.index("weight")]
+        tables = (self._weights, np.array(config.gains), posture, vertices, np.array(self._contacts[1:]))
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
         self._for_finish = (posture, config.regularise_force, self._contacts.newton, config.tolerance)
 
@@ -125,12 +132,13 @@ class WholeBody:
         """The QP unsolved, and the map (12, nf) from λ to the two sole wrenches; both are overwritten by the next call."""
         cfg, space = self._config, self._spaces[_feet(t.contact)]
         problem = space.problem
+        self._weigh(t.urgency)
         build(
             d.terms,
-            *t,
-            cfg.weights,
+            *t[:-1],
+            TaskWeights(*self._weights),
             cfg.gains,
-            self._posture,
+            self._posture._replace(weight=self._joint_weights),
             self._contacts,
             cfg.regularise_acceleration,
             cfg.regularise_force,
@@ -158,9 +166,16 @@ class WholeBody:
             for solver in self._spaces[int(sum(contact))].solvers:
                 self._unpack(d, solver.solve(problem).x, wrench_map, solver.name, 0.0)
 
+    def _weigh(self, urgency: float) -> None:
+        """Set the weights, geometrically between those of a calm walk and those of an urgent one."""
+        cfg = self._config
+        self._weights[:] = self._weights_calm ** (1.0 - urgency) * self._weights_urgent**urgency
+        self._joint_weights[self._arms] = cfg.weight_arms ** (1.0 - urgency) * cfg.weight_arms_urgent**urgency
+
     def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:
         cfg, space = self._config, self._spaces[_feet(t.contact)]
-        sound, multipliers = start(d.block, space.work, space.nf, *t, *self._for_start), _NOTHING
+        self._weigh(t.urgency)
+        sound, multipliers = start(d.block, space.work, space.nf, *t[:-1], *self._for_start), _NOTHING
         for _ in range(cfg.rounds if sound else 0):
             if space.nf:
                 solution = space.condensed_solver.solve(space.condensed)

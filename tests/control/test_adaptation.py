@@ -20,6 +20,7 @@ from poise.control.adaptation import (
     reach_box,
 )
 from poise.control.crossing import AHEAD, BEHIND, BESIDE, late_share, way_of
+from poise.control.reaction import dcm_of_swing
 from poise.robots.types import Array
 
 CONFIG = AdaptationConfig()
@@ -27,9 +28,12 @@ WEIGHTS = np.array([CONFIG.weight_foothold, CONFIG.weight_offset, CONFIG.weight_
 OMEGA = 3.98
 
 
-def axis_cost(u: Array, d: Array, target: float, growth: float, dcm: float, u_nom: float, w: Array) -> Array:
-    """The cost as the pendulum gives it: ξ grows away from the shifted CoP, b is its distance to the new sole."""
-    b = d + (dcm - d) * growth - u
+def axis_cost(u: Array, d: Array, target: float, growth: float, dcm: float, u_nom: float, w: Array, effect: float = 1.0) -> Array:
+    """The cost as the pendulum gives it: ξ grows away from the shifted CoP, b is its distance to the new sole.
+
+    With `effect` below 1 the swing foot takes the DCM along by a share of its way.
+    """
+    b = d + (dcm - d) * growth - effect * u
     return np.asarray(w[0] * (u - u_nom) ** 2 + w[1] * (b - target) ** 2 + w[2] * d**2)
 
 
@@ -41,14 +45,15 @@ def case(rng: np.random.Generator) -> tuple[tuple[float, float, float, float], A
     return given, rng.uniform([0.1, 1.0, 0.01], [5.0, 100.0, 5.0]), box
 
 
+@pytest.mark.parametrize("effect", [1.0, 0.75])
 @pytest.mark.parametrize("seed", range(40))
-def test_box_minimum_is_the_bounded_least_squares(seed: int) -> None:
+def test_box_minimum_is_the_bounded_least_squares(seed: int, effect: float) -> None:
     (target, growth, dcm, u_nom), w, box = case(np.random.default_rng(seed))
-    u, d, cost = box_minimum(target, growth, dcm, u_nom, w[0], w[1], w[2], box)
+    u, d, cost = box_minimum(target, growth, dcm, u_nom, w[0], w[1], w[2], box, effect)
     assert box[0] <= u <= box[1] and box[2] <= d <= box[3]
-    assert cost == pytest.approx(float(axis_cost(np.array(u), np.array(d), target, growth, dcm, u_nom, w)), rel=1e-9, abs=1e-15)
+    assert cost == pytest.approx(float(axis_cost(np.array(u), np.array(d), target, growth, dcm, u_nom, w, effect)), rel=1e-9, abs=1e-15)
     root = np.sqrt(w)
-    matrix = np.array([[root[0], 0.0], [-root[1], root[1] * (1.0 - growth)], [0.0, root[2]]])
+    matrix = np.array([[root[0], 0.0], [-root[1] * effect, root[1] * (1.0 - growth)], [0.0, root[2]]])
     wanted = np.array([root[0] * u_nom, root[1] * (target - growth * dcm), 0.0])
     widened = box + np.array([-1e-12, 1e-12, -1e-12, 1e-12])  # scipy wants a box with an inside
     best = lsq_linear(matrix, wanted, (widened[[0, 2]], widened[[1, 3]]), method="bvls", tol=1e-14)
@@ -72,6 +77,7 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
         "swing_position": np.array([0.05, -0.2]) + rng.normal(0.0, 0.02, 2),
         "swing_velocity": rng.normal(0.0, 0.3, 2),
         "swing_acceleration": CONFIG.swing_acceleration,
+        "swing_shift": 0.0,
         "lead": rng.uniform(0.0, 0.04),
         "elapsed": 0.42 - left,
         "duration_min": 0.2,
@@ -92,6 +98,12 @@ def swing_time(r: dict[str, Any], time_left: float) -> float:
 def drift_and_span(r: dict[str, Any], time: float, axis: int) -> tuple[float, float]:
     """Where a swing foot left alone drifts to, and how far from there it can land: a minimum-jerk move's peak is (10/√3) D/T²."""
     return r["swing_position"][axis] + 0.5 * r["swing_velocity"][axis] * time, r["swing_acceleration"] * time**2 / (10.0 / np.sqrt(3.0))
+
+
+def axis_target(r: dict[str, Any], left: float, axis: int) -> tuple[float, float]:
+    """The wanted offset less what the swing foot's place and velocity do to it, and what is left of a metre of foothold."""
+    way, speed = dcm_of_swing(swing_time(r, left), OMEGA, r["swing_shift"])
+    return r["offset"][axis] + way * r["swing_position"][axis] - speed * r["swing_velocity"][axis], 1.0 - way
 
 
 def reachable(r: dict[str, Any], time_left: float, axis: int) -> tuple[float, float]:
@@ -122,15 +134,17 @@ def brute_force(r: dict[str, Any]) -> float:
             low, high = reachable(r, left, axis)
             u, d = np.meshgrid(np.linspace(low, high, 161), np.linspace(r["cop_box"][axis, 0], r["cop_box"][axis, 1], 61))
             growth = np.exp(OMEGA * left)
-            costs = axis_cost(u, d, r["offset"][axis], growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS)
+            target, effect = axis_target(r, left, axis)
+            costs = axis_cost(u, d, target, growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS, effect)
             cost += (costs + effort_cost(r, u, swing_time(r, left), axis)).min()
         best = min(best, cost)
     return best
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.006])
 @pytest.mark.parametrize("seed", range(8))
-def test_adapt_step_is_the_best_of_its_grid(seed: int) -> None:
-    r = request(np.random.default_rng(seed))
+def test_adapt_step_is_the_best_of_its_grid(seed: int, shift: float) -> None:
+    r = request(np.random.default_rng(seed)) | {"swing_shift": shift}
     time_left, u, d, cost = adapt_step(*r.values())
     coarse = brute_force(r)
     assert cost <= coarse + 1e-9
@@ -140,7 +154,8 @@ def test_adapt_step_is_the_best_of_its_grid(seed: int) -> None:
         low, high = reachable(r, time_left, axis)
         assert low - 1e-4 <= u[axis] <= high + 1e-4
         assert r["cop_box"][axis, 0] <= d[axis] <= r["cop_box"][axis, 1]
-        args = (r["offset"][axis], np.exp(OMEGA * time_left), r["dcm"][axis], r["foothold"][axis], WEIGHTS)
+        target, effect = axis_target(r, time_left, axis)
+        args = (target, np.exp(OMEGA * time_left), r["dcm"][axis], r["foothold"][axis], WEIGHTS, effect)
         expected += float(axis_cost(u[axis], d[axis], *args) + effort_cost(r, u[axis], swing_time(r, time_left), axis))
     assert cost == pytest.approx(expected, rel=1e-9)
     assert r["time_left_min"] - 1e-12 <= time_left <= r["time_left_max"] + 1e-12
@@ -243,7 +258,7 @@ def step_at(time: float, yaw: float = 0.0, sole: tuple[float, float] = (0.0, 0.0
     velocity = np.append(turn @ [1.0, 0.0], 0.0)
     swinging = time > 0.04
     moving, aim = (np.append(swing, 0.05), velocity * swinging), np.append(foothold, yaw)
-    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim, 0.0)
+    return StepState(place, yaw, 1.0, time, 0.04, 0.42, LAST_STEP, swinging, *moving, aim, 0.0, 0.0)
 
 
 def planned(dcm: Array, step: StepState, foothold: Array, offset: Array) -> tuple[float, Array, Array, float]:

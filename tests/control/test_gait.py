@@ -7,7 +7,8 @@ import pytest
 from loop import STAND, Loop, g1_parts, make_loop
 
 from poise.control.dynamics import Dynamics
-from poise.control.gait import GaitCommand, Walker, WalkerConfig
+from poise.control.gait import Walker, WalkerConfig
+from poise.control.references import GaitCommand
 from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
@@ -62,7 +63,7 @@ def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
     d.update(q, np.zeros(d.nv))
     ahead = np.array([np.cos(heading), np.sin(heading)])
     for wish, held in ((0.01, 0.01), (0.05, config.placed_max)):
-        walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), config, 0.002)
+        walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, config, 0.002)
         walker.reset(heading)
         command = GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
         walker.update(d, np.ones(2), command)
@@ -191,7 +192,7 @@ def test_a_standing_robot_steps_when_it_is_pushed_over_its_edge() -> None:
 def test_a_hurried_step_has_no_lead() -> None:
     """Whole from the wanted duration down to half-way, none at the least."""
     robot = g1_parts()[0]
-    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), WalkerConfig(), 0.002), Dynamics(robot)
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
     d.update(robot.standing_configuration(), np.zeros(d.nv))
     walker.update(d, np.ones(2), GaitCommand(np.zeros(3), 0.45, 0.62, np.zeros((2, 2))))
     walker.feedback.lead_s = 0.03
@@ -207,3 +208,18 @@ def test_a_hurried_step_has_no_lead() -> None:
     ):
         walker.step_duration = duration
         assert walker._lead() == pytest.approx(lead)
+
+
+def test_urgency_comes_at_once_and_goes_slowly() -> None:
+    robot, config = g1_parts()[0], WalkerConfig()
+    walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, config, 0.002)
+    low, high = config.urgent_m
+    walker._sense_urgency(low)
+    assert walker.urgency == 0.0 and walker._shift_now() == 0.006
+    walker._sense_urgency(0.5 * (low + high))
+    assert walker.urgency == pytest.approx(0.5) and walker._shift_now() == pytest.approx(0.003)
+    walker._sense_urgency(2.0 * high)
+    assert walker.urgency == 1.0 and walker._shift_now() == 0.0
+    for _ in range(round(0.5 * config.urgent_s / 0.002)):
+        walker._sense_urgency(0.0)
+    assert walker.urgency == pytest.approx(0.5, abs=0.01)

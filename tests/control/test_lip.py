@@ -69,6 +69,19 @@ def test_periodic_offset_comes_back_after_two_steps(turns: tuple[float, float], 
     np.testing.assert_allclose(offset, start, atol=1e-8)
 
 
+@pytest.mark.parametrize("turns", [(0.0, 0.0), (0.4, -0.1)])
+def test_periodic_offset_knows_the_swing_foot(turns: tuple[float, float]) -> None:
+    """With the reaction of a foot that goes from the old sole to the new one, the orbit still closes."""
+    steps, step_s, kappa, swing = (np.array([0.22, -0.19]), np.array([0.3, 0.24])), 0.42, 0.04, 0.2
+    start = periodic_offset(steps[0], turns[0], steps[1], turns[1], OMEGA, step_s, kappa, swing)
+    offset, last_step = start, plane_rotation(turns[1]).T @ steps[1]
+    for step, turn in zip(steps, turns, strict=True):
+        end = dcm_after(offset + kappa * last_step, np.zeros(2), OMEGA, step_s) + swing * (step + last_step)
+        into_next = plane_rotation(turn).T
+        offset, last_step = into_next @ (end - step), into_next @ step
+    np.testing.assert_allclose(offset, start, atol=1e-9)
+
+
 def test_periodic_offset_of_stepping_in_place_by_hand() -> None:
     """Left stance, width W: the DCM starts W/(e^{ωT} + 1) inside and ends W e^{ωT}/(e^{ωT} + 1) inside."""
     width, step_s = 0.2, 0.4

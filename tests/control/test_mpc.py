@@ -35,6 +35,8 @@ def given(twist: tuple[float, float, float] = (0.4, 0.05, 0.3), time_left: float
         offset=np.stack((there, here, there)),
         reach=np.stack((outward[0], outward[1], outward[0])),
         cop_box=np.array([[-0.075, 0.075], [-0.014, 0.014]]),
+        swing=np.zeros(2),
+        swing_known=np.zeros(2),
     )
 
 
@@ -75,7 +77,10 @@ def random_unknowns(seed: int) -> Array:
 
 def cost(g: MpcInput, x: Array, config: MpcConfig) -> float:
     """The weighted squares of the docstring, from the displacements of the pendulum."""
-    yaw, constant_and_matrix = yaws(g), predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g))
+    yaw, constant_and_matrix = (
+        yaws(g),
+        predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g), g.swing, g.swing_known),
+    )
     displacement = constant_and_matrix[0] + constant_and_matrix[1] @ x
     total = config.weight_zmp * float(x[:OFFSETS] @ x[:OFFSETS]) + config.weight_slack * float(x[-2:] @ x[-2:])
     for i in range(STEPS):
@@ -89,7 +94,7 @@ def cost(g: MpcInput, x: Array, config: MpcConfig) -> float:
 @pytest.mark.parametrize("seed", range(3))
 def test_prediction_is_the_simulated_pendulum(seed: int) -> None:
     g, x = given(time_left=0.2), random_unknowns(seed)
-    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g))
+    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g), g.swing, g.swing_known)
     np.testing.assert_allclose(constant + matrix @ x, simulate(g, x), atol=1e-8)
 
 
@@ -127,7 +132,7 @@ def test_a_pushed_plan_keeps_its_constraints_and_is_optimal(push: tuple[float, f
     exact = DaqpSolver().solve(problem)
     np.testing.assert_allclose(exact.x, solve_quadprog(problem), atol=1e-7)
     assert max(kkt_residual(problem, exact)) < 1e-6
-    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g))
+    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g), g.swing, g.swing_known)
     exact_footholds = np.cumsum(constant + matrix @ exact.x, axis=0)
     np.testing.assert_allclose(plan.footholds[0, :2], exact_footholds[0], atol=2e-3)
     np.testing.assert_allclose(plan.offset, exact.x[OFFSETS : OFFSETS + 2], atol=2e-3)

@@ -46,6 +46,9 @@ def solve_by_shooting(g: MpcInput) -> tuple[Array, Array, Array]:
             problem.subject_to(problem.bounded(g.cop_box[:, 0] + tolerance, shift, g.cop_box[:, 1] - tolerance))
             cost += CONFIG.weight_zmp * ca.sumsqr(shift)
             start = end
+        # The swing foot on its way from the sole before this one, or from where it is, to the next one.
+        way = soles[step + 1] - soles[step - 1] if step else soles[1]
+        start = start + float(g.swing[min(step, 1)]) * way + (0.0 if step else ca.DM(g.swing_known))
         stride = left.T @ (soles[step + 1] - soles[step])
         problem.subject_to(problem.bounded(g.reach[step, :, 0] + tolerance, stride, g.reach[step, :, 1] - tolerance))
         error = landing.T @ (start - soles[step + 1]) - g.offset[step]
@@ -68,6 +71,7 @@ def solve_by_shooting(g: MpcInput) -> tuple[Array, Array, Array]:
     return np.array([value(sole) for sole in soles[1:]]), np.asarray(value(offset)), np.asarray(value(zmp[0]))
 
 
+@pytest.mark.parametrize("swing", [(0.0, 0.0), (0.15, 0.22)])
 @pytest.mark.parametrize(
     ("twist", "time_left", "push"),
     [
@@ -80,14 +84,14 @@ def solve_by_shooting(g: MpcInput) -> tuple[Array, Array, Array]:
     ],
 )
 def test_condensed_problem_has_the_solution_of_the_shooting_one(
-    twist: tuple[float, float, float], time_left: float, push: tuple[float, float]
+    twist: tuple[float, float, float], time_left: float, push: tuple[float, float], swing: tuple[float, float]
 ) -> None:
     g = given(twist, time_left)
-    g = replace(g, dcm=g.dcm + np.array(push))
+    g = replace(g, dcm=g.dcm + np.array(push), swing=np.array(swing), swing_known=np.array([0.02, -0.01]) * bool(swing[0]))
     mpc = LipMpc(CONFIG)
     plan, exact = mpc.solve(g), DaqpSolver().solve(mpc.problem(g)).x
     footholds, offset, shift = solve_by_shooting(g)
-    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g))
+    constant, matrix = predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaws(g), g.swing, g.swing_known)
     np.testing.assert_allclose(np.cumsum(constant + matrix @ exact, axis=0), footholds, atol=1e-5)
     np.testing.assert_allclose(exact[OFFSETS : OFFSETS + 2], offset, atol=1e-5)
     assert plan.usable, plan.status

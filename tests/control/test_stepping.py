@@ -10,7 +10,8 @@ from poise.control.adaptation import AdaptationConfig, StepLimits, StepState, is
 from poise.control.dynamics import Dynamics
 from poise.control.footsteps import nominal_touchdown, orbit_plan
 from poise.control.lip import GRAVITY
-from poise.control.stepping import look, replan, toward
+from poise.control.reaction import dcm_of_swing
+from poise.control.stepping import STRIDE_M, look, replan, toward
 from poise.robots import RobotModel
 from poise.robots.types import LEFT, Array
 
@@ -74,6 +75,8 @@ def request(seed: int) -> dict[str, Any]:
         "swing": np.stack((soles[1 - stance] + [0.0, 0.0, 0.05], [*(axes @ np.array([0.8, 0.0])), 0.1], np.zeros(3))),
         "foothold": np.array([*(here + axes @ np.array([0.2, -0.24 * side])), yaw]),
         "lead": 0.02,
+        "swing_shift": 0.004 * (seed % 3),
+        "urgency": 1.0,
         "twist": rng.uniform([-0.3, -0.2, -0.4], [0.5, 0.2, 0.4]),
         "wanted_duration": 0.45,
         "width": 0.26,
@@ -99,7 +102,8 @@ def replanned(r: dict[str, Any]) -> Outcome:
 def touchdown(r: dict[str, Any]) -> tuple[Array, Array]:
     """The orbit's foothold and DCM offset, world frame."""
     side = 1.0 if r["stance"] == LEFT else -1.0
-    first, _, _, there = orbit_plan(r["twist"], r["wanted_duration"], r["width"], side, r["omega"], r["kappa"])
+    in_air = dcm_of_swing(r["wanted_duration"] - r["double_support"], r["omega"], r["swing_shift"])[0]
+    first, _, _, there = orbit_plan(r["twist"], r["wanted_duration"], r["width"], side, r["omega"], r["kappa"], in_air)
     return nominal_touchdown(first, there, side, r["soles"][r["stance"], :2], r["intended_yaw"], r["shift"])
 
 
@@ -108,9 +112,8 @@ def state(r: dict[str, Any]) -> StepState:
     stance = r["stance"]
     position, velocity = (r["swing"][0], r["swing"][1]) if r["swinging"] else (r["soles"][1 - stance], np.zeros(3))
     clock = (1.0 if stance == LEFT else -1.0, r["time"], r["double_support"], r["step_duration"])
-    return StepState(
-        r["soles"][stance, :2], r["sole_yaw"][stance], *clock, r["last_step"], r["swinging"], position, velocity, r["foothold"], r["lead"]
-    )
+    where, ahead = (r["soles"][stance, :2], r["sole_yaw"][stance]), (r["foothold"], r["lead"], r["swing_shift"])
+    return StepState(*where, *clock, r["last_step"], r["swinging"], position, velocity, *ahead)
 
 
 def planned(r: dict[str, Any], foothold: Array, offset: Array) -> Outcome:
@@ -151,3 +154,34 @@ def test_advice_moves_the_aim_by_no_more_than_its_authority(seed: int) -> None:
         if not is_frozen(state(r), CONFIG):
             assert np.abs(told.foothold - calm.foothold).max() > 1e-4
     assert_same(replanned(r | {"advised": np.stack((foothold, offset)) + far, "authority": 0.0}), calm)
+
+
+def on_course(r: dict[str, Any]) -> Array:
+    """The DCM (world frame) that a step of the wanted duration, the ZMP under the sole's centre, brings to the orbit's aim."""
+    step, (foothold, offset) = state(r), touchdown(r)
+    left = r["wanted_duration"] - step.time
+    way, speed = dcm_of_swing(left, r["omega"], step.swing_shift)
+    aim = foothold + offset - way * (foothold - step.swing_position[:2]) - speed * step.swing_velocity[:2]
+    return np.asarray(step.sole + (aim - step.sole) * np.exp(-r["omega"] * left))
+
+
+@pytest.mark.parametrize("seed", [2, 3, 6, 7, 10, 11])  # of feet that swing
+def test_off_course_is_the_distance_from_the_nominal_step(seed: int) -> None:
+    r = request(seed) | {"time": 0.2}
+    assert replan(*(r | {"dcm": on_course(r)}).values())[9] == pytest.approx(0.0, abs=1e-12)
+    aside = plane_rotation(r["sole_yaw"][r["stance"]]) @ np.array([0.0, 0.05])
+    counted = 0.05 / (1.0 + abs(r["twist"][1]) * r["wanted_duration"] / STRIDE_M)
+    assert replan(*(r | {"dcm": on_course(r) + aside}).values())[9] == pytest.approx(counted, rel=1e-9)
+
+
+def test_a_calm_step_keeps_the_zmp_in_the_middle_of_the_sole() -> None:
+    r = request(2) | {"time": 0.2}
+    axes = plane_rotation(r["sole_yaw"][r["stance"]])
+    r["dcm"] = on_course(r) + axes @ np.array([0.09, 0.0])
+
+    def forward(urgency: float) -> float:
+        zmp = replan(*(r | {"urgency": urgency}).values())[4:6]
+        return float((axes.T @ (zmp - r["soles"][r["stance"], :2]))[0])
+
+    assert forward(0.0) == pytest.approx(CONFIG.cop_calm)
+    assert forward(1.0) == pytest.approx(COP_BOX[0, 1]) and forward(0.0) < forward(0.5) < forward(1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
 
-from poise.control.swing import DESCENT_MPS, LATE_DESCENT_MPS, SwingFoot, height_profile, quintic_step
+from poise.control.swing import DESCENT_MPS, JERK_MAX, LATE_DESCENT_MPS, SwingFoot, easy_step, height_profile, quintic_step
 from poise.robots.types import Array
 
 DT = 0.002
@@ -41,6 +41,32 @@ def test_a_minimum_jerk_move_peaks_where_the_adaptation_thinks() -> None:
     assert peak == pytest.approx(5.77, abs=0.01)
 
 
+def easy_way(ticks: int, way: float) -> Array:
+    """Position, velocity and acceleration (ticks, 3) of a move from rest, replanned every tick."""
+    state, states = (0.0, 0.0, 0.0), []
+    for k in range(ticks):
+        state = easy_step(*state, way, (ticks - k) * DT, DT)
+        states.append(state)
+    return np.array(states)
+
+
+def test_an_easy_step_is_the_way_of_least_acceleration() -> None:
+    """The cubic D (3 s² − 2 s³), once the bounded jerk has reached its acceleration; its speed peaks at 1.5 of the mean."""
+    ticks, way = 200, 0.4
+    states, share = easy_way(ticks, way), np.arange(1, ticks + 1) / ticks
+    np.testing.assert_allclose(states[:, 0], way * share**2 * (3.0 - 2.0 * share), atol=0.03 * way)
+    assert states[-1, 0] == pytest.approx(way, abs=1e-3) and abs(states[-1, 1]) < 0.05
+    assert states[:, 1].max() == pytest.approx(1.5 * way / (ticks * DT), rel=0.05)
+    hurried = max(quintic_step(0.0, 0.0, 0.0, way, ticks * DT, t)[1] for t in np.linspace(0.0, ticks * DT, 401))
+    assert (states[:, 1].max() / hurried) ** 2 < 0.72  # the kinetic energy that the motors have to give and take
+
+
+def test_an_easy_step_bounds_its_jerk() -> None:
+    states = easy_way(100, 0.5)
+    assert np.abs(np.diff(states[:, 2])).max() <= JERK_MAX * DT * (1.0 + 1e-9)
+    np.testing.assert_allclose(np.diff(states[:, 1]), DT * 0.5 * (states[1:, 2] + states[:-1, 2]), atol=1e-12)
+
+
 @pytest.mark.parametrize("landing", [0.0, 0.02, -0.03])
 def test_height_profile_starts_peaks_and_lands_as_said(landing: float) -> None:
     rate, height = 1.0 / 0.4, 0.06
@@ -63,20 +89,21 @@ def test_height_profile_rates_are_derivatives(phase: float) -> None:
     np.testing.assert_allclose(profile(0.0)[1:], slope[:2], rtol=1e-5, atol=1e-5)
 
 
-def swung(duration: float, footholds: Array, landing: Array) -> tuple[SwingFoot, Array]:
+def swung(duration: float, footholds: Array, landing: Array, urgency: float = 1.0) -> tuple[SwingFoot, Array]:
     """A swing foot advanced to `duration` with a foothold (k, 3) and landing height (k,) a tick; all its states (k, 3, 3)."""
     foot, states = SwingFoot(np.array([-0.2, 0.1, 0.03]), 3.0, DT), []
     for k in range(len(footholds)):
-        foot.advance(footholds[k], duration - k * DT, 0.06, landing[k])
+        foot.advance(footholds[k], duration - k * DT, 0.06, landing[k], urgency)
         states.append(foot.state.copy())
     return foot, np.array(states)
 
 
-def test_swing_lands_on_the_foothold() -> None:
+@pytest.mark.parametrize("urgency", [0.0, 0.5, 1.0])
+def test_swing_lands_on_the_foothold(urgency: float) -> None:
     ticks = 200
-    foot, states = swung(ticks * DT, np.tile([0.2, 0.12, -3.0], (ticks, 1)), np.full(ticks, 0.01))
-    np.testing.assert_allclose(foot.state[0], [0.2, 0.12, 0.01], atol=1e-4)
-    np.testing.assert_allclose(foot.state[1][:2], 0.0, atol=0.02)
+    foot, states = swung(ticks * DT, np.tile([0.2, 0.12, -3.0], (ticks, 1)), np.full(ticks, 0.01), urgency)
+    np.testing.assert_allclose(foot.state[0], [0.2, 0.12, 0.01], atol=5e-4)
+    np.testing.assert_allclose(foot.state[1][:2], 0.0, atol=0.05)
     assert foot.state[1][2] == pytest.approx(-DESCENT_MPS, abs=1e-3)
     assert foot.yaw == pytest.approx(2 * np.pi - 3.0), "the short way round"
     assert states[:, 0, 2].max() == pytest.approx(0.03 + 0.06, abs=1e-4)
@@ -100,7 +127,7 @@ def test_height_is_continuous_when_the_step_is_shortened() -> None:
     foot, heights = SwingFoot(np.zeros(3), 0.0, DT), []
     left = 0.4
     while left > 0.0:
-        foot.advance(np.array([0.2, 0.0, 0.0]), left, 0.06, 0.0)
+        foot.advance(np.array([0.2, 0.0, 0.0]), left, 0.06, 0.0, 1.0)
         heights.append(foot.state[0][2])
         left -= DT * (1.5 if 0.15 < left < 0.3 else 1.0)  # the adaptation brings touchdown forward
     assert np.abs(np.diff(heights)).max() < 0.8 * DT  # m/s
@@ -111,7 +138,7 @@ def test_late_ground_is_felt_for_downward() -> None:
     foot, _ = swung(0.1, np.zeros((50, 3)), np.zeros(50))
     before = foot.state[0][2]
     for _ in range(10):
-        foot.advance(np.zeros(3), -0.01, 0.06, 0.0)
+        foot.advance(np.zeros(3), -0.01, 0.06, 0.0, 1.0)
     assert foot.state[0][2] == pytest.approx(before - 10 * DT * LATE_DESCENT_MPS)
     assert foot.state[1][2] == -LATE_DESCENT_MPS
 
@@ -119,8 +146,8 @@ def test_late_ground_is_felt_for_downward() -> None:
 def test_a_copy_goes_its_own_way() -> None:
     foot, _ = swung(0.4, np.tile([0.2, 0.1, 3.2], (50, 1)), np.zeros(50))
     other = foot.copy()
-    foot.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0)
+    foot.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0, 1.0)
     after = foot.state.copy()
-    other.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0)
+    other.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0, 1.0)
     np.testing.assert_array_equal(other.state, after)
     assert other.state is not foot.state and (other.phase, other.yaw) == (foot.phase, foot.yaw)

@@ -24,6 +24,7 @@ from poise.control.tasks import (
     friction_edges,
     generalised_forces,
     sole_tasks,
+    swing_reaction,
     task_cost,
     unpack,
 )
@@ -104,6 +105,18 @@ def test_no_height_error_asks_for_a_hop(g1: RobotModel, target: float, wanted: f
     d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
     reference = filled(d, np.ones(2), height=float(d.com[2]) + target)[1]
     assert reference[2] == pytest.approx(wanted)
+
+
+def test_swing_reaction_is_the_momentum_of_a_point_below_the_centre_of_mass() -> None:
+    """L = r × m v of a mass at (0, 0, −h), k = m h, and its rate; tracked with the momentum's damping."""
+    mass, height, damping = 3.0, 0.6, 5.0
+    swing = np.array([[0.1, 0.2, 0.0], [1.2, -0.7, 0.0], [9.0, 4.0, 0.0]])
+    arm = np.array([0.0, 0.0, -height])
+    wanted = np.cross(arm, mass * swing[2]) + damping * np.cross(arm, mass * swing[1])
+    reference = np.zeros(24)
+    swing_reaction(reference, swing, mass * height, damping)
+    np.testing.assert_allclose(reference[3:5], wanted[:2], atol=1e-12)
+    assert np.count_nonzero(reference) == 2
 
 
 def test_standing_feet_weigh_more_than_swinging_ones(g1: RobotModel) -> None:
@@ -232,8 +245,8 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
     swing = rng.normal(0.0, 0.3, (3, 3))
     build(
-        d.terms, np.array([0.7, -0.4]), 0.6, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, joints, joint_velocity, WEIGHTS, GAINS,
-        posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
+        d.terms, np.array([0.7, -0.4]), 0.6, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
+        GAINS, posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
         problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
     )  # fmt: skip
     return Built(d, posture, contacts, joints, joint_velocity, tasks, wrench_map, problem)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def at_rest(d: Dynamics, contact: Array, **changes: Any) -> WholeBodyTargets:
     swing[0] = d.sole_position[RIGHT]
     heading, torso = float(pin.rpy.matrixToRpy(d.base_rotation)[2]), pin.rpy.matrixToRpy(d.torso_rotation)
     torso[2] -= heading
-    rest = WholeBodyTargets(np.zeros(2), float(d.com[2]), heading, torso, 0.0, contact, swing, 0.0, d.q[7:].copy(), np.zeros(n))
+    rest = WholeBodyTargets(np.zeros(2), float(d.com[2]), heading, torso, 0.0, contact, swing, 0.0, 0.0, d.q[7:].copy(), np.zeros(n), 0.0)
     return rest._replace(**changes)
 
 
@@ -230,3 +231,17 @@ def test_solutions_do_not_depend_on_the_tick_before(g1: RobotModel) -> None:
     stream.solve(d, at_rest(d, BOTH, com_acceleration_xy=np.array([5.0, -3.0])))
     stream.solve(d, other)
     np.testing.assert_array_equal(stream.solve(d, wish).torque, alone.solve(d, wish).torque)
+
+
+def test_urgency_leads_from_the_calm_weights_to_the_urgent_ones(g1: RobotModel) -> None:
+    """The same solution as of a whole body that has nothing but the weights of that end."""
+    d = Dynamics(g1)
+    d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
+    config = WholeBodyConfig()
+    urgent = replace(config, weights=config.weights_urgent, weight_arms=config.weight_arms_urgent)
+    wish = at_rest(d, LEFT_ONLY, com_acceleration_xy=np.array([1.0, 2.0]))
+    whole_body = WholeBody(g1, config)
+    at_ends = [whole_body.solve(d, wish._replace(urgency=urgency)).torque for urgency in (0.0, 1.0)]
+    for torque, alone in zip(at_ends, (config, urgent), strict=True):
+        np.testing.assert_allclose(torque, WholeBody(g1, alone).solve(d, wish).torque, atol=1e-6)
+    assert np.abs(at_ends[1] - at_ends[0]).max() > 0.1

@@ -1,0 +1,84 @@
+"""The MPC's advice to the walker: posed at its own rate in the stance sole's axes, used a few ticks later in the world's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from poise.robots.types import Array
+
+from .adaptation import StepLimits, reach_box
+from .footsteps import orbit_plan
+from .mpc import LipMpc, MpcConfig, MpcInput
+from .reaction import dcm_of_swing
+from .rotation import turned, wrap_angle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Advice:
+    """An MPC solution in world axes, with the step it belongs to and when it may be used."""
+
+    step: int
+    born: int
+    ready: int
+    touchdown: Array  # (2, 2) m, foothold and DCM offset
+    usable: bool
+    status: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A step under way, for which advice is wanted."""
+
+    step: int  # its number
+    tick: int
+    side: float  # +1 when the left foot stands
+    sole: Array  # (2,) m, world frame
+    yaw: float  # rad, of the stance sole
+    intended_yaw: float  # rad, where it was meant to point
+    dcm: Array  # (2,) m from the stance sole, in its frame, when single support begins or now
+    swing: Array  # (2, 2) m and m/s, position from the stance sole and velocity of the swing foot, in its frame
+    left: float  # s to touchdown from then
+    step_s: float
+    in_air_s: float  # of a whole step
+    omega: float
+    kappa: float
+    swing_shift: float  # s² (reaction.py)
+    twist: Array  # (3,) m/s and rad/s
+    width: float  # m
+    shift: Array  # (2, 2) m, forward and outward, of the next two footsteps
+
+
+class Advisor:
+    """Holds the MPC."""
+
+    def __init__(self, config: MpcConfig, limits: StepLimits, cop_box: Array, delay_ticks: int) -> None:
+        self._mpc, self._limits, self._cop_box, self._delay = LipMpc(config), limits, cop_box, delay_ticks
+
+    def ask(self, q: Question) -> Advice:
+        """Solve for the rest of this step and the steps that follow."""
+        in_air = dcm_of_swing(q.in_air_s, q.omega, q.swing_shift)[0]
+        first, second, here, there = orbit_plan(q.twist, q.step_s, q.width, q.side, q.omega, q.kappa, in_air)
+        step, off = np.array([first[:2], second[:2], first[:2]]), wrap_angle(q.intended_yaw - q.yaw)
+        step[:2] += q.shift * np.array([[1.0, -q.side], [1.0, q.side]])
+        step[0] = turned(off, step[0])
+        gain, drift = dcm_of_swing(q.left, q.omega, q.swing_shift)
+        plan = self._mpc.solve(
+            MpcInput(
+                dcm=q.dcm,
+                omega=q.omega,
+                time_left=q.left,
+                step_duration=q.step_s,
+                kappa=q.kappa,
+                step=step,
+                turn=np.array([first[2] + off, second[2], first[2]]),
+                offset=np.stack((there, here, there)),
+                reach=np.stack([reach_box(self._limits, sign) for sign in (q.side, -q.side, q.side)]),
+                cop_box=self._cop_box,
+                swing=np.array([gain, in_air]),
+                swing_known=drift * q.swing[1] - gain * q.swing[0],
+            )
+        )
+        touchdown = np.stack((q.sole + turned(q.yaw, plan.footholds[0, :2]), turned(q.yaw, plan.offset)))
+        return Advice(q.step, q.tick, q.tick + self._delay, touchdown, plan.usable, plan.status)
