@@ -117,10 +117,7 @@ def body_tasks(
 
 @njit(cache=True)
 def swing_reaction(reference: Array, swing: Array, momentum: float, damping: float) -> None:
-    """Let the angular momentum follow that of a swing foot (3, 3), `momentum` kg·m of it: rows 3 and 4 of the reference, in place.
-
-    Of a foot below the centre of mass L = momentum · (v_y, −v_x) about the horizontal axes (reaction.py).
-    """
+    """Let the angular momentum, rows 3 and 4 in place, follow L = momentum (v_y, −v_x), kg·m, of a swing foot (3, 3) (reaction.py)."""
     reference[3] += momentum * (swing[2, 1] + damping * swing[1, 1])
     reference[4] -= momentum * (swing[2, 0] + damping * swing[1, 0])
 
