@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +12,8 @@ import tyro
 from .bench_runs import BatchOptions, MakeStack
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .output import Exit
 
 
@@ -30,26 +33,26 @@ class Locomotion(BatchOptions):
     def __call__(self) -> Exit:
         """Run what is not done yet, and report."""
         from poise.robots import load_robot
-        from poise.sim.locomotion import LocomotionConfig, LocomotionWork, summarise
+        from poise.sim.locomotion import SCHEMA, LocomotionConfig, LocomotionWork, summarise
 
         from .options import console_for
-        from .output import Exit, print_rows, write_json
+        from .output import Exit, write_json
         from .push_plot import write_push_polar
         from .run_folder import versions
 
         self.check()
-        cases, config = self._cases(), LocomotionConfig(None if self.plant is None else Path(self.plant), self.noise, self.friction)
-        work = LocomotionWork(load_robot("g1"), MakeStack(self.mode), config)
-        work.backend(work.make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
-        setup = {"locomotion": asdict(config), "mode": self.mode, "versions": versions()}
+        plant = None if self.plant is None else Path(self.plant).resolve()
+        cases, config = self._cases(), LocomotionConfig(plant, self.noise, self.friction)
+        make_stack = MakeStack(self.mode)
+        work = LocomotionWork(load_robot("g1"), make_stack, config)
+        work.backend(make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
+        setup = {"schema": SCHEMA, "locomotion": asdict(config), **asdict(make_stack), "versions": versions()}
         folder, runs = self.run("locomotion", work, cases, setup, _said)
-        rows = summarise(runs)
-        for case in dict.fromkeys(row["case"] for row in rows):
-            print_rows(f"locomotion: {case}", [row for row in rows if row["case"] == case], console_for(self.json))
-        if pushed := [run for run in runs if run["case"] == "push"]:
-            write_push_polar(pushed, folder / "pushes.svg")
-            console_for(self.json).print(f"plot: {folder / 'pushes.svg'}", soft_wrap=True, highlight=False)
-        result = {"summary": rows, "runs": runs, **setup}
+        result, console = {**summarise(runs), "runs": runs, **setup}, console_for(self.json)
+        _print(result, console)
+        if result["push"]:
+            write_push_polar(result["push"], folder / "pushes.svg")
+            console.print(f"plot: {folder / 'pushes.svg'}", soft_wrap=True, highlight=False)
         write_json(folder / "summary.json", result)
         if self.json is not None:
             write_json(self.json, result)
@@ -57,19 +60,41 @@ class Locomotion(BatchOptions):
 
     def _cases(self) -> list[dict[str, Any]]:
         from poise.robots import PoiseError
-        from poise.sim.locomotion import push_cases, tracking_cases
+        from poise.sim.locomotion import CASES_OF
 
         from .options import parse_seeds
 
-        known = {"tracking": tracking_cases, "push": push_cases}
         names, seeds = [name.strip() for name in self.cases.split(",")], parse_seeds(self.seeds)
-        if odd := [name for name in names if name not in known]:
-            raise PoiseError(f"--cases {self.cases}: unknown case {odd[0]!r}; known: {', '.join(known)}")
-        return [case for name in names for case in known[name](seeds)]
+        if odd := [name for name in names if name not in CASES_OF]:
+            raise PoiseError(f"--cases {self.cases}: unknown case {odd[0]!r}; known: {', '.join(CASES_OF)}")
+        return [case for name in names for case in CASES_OF[name](seeds)]
+
+
+def _print(result: Mapping[str, Any], console: Console) -> None:
+    from .output import print_result, print_rows
+
+    if tracking := result["tracking"]:
+        print_rows("tracking: along the commanded axis, heading frame, last two thirds", [_along(row) for row in tracking], console)
+        print_rows("energy", result["energy"]["commands"], console)
+    if push := result["push"]:
+        print_rows("push: the last survived before the first that was not", [{"push": name, **of} for name, of in push.items()], console)
+    print_result("locomotion", result["summary"], None, console)
+
+
+def _along(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of tracking for people: of vectors the commanded axis, in m/s or rad/s."""
+    from poise.sim.locomotion import words
+    from poise.sim.tracking import axis_of
+
+    axis = axis_of(row["command"])
+    mean, raw, gait = ("–" if row[name] is None else f"{row[name][axis]:.3f}" for name in ("mean_velocity", "rmse", "rmse_gait"))
+    figures = {"mean": mean, "worst error": row["worst_error"], "RMSE": raw, "RMSE a stride": gait, "drift, m": row["drift_m"]}
+    return {"command": words(row["command"]), "fell": f"{row['falls']} of {row['runs']}", **figures}
 
 
 def _said(run: dict[str, Any]) -> str:
-    command = " ".join(f"{part:g}" for part in run["command"])
+    from poise.sim.locomotion import words
+
     if run["case"] == "push":
-        return f"push at {command}: {run['strict_ns']:g} N·s"
-    return f"tracking {command}: " + ("fell" if run["fell"] else "held")
+        return f"push at {words(run['command'])}: {run['strict_ns']:g} N·s"
+    return f"tracking {words(run['command'])}: " + ("fell" if run["fell"] else "held")

@@ -43,6 +43,16 @@ LABELS = {
     "yaw_err_deg": "heading off by, °",
     "energy_kj": "energy, kJ",
     "mu": "friction of the feet",
+    # locomotion
+    "command": "command VX, VY, WZ",
+    "cost_of_transport": "cost of transport",
+    "positive_cost_of_transport": "positive work alone",
+    "power_w": "power, W",
+    "min_newton_second": "least, N·s",
+    "median_newton_second": "median, N·s",
+    "tracking_runs": "tracking runs",
+    "tracking_falls": "of these fell",
+    "tracking_falls_interval": "share of falls, 95 %",
     # training
     "held_out": "held out",
     "log_likelihood": "log-likelihood, nats a chunk",

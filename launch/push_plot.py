@@ -1,4 +1,4 @@
-"""A polar plot of the pushes that a benchmark's runs survived."""
+"""Polar plots of the pushes that a benchmark's runs survived."""
 
 from __future__ import annotations
 
@@ -8,33 +8,39 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from poise.sim.locomotion import DIRECTIONS
 
 from .plots import BLUE, GREY, STYLE
 
 
-def push_polar(runs: Sequence[Mapping[str, Any]]) -> Figure:
+def push_polar(push: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Strict pushes (N·s) over the direction they push towards, one plot a command: the least and the median of timings and seeds."""
-    commands = list(dict.fromkeys(tuple(run["command"]) for run in runs))
-    figure = Figure(figsize=(4.6 * len(commands), 4.6), layout="constrained")
-    axes = figure.subplots(1, len(commands), subplot_kw={"projection": "polar"}, squeeze=False)[0]
-    for axis, command in zip(axes, commands, strict=True):
-        of = [run for run in runs if tuple(run["command"]) == command]
-        directions = sorted({run["direction"] for run in of})
-        strict = [[run["strict_ns"] for run in of if run["direction"] == direction] for direction in directions]
-        angles = 2.0 * np.pi * np.array([*directions, directions[0]]) / DIRECTIONS
-        for name, values, colour in (("median", [np.median(s) for s in strict], BLUE), ("least", [min(s) for s in strict], GREY)):
-            axis.plot(angles, [*values, values[0]], color=colour, marker="o", ms=3, label=name)
-        axis.set_theta_zero_location("N")  # forward is up, left is left
-        axis.set_ylim(0.0, None)
-        axis.set_title("survived, N·s, at " + " ".join(f"{part:g}" for part in command), fontsize=9)
+    figure = Figure(figsize=(4.6 * len(push), 4.6), layout="constrained")
+    axes = figure.subplots(1, len(push), subplot_kw={"projection": "polar"}, squeeze=False)[0]
+    for axis, (name, of) in zip(axes, push.items(), strict=True):
+        draw_directions(axis, of["directions"], "median_newton_second", color=BLUE, label="median")
+        draw_directions(axis, of["directions"], "min_newton_second", color=GREY, label="least")
+        finish(axis, name)
     axes[0].legend(loc="lower left")
     return figure
 
 
-def write_push_polar(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
+def draw_directions(axis: Axes, directions: Sequence[Mapping[str, Any]], key: str, **style: Any) -> None:
+    """A closed line through one figure of every direction."""
+    closed = [*directions, directions[0]]
+    angles = np.radians([row["angle_deg"] for row in closed])
+    axis.plot(angles, [row[key] for row in closed], marker="o", ms=3, **style)
+
+
+def finish(axis: Axes, name: str) -> None:
+    """Forward is up, left is left, and the middle is no push."""
+    axis.set_theta_zero_location("N")  # type: ignore[attr-defined]
+    axis.set_ylim(0.0, None)
+    axis.set_title(f"{name}: survived, N·s", fontsize=9)
+
+
+def write_push_polar(push: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Save the plot as an SVG."""
     with matplotlib.rc_context(STYLE):
-        push_polar(runs).savefig(path, metadata={"Date": None})
+        push_polar(push).savefig(path, metadata={"Date": None})

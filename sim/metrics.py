@@ -61,13 +61,14 @@ class Meter:
     changed: int = 0
     torque_change_nm: float = 0.0
     made: int = 0
-    energy_j: float = 0.0
+    energy_start_j: float = 0.0
     last_rejection: str = ""
 
     def before(self, backend: MujocoBackend) -> None:
         """Note the pose that the coming tick decides on."""
-        x, y, _ = backend.base_position_world
-        self.poses.append((float(x), float(y), backend.yaw))
+        if not self.poses:
+            self.energy_start_j = backend.energy_j
+        self.poses.append(pose(backend))
 
     def decided(self, decision: Decision) -> None:
         """Note what one tick decided."""
@@ -83,10 +84,6 @@ class Meter:
         self.torque_change_nm = max(self.torque_change_nm, certificate.torque_change_nm)
         self.reasons.update({reason.split()[0] for reason in certificate.reasons})
         self._count_proposals(decision)
-
-    def after(self, backend: MujocoBackend) -> None:
-        """Note what the plant did with the command."""
-        self.energy_j += backend.power_w * self.period_s
 
     def _count_proposals(self, decision: Decision) -> None:
         self.made += len(decision.proposals)
@@ -122,8 +119,8 @@ class Meter:
             proposals={"made": self.made, "rejected": sum(self.rejections.values()), "reasons": dict(self.rejections)},
             learned_share=(ticks - sum(self.unlearned.values())) / max(ticks, 1),
             unlearned_reasons=dict(self.unlearned),
-            energy_j=self.energy_j,
-            distance_m=_distance(poses, round(1.0 / self.period_s)),
+            energy_j=backend.energy_j - self.energy_start_j,
+            distance_m=path_length(poses, round(1.0 / self.period_s)),
             position_drift_m=position_drift,
             yaw_drift=yaw_drift,
         )
@@ -137,17 +134,27 @@ class Meter:
         return float(np.linalg.norm((believed - true)[:2])), float(wrap_angle(believed[2] - true[2]))
 
 
-def mean_velocity(poses: Array, period_s: float) -> tuple[float, float, float]:
-    """Mean vx, vy (m/s) and wz (rad/s) of poses (k + 1, 3) x, y (m), yaw (rad), each move seen in the heading it began with."""
-    if len(poses) < 2:
-        return 0.0, 0.0, 0.0
+def pose(backend: MujocoBackend) -> tuple[float, float, float]:
+    """Truth: x, y (m) and yaw (rad) of the base."""
+    x, y, _ = backend.base_position_world
+    return float(x), float(y), backend.yaw
+
+
+def velocities(poses: Array, period_s: float) -> Array:
+    """vx, vy (m/s) and wz (rad/s), (k, 3), of poses (k + 1, 3) x, y (m), yaw (rad), each move seen in the heading it began with."""
     moves, yaw = np.diff(poses, axis=0), poses[:-1, 2]
     cos, sin = np.cos(yaw), np.sin(yaw)
     forward = cos * moves[:, 0] + sin * moves[:, 1]
     sideways = -sin * moves[:, 0] + cos * moves[:, 1]
-    turn = np.unwrap(poses[:, 2])
-    seconds = period_s * len(moves)
-    return float(forward.sum() / seconds), float(sideways.sum() / seconds), float((turn[-1] - turn[0]) / seconds)
+    return np.column_stack((forward, sideways, np.diff(np.unwrap(poses[:, 2])))) / period_s
+
+
+def mean_velocity(poses: Array, period_s: float) -> tuple[float, float, float]:
+    """Mean of `velocities`; 0 where there is no move."""
+    if len(poses) < 2:
+        return 0.0, 0.0, 0.0
+    vx, vy, wz = velocities(poses, period_s).mean(axis=0)
+    return float(vx), float(vy), float(wz)
 
 
 def displacement(start: Array, end: Array) -> Array:
@@ -165,7 +172,8 @@ def _error(mean: tuple[float, float, float], commands: list[tuple[float, float, 
     return x, y, turn
 
 
-def _distance(poses: Array, stride: int) -> float:
+def path_length(poses: Array, stride: int) -> float:
+    """Length of the way over every stride-th pose (k, 2 or more) x, y and the last one, m."""
     path = np.vstack((poses[:-1:stride, :2], poses[-1:, :2]))
     return float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
 

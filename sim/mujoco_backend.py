@@ -81,6 +81,7 @@ class MujocoBackend:
         if latency_s < 0.0:
             raise PoiseError(f"latency {latency_s} s: must not be negative")
         self._rng = np.random.default_rng(0)
+        self.energy_j = self.positive_energy_j = 0.0  # truth: ∫Σ|τ·q̇|dt over the robot's joints, and of its positive part; for differences
         self.reset(0)
 
     def reset(self, seed: int | None = None) -> RobotState:
@@ -157,8 +158,7 @@ class MujocoBackend:
     @property
     def power_w(self) -> float:
         """Truth: Σ|τ·q̇| over the robot's joints now, W."""
-        dof = self._plant.dof
-        return float(np.abs(self.data.qfrc_actuator[dof] * self.data.qvel[dof]).sum())
+        return float(np.abs(self._power()).sum())
 
     def _step(self) -> None:
         while self._queue and self._queue[0][0] <= self._steps:
@@ -170,6 +170,13 @@ class MujocoBackend:
         actuate(self.model, self.data, self.robot, self._active)
         mujoco.mj_step(self.model, self.data)
         self._steps += 1
+        work = self._power() * self.model.opt.timestep
+        self.energy_j += float(np.abs(work).sum())
+        self.positive_energy_j += float(np.maximum(work, 0.0).sum())
+
+    def _power(self) -> Array:
+        dof = self._plant.dof
+        return np.asarray(self.data.qfrc_actuator[dof] * self.data.qvel[dof])
 
     def _sense(self) -> RobotState:
         truth = sense(self.model, self.data, self.robot)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from poise.robots import Decision, Intent, RobotState
 
 from .metrics import Meter, RunResult, fallen
 from .mujoco_backend import MujocoBackend
+
+Intents = Callable[[float, RobotState], Intent]
+"""What is wanted at a time since the start of a run, s, and a state."""
 
 
 class Steps(Protocol):
@@ -19,10 +22,17 @@ class Steps(Protocol):
         ...
 
 
+def constant(velocity: Sequence[float]) -> Intents:
+    """Always the same vx, vy (m/s), wz (rad/s)."""
+    vx, vy, wz = velocity
+    intent = Intent(velocity=(vx, vy, wz))
+    return lambda time_s, state: intent
+
+
 def run(
     stack: Steps,
     backend: MujocoBackend,
-    intents: Callable[[float, RobotState], Intent],
+    intents: Intents,
     seconds: float,
     on_tick: Callable[[Decision, RobotState], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -30,7 +40,7 @@ def run(
     """Run a stack on a plant from where both are; reset them before.
 
     Args:
-        intents: what is wanted at a time since the start of this run, s, and a state.
+        intents: what is wanted.
         on_tick: sees every decision and the state it was made on.
         stop: asked before every tick; the run ends early where it says so.
     """
@@ -44,7 +54,6 @@ def run(
         decision = stack.step(state, intents(tick * backend.period_s, state))
         meter.decided(decision)
         backend.write(decision.command)
-        meter.after(backend)
         if on_tick is not None:
             on_tick(decision, state)
         fell = fallen(backend)

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import mujoco
 import numpy as np
-from scipy.stats import binomtest
 
 from poise.robots import Decision, Intent, JointCommand, PoiseError, RobotModel, RobotState
 from poise.robots.plant import compile_plant
@@ -23,6 +22,7 @@ from poise.robots.types import Array
 
 from .batch import Case
 from .disturbances import Disturbance, Friction, body_id, contact_friction
+from .intervals import wilson
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
 from .senses import plant_map
@@ -229,13 +229,12 @@ def run_tour(stack: TourStack, robot: RobotModel, stage: str, seed: int, config:
     harness.hang()
     stack.reset(seed)
     period, every, external = stack.period_s, round(COMMAND_S / stack.period_s), stage != "own"
-    energy, fell_at, mu = 0.0, None, None
+    energy, fell_at, mu = backend.energy_j, None, None
     for tick in range(round(config.seconds / period)):
         if tick % every == 0:
             intent = Intent(velocity=harness.velocity(tick * period), arms_external=external)
         decision = stack.step(backend.read(), intent)
         backend.write(harness.with_arms(decision.command, tick // every))
-        energy += backend.power_w * period
         if mu is None and (contacts := contact_friction(backend.model, backend.data)).size:
             mu = float(contacts.min())
         if not backend.base_position_world[2] >= harness.fall_height_m:
@@ -251,7 +250,7 @@ def run_tour(stack: TourStack, robot: RobotModel, stage: str, seed: int, config:
         "reached": report["reached"],
         "pos_err_cm": _known(report["pos_err_cm"]),
         "yaw_err_deg": _known(report["yaw_err_deg"]),
-        "energy_kj": energy / 1000.0,
+        "energy_kj": (backend.energy_j - energy) / 1000.0,
         "mu": mu,
     }
 
@@ -264,12 +263,11 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         if not of:
             continue
         complete = [run for run in of if run["complete"]]
-        interval = binomtest(len(complete), len(of)).proportion_ci(method="wilson")
         summary[stage] = {
             "mean_survival_s": _mean([run["survival_s"] for run in of]),
             "complete": len(complete),
             "runs": len(of),
-            "complete_interval": [float(interval.low), float(interval.high)],
+            "complete_interval": wilson(len(complete), len(of)),
             "pos_err_cm": _mean([run["pos_err_cm"] for run in of]),
             "yaw_err_deg": _mean([run["yaw_err_deg"] for run in of]),
             "energy_kj": _mean([run["energy_kj"] for run in complete]),

@@ -9,7 +9,7 @@ from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
 from poise.robots import PoiseError
-from poise.sim import locomotion
+from poise.sim import tracking
 
 
 def test_real_time_writes_what_it_measured(tmp_path: Path) -> None:
@@ -67,13 +67,13 @@ def test_a_tour_can_be_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_locomotion_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locomotion, "TRACKED", ((0.0, 0.0, 0.0),))
-    monkeypatch.setattr(locomotion, "TRACKING_S", 1.0)
+    monkeypatch.setattr(tracking, "TRACKED", ((0.0, 0.0, 0.0),))
+    monkeypatch.setattr(tracking, "TRACKING_S", 1.0)
     file = tmp_path / "locomotion.json"
     first = Locomotion(seeds="0,2", cases="tracking", mode="model", processes=1, out=str(tmp_path), json=str(file))
     assert first() is Exit.HELD
     result = json.loads(file.read_text())
-    (row,) = result["summary"]
+    (row,) = result["tracking"]
     assert (row["runs"], row["falls"]) == (2, 0) and row["drift_m"] < 0.03
     assert [run["seed"] for run in result["runs"]] == [0, 2]
     (folder,) = tmp_path.glob("locomotion-*")

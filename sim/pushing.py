@@ -1,0 +1,126 @@
+"""Pushes on the torso in eight directions at three timings of the stride: the largest that is survived, scanned upward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from poise.robots import Decision, PoiseError, RobotState
+from poise.robots.types import LEFT
+
+from .batch import Case
+from .disturbances import Push
+from .mujoco_backend import MujocoBackend
+from .runner import Steps, constant, run
+from .tracking import STANDING_STRIDE_S, Velocity
+
+PUSHED: Mapping[str, Velocity] = {"walking": (0.5, 0.0, 0.0), "standing": (0.0, 0.0, 0.0)}
+DIRECTIONS, TIMINGS = 8, 3
+PUSH_STEP_NS = 5.0  # the scan goes upward by it
+PUSH_MOST_NS = 120.0
+SETTLE_S = 3.0  # of walking before the stride in which it is pushed
+AFTER_S = 4.0  # alive so long after a push
+
+
+class LocomotionStack(Steps, Protocol):
+    """What the protocol needs of a controller."""
+
+    @property
+    def period_s(self) -> float:
+        """Control period, s."""
+        ...
+
+    def reset(self, seed: int) -> None:
+        """Start anew."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Everything that `step` changes."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot."""
+        ...
+
+
+def push_cases(seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Each direction and timing, walking and standing, with each seed."""
+    return [
+        {"case": "push", "command": list(command), "direction": direction, "timing": timing, "seed": seed}
+        for command in PUSHED.values()
+        for direction in range(DIRECTIONS)
+        for timing in range(TIMINGS)
+        for seed in seeds
+    ]
+
+
+def push(stack: LocomotionStack, backend: MujocoBackend, case: Case) -> dict[str, Any]:
+    """Scan pushes at one direction and timing upward to the first that is not survived; a case may name the `first_ns`.
+
+    Returns:
+        strict_ns: the last before it, N·s, 0 where the first fells it; felled_by_ns: that one, None where none did;
+        fell: before any push.
+    """
+    intents = constant(case["command"])
+    fell = run(stack, backend, intents, SETTLE_S).fell or _to_timing(stack, backend, case)
+    controller, plant = stack.snapshot(), backend.snapshot()
+    angle, floor, felled_by = 2.0 * np.pi * case["direction"] / DIRECTIONS, backend.disturbances, None
+    direction = (float(np.cos(angle)), float(np.sin(angle)), 0.0)
+    impulse = case.get("first_ns", PUSH_STEP_NS)
+    while not fell and felled_by is None and impulse <= PUSH_MOST_NS:
+        stack.restore(controller)
+        backend.restore(plant)
+        shove = Push(backend.robot.overlay.torso, direction, impulse, float(backend.data.time), frame="heading")
+        backend.disturbances = (*floor, shove)
+        if run(stack, backend, intents, shove.duration_s + AFTER_S).fell:
+            felled_by = impulse
+        else:
+            impulse += PUSH_STEP_NS
+    return {"fell": fell, "strict_ns": 0.0 if fell else impulse - PUSH_STEP_NS, "felled_by_ns": felled_by}
+
+
+def push_summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By how it stands or walks: runs, falls before any push, least and median over directions, timings and seeds, and by direction."""
+    summary = {}
+    for name, command in PUSHED.items():
+        of = [run for run in runs if tuple(run["command"]) == command]
+        if of:
+            falls = sum(run["fell"] for run in of)
+            summary[name] = {"command": list(command), "runs": len(of), "falls": falls, **_survived(of), "directions": _directions(of)}
+    return summary
+
+
+def _directions(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """By the direction that it is pushed towards, counter-clockwise from forward."""
+    return [
+        {"angle_deg": 360.0 * direction / DIRECTIONS, **_survived([run for run in runs if run["direction"] == direction])}
+        for direction in sorted({run["direction"] for run in runs})
+    ]
+
+
+def _survived(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    strict = [run["strict_ns"] for run in runs]
+    return {"min_newton_second": min(strict), "median_newton_second": float(np.median(strict))}
+
+
+def _to_timing(stack: Steps, backend: MujocoBackend, case: Case) -> bool:
+    """Go on to a third of the stride that begins when the left foot's stance does; whether it fell on the way."""
+    intents, share = constant(case["command"]), case["timing"] / TIMINGS
+    if not any(case["command"]):
+        return run(stack, backend, intents, share * STANDING_STRIDE_S).fell
+    seen: list[Decision] = []
+
+    def note(decision: Decision, state: RobotState) -> None:
+        seen[:] = [*seen[-1:], decision]
+
+    def begun() -> bool:
+        stances = [decision.plan.stance for decision in seen if decision.plan is not None]
+        return stances == [1 - LEFT, LEFT]
+
+    if run(stack, backend, intents, 2.0, note, begun).fell:
+        return True
+    if not begun() or seen[-1].plan is None:
+        raise PoiseError(f"push at velocity {case['command']}: no step begins within 2 s; give a velocity at which it walks")
+    return run(stack, backend, intents, share * 2.0 * seen[-1].plan.step_duration_s).fell
