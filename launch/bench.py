@@ -46,7 +46,8 @@ class Tour(BatchOptions):
         for stage in stages:  # unusable input is said before the work begins
             Harness(robot, stage, 0, config, period_s)
         setup = {"tour": asdict(config), "mode": self.mode, "versions": versions()}
-        folder, runs = self.run("tour", TourWork(robot, make_stack, config), cases, setup, _said)
+        folder = self.folder("tour")
+        runs = self.run(folder, TourWork(robot, make_stack, config), cases, setup, _said)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at our tick, on the benchmark's draws"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .output import Exit
+
+FALLS = "falls"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,17 @@ class Locomotion(BatchOptions):
         work = LocomotionWork(load_robot("g1"), make_stack, config)
         work.backend(make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
         setup = {"schema": SCHEMA, "locomotion": asdict(config), **asdict(make_stack), "versions": versions()}
-        folder, runs = self.run("locomotion", work, cases, setup, _said)
+        folder = self.folder("locomotion")
+        work = replace(work, falls=folder / FALLS, head=setup)
+        runs = self.run(folder, work, cases, setup, _said)
         result, console = {**summarise(runs), "runs": runs, **setup}, console_for(self.json)
         _print(result, console)
         if result["push"]:
             write_push_polar(result["push"], folder / "pushes.svg")
             console.print(f"plot: {folder / 'pushes.svg'}", soft_wrap=True, highlight=False)
+        if (folder / FALLS).exists():
+            words = f"each fall has a folder in {folder / FALLS}: poise replay runs one again, poise explain says what was done"
+            console.print(words, soft_wrap=True, highlight=False)
         write_json(folder / "summary.json", result)
         if self.json is not None:
             write_json(self.json, result)
@@ -77,7 +84,7 @@ def _print(result: Mapping[str, Any], console: Console) -> None:
         print_rows("tracking: along the commanded axis, heading frame, last two thirds", [_along(row) for row in tracking], console)
         print_rows("energy", result["energy"]["commands"], console)
     if push := result["push"]:
-        print_rows("push: the last survived before the first that was not", [{"push": name, **of} for name, of in push.items()], console)
+        print_rows("push: the last survived before the first that was not", [_pushed(name, of) for name, of in push.items()], console)
     print_result("locomotion", result["summary"], None, console)
 
 
@@ -90,6 +97,11 @@ def _along(row: Mapping[str, Any]) -> dict[str, Any]:
     mean, raw, gait = ("–" if row[name] is None else f"{row[name][axis]:.3f}" for name in ("mean_velocity", "rmse", "rmse_gait"))
     figures = {"mean": mean, "worst error": row["worst_error"], "RMSE": raw, "RMSE a stride": gait, "drift, m": row["drift_m"]}
     return {"command": words(row["command"]), "fell": f"{row['falls']} of {row['runs']}", **figures}
+
+
+def _pushed(name: str, of: Mapping[str, Any]) -> dict[str, Any]:
+    figures = {key: of[key] for key in ("min_newton_second", "median_newton_second")}
+    return {"push": name, "scans": of["runs"], "fell before": of["falls"], **figures}
 
 
 def _said(run: dict[str, Any]) -> str:

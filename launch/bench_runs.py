@@ -61,39 +61,37 @@ class BatchOptions:
         check_json(self.json)
         check_count("--processes", self.processes, least=0)
 
-    def run(self, name: str, work: Work, cases: Sequence[Case], setup: Mapping[str, Any], said: Said) -> tuple[Path, list[dict[str, Any]]]:
-        """Do the cases that are not done yet; the folder, and the results of all cases."""
+    def folder(self, name: str) -> Path:
+        """A new folder of a benchmark, or the one to go on with.
+
+        Raises:
+            PoiseError: nothing was begun there.
+        """
+        from poise.robots import PoiseError
+
+        from .run_folder import RunFolder
+
+        if self.resume is None:
+            return RunFolder.create(self.out, name).path
+        folder = Path(self.resume)
+        if not (folder / RUNS_FILE).is_file():
+            raise PoiseError(f"--resume {folder}: no {name} there; give the folder that it has printed, for example runs/{name}-…")
+        return folder
+
+    def run(self, folder: Path, work: Work, cases: Sequence[Case], setup: Mapping[str, Any], said: Said) -> list[dict[str, Any]]:
+        """Do the cases that are not done yet; the results of all cases."""
         import os
 
         from poise.sim.batch import Ledger, run_batch
 
         from .options import console_for
 
-        folder = _folder(name, self.out, self.resume)
         ledger = Ledger(folder / RUNS_FILE, setup)
         words = f"every finished run is kept; after an interruption go on with --resume {folder}"
         console_for(self.json).print(words, soft_wrap=True, highlight=False)
         batch = run_batch(work, cases, ledger, self.processes or os.cpu_count() or 1)
-        _show_progress(name, batch, sum(map(ledger.has, cases)), len(cases), said)
-        return folder, ledger.of(cases)
-
-
-def _folder(name: str, out: str, resume: str | None) -> Path:
-    """A new folder of a benchmark, or the one to go on with.
-
-    Raises:
-        PoiseError: nothing was begun there.
-    """
-    from poise.robots import PoiseError
-
-    from .run_folder import RunFolder
-
-    if resume is None:
-        return RunFolder.create(out, name).path
-    folder = Path(resume)
-    if not (folder / RUNS_FILE).is_file():
-        raise PoiseError(f"--resume {folder}: no {name} there; give the folder that it has printed, for example runs/{name}-…")
-    return folder
+        _show_progress(folder.name, batch, sum(map(ledger.has, cases)), len(cases), said)
+        return ledger.of(cases)
 
 
 def _show_progress(name: str, runs: Iterable[dict[str, Any]], done: int, total: int, said: Callable[[dict[str, Any]], str]) -> None:

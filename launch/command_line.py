@@ -18,6 +18,7 @@ from .bench_locomotion import Locomotion
 from .demo import Demo
 from .demos import Demos
 from .explain_command import Explain
+from .replay import Replay
 from .robots import Robots
 from .train import Train
 from .walk import Walk
@@ -43,6 +44,7 @@ Command = (
     Annotated[Demo, subcommand("demo")]
     | Annotated[Walk, subcommand("walk")]
     | Annotated[Explain, subcommand("explain")]
+    | Annotated[Replay, subcommand("replay")]
     | Annotated[Robots, subcommand("robots")]
     | Annotated[Demos, subcommand("demos")]
     | Annotated[Train, subcommand("train")]

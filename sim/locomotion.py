@@ -6,16 +6,19 @@ A case is a mapping of plain values: what tells one run from the others and stan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from poise.robots import RobotModel
 from poise.robots.plant import compile_plant
+from poise.robots.record import Log
 
 from .batch import Case
 from .disturbances import Friction, contact_friction
+from .falls import Comparison, Tape, fall_name
 from .intervals import wilson
+from .metrics import fallen
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
 from .pushing import LocomotionStack, push, push_cases, push_summary
@@ -42,16 +45,25 @@ class LocomotionWork:
     robot: RobotModel
     make_stack: Callable[[RobotModel, int], LocomotionStack]
     config: LocomotionConfig
+    falls: Path | None = None  # folder in which each fall leaves a folder; None: none does
+    head: Mapping[str, Any] = field(default_factory=dict)  # what a fall's recording says of how it was run, beside its case
 
     def __call__(self, case: Case) -> dict[str, Any]:
         """The case, and what came of it."""
-        stack = self.make_stack(self.robot, case["seed"])
-        backend = self.backend(stack.period_s)
-        backend.reset(case["seed"])
-        stack.reset(case["seed"])
-        contacts = contact_friction(backend.model, backend.data)
-        mu = float(contacts.min()) if contacts.size else None  # read back from what really touches
-        return {**case, **CASES[case["case"]](stack, backend, case), "mu": mu}
+        tape = Tape(self.make_stack(self.robot, case["seed"]))
+        backend = self.backend(tape.period_s)
+        result = run(case, tape, backend)
+        if self.falls is not None and fallen(backend):
+            first = {} if result.get("felled_by_ns") is None else {"first_ns": result["felled_by_ns"]}
+            tape.write(self.falls / fall_name(case), self.robot, {**self.head, "case": {**case, **first}, "seed": case["seed"]})
+        return result
+
+    def replay(self, log: Log) -> Comparison:
+        """Run the case of a fall's recording again, held against it."""
+        case = log.meta["case"]
+        comparison = Comparison(self.make_stack(self.robot, case["seed"]), log)
+        run(case, comparison, self.backend(comparison.period_s))
+        return comparison
 
     def backend(self, period_s: float) -> MujocoBackend:
         """The plant of every case.
@@ -62,6 +74,15 @@ class LocomotionWork:
         c = self.config
         plant = compile_plant(self.robot.description if c.plant is None else c.plant)
         return MujocoBackend(self.robot, plant, period_s=period_s, noise=NOISE[c.noise], disturbances=(Friction(c.mu),))
+
+
+def run(case: Case, stack: LocomotionStack, backend: MujocoBackend) -> dict[str, Any]:
+    """Start a case anew; what tells it from others, and what came of it."""
+    backend.reset(case["seed"])
+    stack.reset(case["seed"])
+    contacts = contact_friction(backend.model, backend.data)
+    mu = float(contacts.min()) if contacts.size else None  # read back from what really touches
+    return {**case, **CASES[case["case"]](stack, backend, case), "mu": mu}
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

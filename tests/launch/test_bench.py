@@ -8,8 +8,9 @@ import pytest
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
+from poise.launch.replay import Replay
 from poise.robots import PoiseError
-from poise.sim import tracking
+from poise.sim import locomotion, pushing, tracking
 
 
 def test_real_time_writes_what_it_measured(tmp_path: Path) -> None:
@@ -81,3 +82,25 @@ def test_locomotion_runs_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert Locomotion(seeds="2", cases="tracking", mode="model", resume=str(folder), json=str(file))() is Exit.HELD
     assert (folder / "runs.jsonl").read_text() == before
     assert [run["seed"] for run in json.loads(file.read_text())["runs"]] == [2]
+
+
+def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("SETTLE_S", 0.6), ("AFTER_S", 1.5), ("PUSH_STEP_NS", 110.0)):
+        monkeypatch.setattr(pushing, name, value)
+    monkeypatch.setattr(locomotion, "CASES_OF", {"push": lambda seeds: pushing.push_cases(seeds)[-1:]})
+    first = Locomotion(seeds="4", cases="push", mode="model", processes=1, out=str(tmp_path), json=str(tmp_path / "locomotion.json"))
+    assert first() is Exit.HELD
+    result = json.loads((tmp_path / "locomotion.json").read_text())
+    assert result["push"]["standing"]["min_newton_second"] == 0.0
+    (fall,) = tmp_path.glob("locomotion-*/falls/*")
+    assert "poise replay" in capsys.readouterr().out
+    assert Replay(str(fall), json=str(tmp_path / "replay.json"))() is Exit.HELD
+    replayed = json.loads((tmp_path / "replay.json").read_text())
+    assert replayed["identical"] and replayed["ticks"] > 100
+    assert f"identical over {replayed['ticks']} ticks" in capsys.readouterr().out
+    monkeypatch.setattr(pushing, "PUSH_STEP_NS", 5.0)  # the recording names its push
+    monkeypatch.setattr(pushing, "SETTLE_S", 0.602)
+    assert Replay(str(fall))() is Exit.FAILED
+    assert "differs at tick" in capsys.readouterr().out
+    with pytest.raises(PoiseError, match="cannot be read"):
+        Replay(str(tmp_path))()

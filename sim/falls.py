@@ -1,0 +1,153 @@
+"""Falls of a benchmark: kept as recordings of every tick, and held bit for bit against the same case run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poise.robots import Decision, Intent, RecordError, RobotModel, RobotState
+from poise.robots.log_vectors import TICK_FIELDS, tick_values
+from poise.robots.plain import to_plain
+from poise.robots.record import Log, LogWriter, read_log
+
+from .batch import Case
+from .pushing import LocomotionStack
+
+LOG = "log.mcap"
+
+
+class Watched:
+    """A controller of which every tick is noted."""
+
+    def __init__(self, stack: LocomotionStack) -> None:
+        self._stack = stack
+
+    @property
+    def period_s(self) -> float:
+        """Control period, s."""
+        return self._stack.period_s
+
+    def reset(self, seed: int) -> None:
+        """Start anew."""
+        self._stack.reset(seed)
+
+    def step(self, state: RobotState, intent: Intent) -> Decision:
+        """Decide one control period."""
+        decision = self._stack.step(state, intent)
+        self.note(state, decision)
+        return decision
+
+    def snapshot(self) -> Any:
+        """Everything that `step` changes."""
+        return self._stack.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot."""
+        self._stack.restore(snapshot)
+
+    def note(self, state: RobotState, decision: Decision) -> None:
+        """Take a tick."""
+        raise NotImplementedError
+
+
+class Tape(Watched):
+    """Holds the ticks since the last reset or restore; 15 s of a 29-joint robot are about 60 MB."""
+
+    def __init__(self, stack: LocomotionStack) -> None:
+        super().__init__(stack)
+        self.ticks: list[tuple[RobotState, Decision]] = []
+
+    def reset(self, seed: int) -> None:
+        """Start anew."""
+        super().reset(seed)
+        self.ticks = []
+
+    def restore(self, snapshot: Any) -> None:
+        """Go back to a snapshot."""
+        super().restore(snapshot)
+        self.ticks = []
+
+    def note(self, state: RobotState, decision: Decision) -> None:
+        """Keep a tick."""
+        self.ticks.append((state, decision))
+
+    def write(self, folder: Path, robot: RobotModel, head: Mapping[str, Any]) -> None:
+        """Write config.json (the head) and log.mcap (head and ticks, about 1 MB a second at 500 Hz); older ones are replaced."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOG).unlink(missing_ok=True)
+        (folder / "config.json").write_text(json.dumps(to_plain(head), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with LogWriter(folder / LOG, robot, head, every=1, dtype="float64") as writer:
+            for state, decision in self.ticks:
+                writer.write(state, decision)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a run first differs from its recording."""
+
+    tick: int
+    field: str  # of `log_vectors.TICK_FIELDS`; "end" where one goes on and the other does not
+    recorded: float  # the first entry of the field that differs, NaN where it is unknown
+    replayed: float
+
+
+class Comparison(Watched):
+    """Holds the ticks of a recording against those of the same numbers in a run; the ones before it pass."""
+
+    def __init__(self, stack: LocomotionStack, log: Log) -> None:
+        super().__init__(stack)
+        self._tick, self._first, self._count = log.tick, int(log.tick["tick"][0]), len(log.tick["tick"])
+        self._difference: Difference | None = None
+        self.ticks = 0  # compared
+
+    def note(self, state: RobotState, decision: Decision) -> None:
+        """Compare a tick, up to the first that differs."""
+        row = decision.tick - self._first
+        if row < 0 or self._difference is not None:
+            return
+        self.ticks += 1
+        self._difference = self._end(decision.tick) if row >= self._count else self._compared(row, state, decision)
+
+    def difference(self) -> Difference | None:
+        """The first one, when the run is over; None where there is none."""
+        return self._end(self._first + self.ticks) if self._difference is None and self.ticks < self._count else self._difference
+
+    def _compared(self, row: int, state: RobotState, decision: Decision) -> Difference | None:
+        sources = {"state": state, "intent": decision.intent, "belief": decision.belief, "plan": decision.plan}
+        values = tick_values(sources | {"command": decision.command, "decision": decision})
+        for field, value in zip(TICK_FIELDS, values, strict=True):
+            recorded = self._tick[field.key][row]
+            replayed = np.broadcast_to(np.asarray(np.nan if value is None else value, dtype=float), recorded.shape)
+            if recorded.tobytes() != replayed.tobytes():
+                entry = np.flatnonzero(recorded.view(np.int64) != np.ascontiguousarray(replayed).view(np.int64))[0]
+                return Difference(decision.tick, field.key, float(recorded.flat[entry]), float(replayed.flat[entry]))
+        return None
+
+    def _end(self, tick: int) -> Difference:
+        return Difference(tick, "end", np.nan, np.nan)
+
+
+def fall_name(case: Case) -> str:
+    """A folder's name for a case, as push-0.5_0_0-direction2-timing1-seed0."""
+    rest = (f"{key}{value}" for key, value in case.items() if key not in ("case", "command", "first_ns"))
+    return "-".join((case["case"], "_".join(f"{part:g}" for part in case["command"]), *rest))
+
+
+def read_fall(folder: str | Path) -> Log:
+    """The recording of a fall; its `meta` holds the case and how it was run.
+
+    Raises:
+        RecordError: there is none, it is of something else, or not whole.
+    """
+    log = read_log(Path(folder) / LOG)
+    if "case" not in log.meta:
+        raise RecordError(f"{folder}: not the fall of a benchmark; give one of its folders, as runs/locomotion-…/falls/…")
+    ticks = log.tick.get("tick", np.zeros(0))
+    if not log.complete or not len(ticks) or (np.diff(ticks) != 1.0).any():
+        raise RecordError(f"{folder}: the recording is not whole; run its case again to have another")
+    return log
