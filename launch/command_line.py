@@ -14,6 +14,7 @@ import tyro
 from tyro.conf import subcommand
 
 from .bench import Realtime, Tour
+from .bench_compare import Compare
 from .bench_locomotion import Locomotion
 from .demo import Demo
 from .demos import Demos
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: locomotion, tour, realtime."""
+    """Benchmarks: locomotion, tour, realtime; and their runs side by side."""
 
     action: (
-        Annotated[Locomotion, subcommand("locomotion")] | Annotated[Tour, subcommand("tour")] | Annotated[Realtime, subcommand("realtime")]
+        Annotated[Locomotion, subcommand("locomotion")]
+        | Annotated[Tour, subcommand("tour")]
+        | Annotated[Realtime, subcommand("realtime")]
+        | Annotated[Compare, subcommand("compare")]
     )
 
     def __call__(self) -> Exit:

@@ -40,10 +40,11 @@ def draw(log: Log) -> dict[str, str]:
             "Proposals": proposals(log),
             "Status and interventions": status(log),
         }
-        return {title: _data_uri(figure) for title, figure in figures.items()}
+        return {title: data_uri(figure) for title, figure in figures.items()}
 
 
-def _data_uri(figure: Figure) -> str:
+def data_uri(figure: Figure) -> str:
+    """A figure as an SVG in a data URI."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + b64encode(buffer.getvalue()).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,11 @@ from poise.robots.record import Log, read_log
 
 from .labels import label
 from .output import flatten, show
+from .page import page, section, table
 from .plots import draw, heading_velocity, rejections, tick_total_us, torque_share
 from .run_folder import RunFolder
 
 MOST_EVENTS = 40
-
-CSS = """
-body{margin:0;background:#f1f5f9;color:#0f172a;font:15px/1.5 system-ui,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:24px}
-h1{margin:0;font-size:26px}h2{font-size:16px;margin:0 0 8px}
-.sub{color:#64748b;margin:2px 0 18px}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(165px,1fr));gap:12px;margin-bottom:18px}
-.card,section{background:#fff;border-radius:10px;box-shadow:0 1px 3px #0f172a1a;padding:14px 16px}
-.card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card span{color:#64748b;font-size:13px}
-.bad b{color:#dc2626}.good b{color:#16a34a}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(460px,1fr));gap:16px}
-section.wide{grid-column:1/-1}
-img{width:100%;height:auto}table{border-collapse:collapse;width:100%;font-size:13px}
-td,th{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid #e2e8f0;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}details{margin-top:16px}summary{cursor:pointer;color:#475569}
-"""
 
 
 def write_report(run_folder: RunFolder | str | Path) -> Path:
@@ -59,16 +44,15 @@ def render(log: Log, summary: Mapping[str, Any], name: str) -> str:
     note = "" if log.complete else " · the recording ends in the middle: shown up to its last whole chunk"
     head = f"{log.robot} · {times[-1] - times[0]:.1f} s · {len(times)} ticks · seed {show(log.meta.get('seed'))}{note}"
     wide = {"From above", "Velocity against command"}
-    plots = "".join(_section(title, f'<img alt="{title}" src="{uri}">', title in wide) for title, uri in draw(log).items())
-    tables = _section("Why proposals were rejected", _rejection_table(log)) + _section("What happened", _event_table(log))
-    everything = _table(("figure", "value"), ((label(key), show(value)) for key, value in flatten(summary)))
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{CSS}</style><main>'
-        f"<h1>{html.escape(name)}</h1>"
-        f'<p class="sub">{html.escape(head)}</p>'
+    plots = "".join(section(title, f'<img alt="{title}" src="{uri}">', title in wide) for title, uri in draw(log).items())
+    tables = section("Why proposals were rejected", _rejection_table(log)) + section("What happened", _event_table(log))
+    everything = table(("figure", "value"), ((label(key), show(value)) for key, value in flatten(summary)))
+    return page(
+        name,
+        head,
         f'<div class="cards">{"".join(_card(*figure) for figure in key_figures(log, summary))}</div>'
         f'<div class="grid">{plots}{tables}</div>'
-        f"<details><summary>Every figure of the summary</summary>{everything}</details></main></html>"
+        f"<details><summary>Every figure of the summary</summary>{everything}</details>",
     )
 
 
@@ -124,7 +108,7 @@ def _rejection_table(log: Log) -> str:
     rows = [(name, str(count), f"{worst[name][0]:.3g} {worst[name][1]}") for name, count in rejections(log).items()]
     made = ", ".join(f"{count} {origin}" for origin, count in origins.most_common()) or "none"
     return f"<p>Made: {html.escape(made)}.</p>" + (
-        _table(("constraint", "rejected", "worst margin"), rows) if rows else "<p>None was rejected.</p>"
+        table(("constraint", "rejected", "worst margin"), rows) if rows else "<p>None was rejected.</p>"
     )
 
 
@@ -132,17 +116,8 @@ def _event_table(log: Log) -> str:
     found = events(log)
     rows = ((f"{first:.3f}", f"{last:.3f}", status, why) for first, last, status, why in found[:MOST_EVENTS])
     more = f"<p>… and {len(found) - MOST_EVENTS} more.</p>" if len(found) > MOST_EVENTS else ""
-    return _table(("from, s", "to, s", "status", "why"), rows) + more if found else "<p>Nothing out of the ordinary.</p>"
-
-
-def _section(title: str, body: str, wide: bool = False) -> str:
-    return f"<section{' class=wide' if wide else ''}><h2>{html.escape(title)}</h2>{body}</section>"
+    return table(("from, s", "to, s", "status", "why"), rows) + more if found else "<p>Nothing out of the ordinary.</p>"
 
 
 def _card(name: str, value: str, mood: str) -> str:
     return f'<div class="card {mood}"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-
-
-def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
-    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>{cells}</table>"

@@ -30,8 +30,7 @@ class Ledger:
         self._path = Path(path)
         wanted = {"setup": to_plain(setup)}
         try:
-            lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-            entries = [entry for line in lines if (entry := _parsed(line)) is not None]
+            entries = _entries(self._path) if self._path.exists() else []
             if entries and entries[0] != wanted:
                 raise RecordError(f"{path}: holds runs of another setup; give the options it was begun with, or another folder")
             self.runs: list[dict[str, Any]] = entries[1:]
@@ -55,6 +54,21 @@ class Ledger:
             file.write(json.dumps(self.runs[-1]) + "\n")
 
 
+def read_ledger(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The setup and the finished runs of a file that a `Ledger` has written.
+
+    Raises:
+        RecordError: it cannot be read, or is no such file.
+    """
+    try:
+        entries = _entries(Path(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); give a folder that a benchmark has written") from error
+    if not entries or not isinstance(entries[0].get("setup"), dict):
+        raise RecordError(f"{path}: not the runs of a benchmark; give a folder that a benchmark has written")
+    return entries[0]["setup"], entries[1:]
+
+
 def run_batch(work: Work, cases: Sequence[Case], ledger: Ledger, processes: int) -> Iterator[dict[str, Any]]:
     """Run the cases that are not in the ledger, note each when it is done, and yield it."""
     for run in finished(work, [case for case in cases if not ledger.has(case)], processes):
@@ -64,6 +78,10 @@ def run_batch(work: Work, cases: Sequence[Case], ledger: Ledger, processes: int)
 
 def _is_of(run: Mapping[str, Any], case: Case) -> bool:
     return all(run.get(key) == value for key, value in case.items())
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    return [entry for line in path.read_text(encoding="utf-8").splitlines() if (entry := _parsed(line)) is not None]
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
