@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Compare:
     """Runs of `bench locomotion` and `bench tour` side by side: a page, and the main figures with their differences from the first."""
 
-    folders: Positional[Annotated[tuple[str, ...], arg(metavar="RUN")]]
+    folders: Positional[Annotated[tuple[str, ...], arg(metavar="RUN", help_behavior_hint="")]]
     """Folders that the benchmarks have written; the first of each kind is what the others are held against."""
     out: str = "runs"
     """Where the folder of the page is made."""

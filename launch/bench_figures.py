@@ -19,9 +19,9 @@ def locomotion_figures() -> list[Figure]:
     return [
         Figure("falls of tracking", "all velocities", _is("tracking"), lambda run: run["fell"], "rate", headline=True),
         *(Figure("falls of tracking", words(c), _is("tracking", c), lambda run: run["fell"], "rate") for c in TRACKED),
-        *(Figure("mean velocity along the commanded axis", words(c), _is("tracking", c), _entry("mean_velocity", c)) for c in TRACKED),
-        *(Figure("RMSE of the velocity", words(c), _is("tracking", c), _entry("rmse", c)) for c in TRACKED),
-        *(Figure("RMSE, averaged over a gait period", words(c), _is("tracking", c), _entry("rmse_gait", c)) for c in TRACKED),
+        *_along("mean velocity along the commanded axis", "mean_velocity"),
+        *_along("RMSE of the velocity", "rmse"),
+        *_along("RMSE, averaged over a gait period", "rmse_gait", headline=True),
         *(
             Figure("strict push, N·s", f"{name}, {reduce}", _is("push", command), _number("strict_ns"), reduce, headline=True)
             for name, command in PUSHED.items()
@@ -39,6 +39,11 @@ def locomotion_figures() -> list[Figure]:
 def tour_figures() -> list[Figure]:
     """Of each stage; energy of complete runs only."""
     return [figure for stage in STAGES for figure in _stage(stage)]
+
+
+def _along(group: str, name: str, headline: bool = False) -> list[Figure]:
+    """Of a vector the commanded axis, for every velocity."""
+    return [Figure(group, words(c), _is("tracking", c), _entry(name, axis_of(c)), headline=headline) for c in TRACKED]
 
 
 def _stage(stage: str) -> Sequence[Figure]:
@@ -63,7 +68,5 @@ def _number(name: str) -> Callable[[Run], float | None]:
     return lambda run: run[name]
 
 
-def _entry(name: str, command: Velocity) -> Callable[[Run], float | None]:
-    """Of a vector along the commanded axis; None where it is not known."""
-    axis = axis_of(command)
+def _entry(name: str, axis: int) -> Callable[[Run], float | None]:
     return lambda run: None if run[name] is None else run[name][axis]

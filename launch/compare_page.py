@@ -72,7 +72,7 @@ def _span(interval: Sequence[float], scale: float) -> str:
 def _kind(kind: str, runs: Sequence[BenchRun], rows: Sequence[Row]) -> str:
     parts = [section("Runs", _runs(runs), wide=True)]
     for group, members in groupby(rows, key=lambda row: row.figure.group):
-        parts.append(section(group, table(["", *heads(runs)], ([row.figure.name, *cells(runs, row)] for row in members)), wide=True))
+        parts.append(section(group, table(["", *heads(runs)], ([row.figure.name, *cells(runs, row)] for row in members)), len(runs) > 2))
     if pushed := {run.name: push for run in runs if (push := _pushes(run))}:
         with matplotlib.rc_context(STYLE):
             picture = f'<img alt="pushes" src="{data_uri(polars(pushed))}">'
