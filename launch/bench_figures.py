@@ -11,28 +11,25 @@ from poise.sim.tracking import TRACKED, Velocity, axis_of
 
 from .comparison import Figure, Run
 
-HEADLINE_COSTS = ((0.5, 0.0, 0.0), (1.0, 0.0, 0.0))
+HEADLINE_COSTS: tuple[Velocity, ...] = ((0.5, 0.0, 0.0), (1.0, 0.0, 0.0))
 
 
 def locomotion_figures() -> list[Figure]:
-    """Tracking, pushes and energy."""
+    """Tracking, along the commanded axis, pushes and energy."""
     return [
-        Figure("falls of tracking", "all velocities", _is("tracking"), lambda run: run["fell"], "rate", headline=True),
-        *(Figure("falls of tracking", words(c), _is("tracking", c), lambda run: run["fell"], "rate") for c in TRACKED),
-        *_along("mean velocity along the commanded axis", "mean_velocity"),
-        *_along("RMSE of the velocity", "rmse"),
-        *_along("RMSE, averaged over a gait period", "rmse_gait", headline=True),
+        Figure("falls", "all", _is("tracking"), lambda run: run["fell"], "rate", headline=True),
+        *(Figure("falls", words(c), _is("tracking", c), lambda run: run["fell"], "rate") for c in TRACKED),
+        *_along("mean velocity", "mean_velocity"),
+        *_along("RMSE", "rmse"),
+        *_along("RMSE a stride", "rmse_gait", headline=True),
         *(
             Figure("strict push, N·s", f"{name}, {reduce}", _is("push", command), _number("strict_ns"), reduce, headline=True)
             for name, command in PUSHED.items()
             for reduce in ("least", "median")
         ),
-        *(
-            Figure("cost of transport", words(c), _is("tracking", c), _number("cost_of_transport"), headline=c in HEADLINE_COSTS)
-            for c in TRACKED
-            if any(c[:2])
-        ),
-        Figure("power, W", "standing", _is("tracking", (0.0, 0.0, 0.0)), _number("power_w"), headline=True),
+        *_costs("cost of transport", "cost_of_transport", HEADLINE_COSTS),
+        *_costs("positive work alone", "positive_cost_of_transport"),
+        Figure("energy", "power of a stand, W", _is("tracking", (0.0, 0.0, 0.0)), _number("power_w"), headline=True),
     ]
 
 
@@ -44,6 +41,11 @@ def tour_figures() -> list[Figure]:
 def _along(group: str, name: str, headline: bool = False) -> list[Figure]:
     """Of a vector the commanded axis, for every velocity."""
     return [Figure(group, words(c), _is("tracking", c), _entry(name, axis_of(c)), headline=headline) for c in TRACKED]
+
+
+def _costs(title: str, name: str, headline: Sequence[Velocity] = ()) -> list[Figure]:
+    walked = [c for c in TRACKED if any(c[:2])]
+    return [Figure("energy", f"{title}, {words(c)}", _is("tracking", c), _number(name), headline=c in headline) for c in walked]
 
 
 def _stage(stage: str) -> Sequence[Figure]:

@@ -22,9 +22,10 @@ from .push_plot import draw_directions, finish
 
 COLOURS = (BLUE, ORANGE, GREEN, VIOLET, RED)
 EXPLAINED = (
-    "Each run is held against the first of its kind, on the cases that both have: the difference and its interval at 95 %, "
-    "of means and pushes over the seeds (Student), of rates over the cases (Newcombe, from the Wilson intervals beside the rates). "
-    "× is the ratio of the two on these cases."
+    "Mean velocities and errors are along the commanded axis, over the last two thirds of a run; RMSE a stride is that of the velocity "
+    "averaged over a gait period. Each run is held against the first of its kind, on the cases that both have: the difference and its "
+    "interval at 95 %, of means and pushes over the seeds (Student), of rates over the cases (Newcombe, from the Wilson intervals beside "
+    "the rates). × is the ratio of the two on these cases."
 )
 
 
@@ -52,7 +53,7 @@ def _value(value: Value | None) -> str:
     """A rate with its counts and interval."""
     if value is None:
         return "–"
-    return show(value.value) if value.interval is None else f"{value.count} of {value.of} ({_span(value.interval, 100.0)} %)"
+    return show(value.value) if value.interval is None else f"{value.count} of {value.of} {_span(value.interval, 100.0)} %"
 
 
 def _change(change: Change | None, rate: bool) -> str:
@@ -60,13 +61,14 @@ def _change(change: Change | None, rate: bool) -> str:
     if change is None:
         return "–"
     scale, unit = (100.0, " %") if rate else (1.0, "")
-    interval = "" if change.interval is None else f" ({_span(change.interval, scale)})"
-    ratio = "" if change.ratio is None else f", × {change.ratio:.2f}"
-    return f"{scale * change.value:+.3g}{unit}{interval}{ratio}"
+    interval = "" if change.interval is None else f" {_span(change.interval, scale)}"
+    ratio = "" if change.ratio is None else f" ×{change.ratio:.2f}"
+    return f"{scale * change.value:+.3g}{interval}{unit}{ratio}"
 
 
 def _span(interval: Sequence[float], scale: float) -> str:
-    return " to ".join(show(scale * end) for end in interval)
+    low, high = (show(scale * end) for end in interval)
+    return f"[{low}, {high}]"
 
 
 def _kind(kind: str, runs: Sequence[BenchRun], rows: Sequence[Row]) -> str:
@@ -97,10 +99,9 @@ def _pushes(run: BenchRun) -> dict[str, Any]:
 
 def polars(pushed: Mapping[str, Mapping[str, Any]]) -> Drawing:
     """Push summaries by run, one plot for walking and one for standing, in which each run has a colour."""
-    names = [name for name in PUSHED if any(name in push for push in pushed.values())]
-    drawing = Drawing(figsize=(5.0 * len(names), 4.8), layout="constrained")
-    axes = drawing.subplots(1, len(names), subplot_kw={"projection": "polar"}, squeeze=False)[0]
-    for axis, name in zip(axes, names, strict=True):
+    drawing = Drawing(figsize=(5.0 * len(PUSHED), 4.8), layout="constrained")
+    axes = drawing.subplots(1, len(PUSHED), subplot_kw={"projection": "polar"})
+    for axis, name in zip(axes, PUSHED, strict=True):
         for k, (run, push) in enumerate(pushed.items()):
             colour = COLOURS[k % len(COLOURS)]
             if name in push:

@@ -30,6 +30,7 @@ def tracked(command: list[float], seed: int, error: float, fell: bool = False) -
         "rmse": [2.0 * error, 0.1, 0.1],
         "rmse_gait": [error, 0.1, 0.1],
         "cost_of_transport": 0.4 + error if any(command) else None,
+        "positive_cost_of_transport": 0.2 if any(command) else None,
         "power_w": 5.0,
     }
     return {"case": "tracking", "command": command, "seed": seed, "fell": fell} | (dict.fromkeys(figures) if fell else figures)
@@ -73,15 +74,15 @@ def compared(tmp_path: Path, *folders: str) -> tuple[dict[str, Any], str]:
 
 def test_means_are_compared_by_seed(tmp_path: Path) -> None:
     result, _ = compared(tmp_path, locomotion(tmp_path / "a", 0.01, 30.0), locomotion(tmp_path / "b", 0.02, 30.0))
-    row = figure(result, "RMSE, averaged over a gait period", "0.5 0 0")
+    row = figure(result, "RMSE a stride", "0.5 0 0")
     assert row["values"]["A"]["value"] == pytest.approx(0.025) and row["values"]["B"]["value"] == pytest.approx(0.05)
     expected = ttest_rel([0.02, 0.04, 0.06, 0.08], [0.01, 0.02, 0.03, 0.04]).confidence_interval()
     change = row["changes"]["B"]
     assert change["value"] == pytest.approx(0.025) and change["ratio"] == pytest.approx(2.0)
     assert change["interval"] == pytest.approx([expected.low, expected.high])
-    assert figure(result, "RMSE of the velocity", "0.5 0 0")["values"]["B"]["value"] == pytest.approx(0.1)
-    assert figure(result, "power, W", "standing")["values"]["A"]["value"] == 5.0
-    assert not any(f["figure"] == "0 0 0" for f in result["figures"] if f["group"] == "cost of transport")
+    assert figure(result, "RMSE", "0.5 0 0")["values"]["B"]["value"] == pytest.approx(0.1)
+    assert figure(result, "energy", "power of a stand, W")["values"]["A"]["value"] == 5.0
+    assert not any(f["figure"] == "cost of transport, 0 0 0" for f in result["figures"])
 
 
 def test_pushes_under_hard_noise_are_a_share_of_the_nominal_ones(tmp_path: Path) -> None:
@@ -102,14 +103,14 @@ def test_falls_are_rates_over_the_cases_that_both_have(tmp_path: Path) -> None:
     first = written(tmp_path / "a", SETUP, [tracked(WALK, seed, 0.01) for seed in range(6)])
     second = written(tmp_path / "b", SETUP, [tracked(WALK, seed, 0.01, fell=seed < 3) for seed in range(4)])
     result, page = compared(tmp_path, first, second)
-    falls = figure(result, "falls of tracking", "all velocities")
+    falls = figure(result, "falls", "all")
     assert (falls["values"]["B"]["count"], falls["values"]["B"]["of"], falls["values"]["A"]["of"]) == (3, 4, 6)
     assert falls["values"]["B"]["interval"] == wilson(3, 4)
     change = falls["changes"]["B"]
     assert change["value"] == 0.75 and change["interval"][0] < 0.75 < change["interval"][1] and change["ratio"] is None
-    rmse = figure(result, "RMSE, averaged over a gait period", "0.5 0 0")["changes"]["B"]
+    rmse = figure(result, "RMSE a stride", "0.5 0 0")["changes"]["B"]
     assert rmse["value"] == 0.0 and rmse["interval"] is None  # one seed is left that neither fell with
-    assert "3 of 4 (" in page and "+75 %" in page
+    assert "3 of 4 [30.1, 95.4] %" in page and "+75 [" in page
 
 
 def test_tours_stand_beside_locomotion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +121,7 @@ def test_tours_stand_beside_locomotion(tmp_path: Path, capsys: pytest.CaptureFix
     survived = figure(result, "tour, punches", "survived, s")
     assert (survived["values"]["C"]["value"], survived["changes"]["C"]["value"]) == (60.0, -30.0)
     assert figure(result, "tour, punches", "energy, kJ")["values"]["C"]["value"] == 6.0  # complete runs only
-    assert figure(result, "power, W", "standing")["changes"] == {}
+    assert figure(result, "energy", "power of a stand, W")["changes"] == {}
     assert "tour, punches" in page and "C − A" in page
     assert "strict push" in capsys.readouterr().out
 
