@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from .bench_runs import BatchOptions, MakeStack
+from .bench_runs import BatchOptions
 
 if TYPE_CHECKING:
     from .output import Exit
@@ -39,9 +39,10 @@ class Locomotion(BatchOptions):
 
         self.check()
         cases, config = self._cases(), LocomotionConfig(None if self.plant is None else Path(self.plant), self.noise, self.friction)
-        work = LocomotionWork(load_robot("g1"), MakeStack(self.mode), config)
-        work.backend(work.make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
-        setup = {"locomotion": asdict(config), "mode": self.mode, "versions": versions()}
+        make_stack = self.make_stack()
+        work = LocomotionWork(load_robot("g1"), make_stack, config)
+        work.backend(make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
+        setup = {"locomotion": asdict(config), **asdict(make_stack), "versions": versions()}
         folder, runs = self.run("locomotion", work, cases, setup, _said)
         rows = summarise(runs)
         for case in dict.fromkeys(row["case"] for row in rows):

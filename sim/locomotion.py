@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState
+from poise.robots import Intent, PoiseError, RobotModel, RobotState
 from poise.robots.plant import compile_plant
-from poise.robots.types import LEFT
 
 from .disturbances import Friction, Push, contact_friction
 from .metrics import RunResult
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
 from .runner import Steps, run
+from .stride import StrideWatch
 
 Velocity = tuple[float, float, float]
 Case = Mapping[str, Any]
@@ -39,6 +39,7 @@ PUSH_MOST_NS = 120.0
 SETTLE_S = 3.0  # of walking before the stride in which it is pushed
 AFTER_S = 4.0  # alive so long after a push
 STANDING_STRIDE_S = 0.84
+STRIDE_WITHIN_S = 3.0  # two touchdowns of a stride of a second
 
 
 class LocomotionStack(Steps, Protocol):
@@ -203,20 +204,13 @@ def _to_timing(stack: LocomotionStack, backend: MujocoBackend, case: Case) -> bo
     intents, share = _constant(case["command"]), case["timing"] / TIMINGS
     if not any(case["command"]):
         return run(stack, backend, intents, share * STANDING_STRIDE_S).fell
-    seen: list[Decision] = []
-
-    def note(decision: Decision, state: RobotState) -> None:
-        seen[:] = [*seen[-1:], decision]
-
-    def begun() -> bool:
-        stances = [decision.plan.stance for decision in seen if decision.plan is not None]
-        return stances == [1 - LEFT, LEFT]
-
-    if run(stack, backend, intents, 2.0, note, begun).fell:
+    strides = StrideWatch(backend)
+    if run(stack, backend, intents, STRIDE_WITHIN_S, strides, strides.begun).fell:
         return True
-    if not begun() or seen[-1].plan is None:
-        raise PoiseError(f"push at velocity {case['command']}: no step begins within 2 s; give a velocity at which it walks")
-    return run(stack, backend, intents, share * 2.0 * seen[-1].plan.step_duration_s).fell
+    if strides.stride_s is None:
+        sentence = f"push at velocity {case['command']}: no step begins within {STRIDE_WITHIN_S:g} s"
+        raise PoiseError(f"{sentence}; give a velocity at which it walks")
+    return run(stack, backend, intents, share * strides.stride_s).fell
 
 
 def _cost_of_transport(result: RunResult, backend: MujocoBackend) -> float | None:
