@@ -49,7 +49,7 @@ class Tour(BatchOptions):
         folder, runs = self.run("tour", TourWork(robot, make_stack, config), cases, setup, _said)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
-        title = "tour: our own runner, at our tick, on the benchmark's draws"
+        title = "tour: our own runner, at the controller's tick, on the benchmark's draws"
         print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console_for(self.json))
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})

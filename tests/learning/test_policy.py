@@ -102,7 +102,13 @@ def test_a_network_that_fails_keeps_the_last_command(robot: RobotModel, tmp_path
 
 
 def test_lost_states_are_bridged_and_then_damped(robot: RobotModel, tmp_path: Path) -> None:
-    c = controller(robot, tmp_path)
+    """Output = last output + 0.5, so that it says whether it has begun anew."""
+
+    def spoil(entries: dict[str, Any]) -> None:
+        entries["action"].update(joints=["left_knee_joint"], scale=1.0)
+        entries["observation"]["terms"] = [{"name": "last_action"}]
+
+    c = controller(robot, tmp_path, np.array([[1.0]]), spoil, bias=np.array([0.5]))
     lost = replace(state(robot, 0.02), gyro_imu=np.array([math.nan, 0.0, 0.0]))
     sent = c.step(state(robot, 0.0), FORWARD).command
     bridged, damped = c.step(lost, FORWARD), c.step(replace(lost, stamp_s=0.04), FORWARD)
@@ -110,7 +116,10 @@ def test_lost_states_are_bridged_and_then_damped(robot: RobotModel, tmp_path: Pa
     assert "gyro not finite" in bridged.reason
     np.testing.assert_array_equal(bridged.command.q, sent.q)
     assert not damped.command.kp.any() and damped.command.kd.all() and damped.certificate.changed
-    assert c.step(state(robot, 0.06), FORWARD).status == "ok"
+    again = [c.step(state(robot, 0.06 + 0.02 * i), FORWARD) for i in range(2)]
+    assert [decision.status for decision in again] == ["ok", "ok"]
+    np.testing.assert_array_equal(again[0].command.q, sent.q)
+    assert not np.array_equal(again[1].command.q, sent.q)
 
 
 def test_a_waypoint_is_left_out(robot: RobotModel, tmp_path: Path) -> None:
