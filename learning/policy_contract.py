@@ -218,6 +218,7 @@ def _check_sizes(c: PolicyContract) -> None:
     for i, term in enumerate(c.terms):
         _demand(c.size(term.name) > 0, f"observation.terms[{i}] is {term.name}, which needs [phase]")
         _check_width(f"observation.terms[{i}].scale", term.scale, c.size(term.name))
+    _demand(c.clocks is None or np.ndim(c.clocks.offset) == 1, "phase.offset is not a list of numbers, one a clock")
     if c.clocks is not None and c.clocks.still is not None:
         _check_width("phase.still.phase", c.clocks.still.phase, len(c.clocks.offset))
     alike = len({term.history for term in c.terms}) == 1

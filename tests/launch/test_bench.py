@@ -102,3 +102,6 @@ def test_a_foreign_policy_is_measured(g1: RobotModel, tmp_path: Path, monkeypatc
     result = json.loads(file.read_text())
     assert (result["mode"], result["policy"], result["contract"]) == ("learned", policy, contract)
     assert [run["fell"] for run in result["runs"]] == [False, True]
+    slow = str(write_contract(tmp_path / "slow.toml", entries | {"rate_hz": 25}))
+    with pytest.raises(PoiseError, match="a control period of 0.04 s does not divide that"):
+        Tour(seeds="0", stages="own", seconds=5.0, policy=policy, contract=slow)()

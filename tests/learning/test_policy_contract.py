@@ -74,6 +74,7 @@ REFUSALS: dict[str, tuple[Change, str]] = {
         lambda e: e["observation"].update(history={"by": "frame"}, terms=[{"name": "command"}, {"name": "last_action", "history": 2}]),
         "every term must have the same history",
     ),
+    "clocks": (lambda e: e.update(phase={"period_s": 1.0, "offset": [[0.0, 0.5]]}), "phase.offset is not a list of numbers, one a clock"),
     "still": (
         lambda e: e.update(phase={"period_s": 1.0, "offset": [0.0], "still": {"command": 0.1, "phase": [0.5, 0.5]}}),
         "phase.still.phase has 2 numbers, it takes 1 or 1",
