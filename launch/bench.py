@@ -41,16 +41,16 @@ class Tour(BatchOptions):
         config = TourConfig(self.seconds, None if self.plant is None else Path(self.plant))
         stages = [stage.strip() for stage in self.stages.split(",")]
         cases = [{"stage": stage, "seed": seed} for seed in parse_seeds(self.seeds) for stage in stages]
-        robot, make_stack = load_robot("g1"), MakeStack(self.mode)
+        robot, make_stack = load_robot("g1"), self.make_stack()
         period_s = make_stack(robot, 0).period_s
         for stage in stages:  # unusable input is said before the work begins
             Harness(robot, stage, 0, config, period_s)
-        setup = {"tour": asdict(config), "mode": self.mode, "versions": versions()}
+        setup = {"tour": asdict(config), **asdict(make_stack), "versions": versions()}
         folder = self.folder("tour")
         runs = self.run(folder, TourWork(robot, make_stack, config), cases, setup, _said)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
-        title = "tour: our own runner, at our tick, on the benchmark's draws"
+        title = "tour: our own runner, at the controller's tick, on the benchmark's draws"
         print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console_for(self.json))
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})

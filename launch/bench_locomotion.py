@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from .bench_runs import BatchOptions, MakeStack
+from .bench_runs import BatchOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ class Locomotion(BatchOptions):
         self.check()
         plant = None if self.plant is None else Path(self.plant).resolve()
         cases, config = self._cases(), LocomotionConfig(plant, self.noise, self.friction)
-        make_stack = MakeStack(self.mode)
+        make_stack = self.make_stack()
         work = LocomotionWork(load_robot("g1"), make_stack, config)
         work.backend(make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
         setup = {"schema": SCHEMA, "locomotion": asdict(config), **asdict(make_stack), "versions": versions()}

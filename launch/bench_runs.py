@@ -1,4 +1,4 @@
-"""What benchmarks of many seeded runs share: their folder, going on with an interrupted one, progress, the stack that they build."""
+"""What benchmarks of many seeded runs share: their folder, going on with an interrupted one, progress, the controller that they build."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .arguments import File, Mode
 
 if TYPE_CHECKING:
     from poise.control import Stack
+    from poise.learning.policy import PolicyController
     from poise.robots import RobotModel
     from poise.sim.batch import Case, Work
 
@@ -34,13 +35,32 @@ class MakeStack:
 
 
 @dataclass(frozen=True)
+class MakePolicy:
+    """Builds the controller of a foreign policy; picklable, for runs in several processes."""
+
+    policy: str
+    contract: str
+    mode: str = "learned"
+
+    def __call__(self, robot: RobotModel, seed: int) -> PolicyController:
+        """The controller for a robot; the policy draws nothing from the seed."""
+        from poise.learning.policy import PolicyController
+
+        return PolicyController(robot, self.policy, self.contract)
+
+
+@dataclass(frozen=True)
 class BatchOptions:
     """Options of a benchmark of many runs."""
 
     plant: File = None
     """MJCF of the robot that is simulated. None: the one of its description."""
     mode: Mode = "hybrid"
-    """hybrid: learned proposals, judged by physics; model: scripted ones."""
+    """hybrid: learned proposals, judged by physics; model: scripted ones. Of the stack, which --policy replaces."""
+    policy: File = None
+    """Measure a locomotion policy of somebody else's instead, ONNX; its results have mode learned."""
+    contract: File = None
+    """What that policy takes and gives, TOML."""
     processes: int = 0
     """Runs at a time; 0: one a processor."""
     resume: File = None
@@ -60,6 +80,20 @@ class BatchOptions:
 
         check_json(self.json)
         check_count("--processes", self.processes, least=0)
+
+    def make_stack(self) -> MakeStack | MakePolicy:
+        """What builds the controller that is measured.
+
+        Raises:
+            PoiseError: a policy without its contract, or a contract without its policy.
+        """
+        from poise.robots import PoiseError
+
+        if self.policy is None and self.contract is None:
+            return MakeStack(self.mode)
+        if self.policy is None or self.contract is None:
+            raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
+        return MakePolicy(str(Path(self.policy).resolve()), str(Path(self.contract).resolve()))
 
     def folder(self, name: str) -> Path:
         """A new folder of a benchmark, or the one to go on with.

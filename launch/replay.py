@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from .arguments import File
-from .bench_runs import MakeStack
+from .bench_runs import MakePolicy, MakeStack
 
 if TYPE_CHECKING:
     from poise.sim.locomotion import LocomotionWork
@@ -66,7 +66,8 @@ def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork:
         raise RecordError(f"{folder}: the fall is of {meta.get('schema')}; this version runs {SCHEMA} again")
     config = dict(meta["locomotion"])
     plant = None if config["plant"] is None else Path(config["plant"])
-    make_stack = MakeStack(**{field.name: meta[field.name] for field in fields(MakeStack) if field.name in meta})
+    maker = MakePolicy if "policy" in meta else MakeStack
+    make_stack = maker(**{field.name: meta[field.name] for field in fields(maker)})
     return LocomotionWork(load_robot("g1"), make_stack, LocomotionConfig(**{**config, "plant": plant}))
 
 

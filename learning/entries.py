@@ -1,10 +1,10 @@
-"""Readers of JSON entries: each gives an entry in its type, or says in one line what it is instead."""
+"""Readers of JSON and TOML entries: each gives an entry in its type, or says in one line what it is instead."""
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,17 @@ def as_array_above_zero(value: Any, name: str) -> Array:
     numbers = as_array(value, name)
     _demand(bool((numbers > 0).all()), name, value, "above 0 throughout")
     return numbers
+
+
+def as_numbers(value: Any, name: str) -> Array:
+    """One finite number, or a list of them."""
+    return as_array(value if isinstance(value, list) else [value], name)
+
+
+def as_one_of(value: Any, name: str, known: Collection[str]) -> str:
+    """One of some texts."""
+    _demand(isinstance(value, str) and value in known, name, value, f"one of {', '.join(known)}")
+    return str(value)
 
 
 def read_table(readers: Mapping[str, Reader], value: Any, name: str) -> dict[str, Any]:

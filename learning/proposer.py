@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from poise.control.protocols import Situation
 from poise.robots import ContractError, MotionProposal, RobotModel
@@ -16,8 +14,10 @@ from poise.robots.types import Array
 from .contract import METADATA_KEY, Contract, check, check_shapes, from_json
 from .features import Features, features
 from .likelihood import sample_mixture
+from .onnx_session import first_line, open_session
 
 TEMPERATURE = 0.6
+NO_FILE = 'train one with `poise train proposer` for --policy, or use mode "model"'
 
 
 class ProposerNetwork:
@@ -29,7 +29,7 @@ class ProposerNetwork:
         Raises:
             ContractError: missing, unreadable, without a sound contract, not shaped as its contract says, or damaged.
         """
-        self.session = _open_session(path)
+        self.session = open_session(path, "proposer", NO_FILE)
         metadata = self.session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
             raise ContractError(f"proposer {path}: has no contract in its metadata; give a file that `poise train proposer` wrote")
@@ -51,7 +51,7 @@ class ProposerNetwork:
         try:
             mixture = self._run(np.zeros(len(self.contract.feature_names), dtype=np.float32))
         except Exception as error:  # onnxruntime raises its own untyped exceptions
-            raise ContractError(f"proposer {path}: its network does not run ({str(error).splitlines()[0]}); export it again") from error
+            raise ContractError(f"proposer {path}: its network does not run ({first_line(error)}); export it again") from error
         if not all(np.isfinite(part).all() for part in mixture):
             raise ContractError(f"proposer {path}: its network gives numbers that are not finite; train it again")
 
@@ -103,15 +103,3 @@ class LearnedProposer:
 def packaged_weights(robot_name: str) -> Path:
     """Where the weights packaged for a robot are (or would be)."""
     return Path(str(files("poise.learning").joinpath("weights"))) / f"{robot_name}_proposer.onnx"
-
-
-def _open_session(path: Path) -> Any:  # onnxruntime has no types
-    if not path.is_file():
-        raise ContractError(f'proposer {path}: no such file; train one with `poise train proposer` for --policy, or use mode "model"')
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own untyped exceptions
-        raise ContractError(f"proposer {path}: cannot be read ({str(error).splitlines()[0]}); give an ONNX file") from error

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from poise.robots import Decision, PoiseError, RobotState
-from poise.robots.types import LEFT
+from poise.robots import PoiseError
 
 from .batch import Case
 from .disturbances import Push
 from .mujoco_backend import MujocoBackend
 from .runner import Steps, constant, run
+from .stride import StrideWatch
 from .tracking import STANDING_STRIDE_S, Velocity
 
 PUSHED: Mapping[str, Velocity] = {"walking": (0.5, 0.0, 0.0), "standing": (0.0, 0.0, 0.0)}
@@ -22,6 +22,7 @@ PUSH_STEP_NS = 5.0  # the scan goes upward by it
 PUSH_MOST_NS = 120.0
 SETTLE_S = 3.0  # of walking before the stride in which it is pushed
 AFTER_S = 4.0  # alive so long after a push
+STRIDE_WITHIN_S = 3.0  # two touchdowns of a stride of a second
 
 
 class LocomotionStack(Steps, Protocol):
@@ -110,17 +111,10 @@ def _to_timing(stack: Steps, backend: MujocoBackend, case: Case) -> bool:
     intents, share = constant(case["command"]), case["timing"] / TIMINGS
     if not any(case["command"]):
         return run(stack, backend, intents, share * STANDING_STRIDE_S).fell
-    seen: list[Decision] = []
-
-    def note(decision: Decision, state: RobotState) -> None:
-        seen[:] = [*seen[-1:], decision]
-
-    def begun() -> bool:
-        stances = [decision.plan.stance for decision in seen if decision.plan is not None]
-        return stances == [1 - LEFT, LEFT]
-
-    if run(stack, backend, intents, 2.0, note, begun).fell:
+    strides = StrideWatch(backend)
+    if run(stack, backend, intents, STRIDE_WITHIN_S, strides, strides.begun).fell:
         return True
-    if not begun() or seen[-1].plan is None:
-        raise PoiseError(f"push at velocity {case['command']}: no step begins within 2 s; give a velocity at which it walks")
-    return run(stack, backend, intents, share * 2.0 * seen[-1].plan.step_duration_s).fell
+    if strides.stride_s is None:
+        sentence = f"push at velocity {case['command']}: no step begins within {STRIDE_WITHIN_S:g} s"
+        raise PoiseError(f"{sentence}; give a velocity at which it walks")
+    return run(stack, backend, intents, share * strides.stride_s).fell

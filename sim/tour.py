@@ -145,10 +145,14 @@ class Harness:
         """Set up the plant and draw the tour.
 
         Raises:
-            PoiseError: an unknown stage, a robot that is not a G1, a plant that is not the robot's, or no gaitkeeper.
+            PoiseError: an unknown stage, a control period that does not divide the harness's, a robot that is not a G1, a plant that is
+                not the robot's, or no gaitkeeper.
         """
         if stage not in STAGES:
             raise PoiseError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+        if abs(round(COMMAND_S / period_s) * period_s - COMMAND_S) > 1e-9:
+            sentence = f"tour: commands come every {COMMAND_S} s, a control period of {period_s:g} s does not divide that"
+            raise PoiseError(f"{sentence}; give a controller of 50 Hz, or a multiple of it")
         self._draws = g = draws()
         if sorted(g.BENCH_MOTORS) != sorted(robot.joint_names):
             raise PoiseError(f"the tour is one of the G1 with 29 joints; the robot {robot.name!r} has others")

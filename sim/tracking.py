@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from .intervals import wilson
 from .metrics import path_length, pose, velocities
 from .mujoco_backend import MujocoBackend
 from .runner import Steps, constant, run
+from .stride import SWING_LEAST_S, touches_ground
 
 Velocity = tuple[float, float, float]
 
@@ -29,7 +29,6 @@ TRACKED: tuple[Velocity, ...] = (
 )
 TRACKING_S = 15.0
 SAMPLE_S = 0.02  # the same for controllers of any period
-SWING_LEAST_S = 0.1  # off the ground for less is no swing
 STANDING_STRIDE_S = 0.84  # stands for the gait period where no foot is lifted
 MOVED_M = 0.5  # on less of a way there is no cost of transport
 
@@ -98,12 +97,6 @@ class Watch:
             "positive_cost_of_transport": costs[1],
             "power_w": float(energy_j / (sample_s * len(velocity))),
         }
-
-
-def touches_ground(data: mujoco.MjData, foot: NDArray[np.bool_], ground: NDArray[np.bool_]) -> bool:
-    """Whether any geometry of a foot is in contact with the ground, both (ngeom,) bool."""
-    one, other = data.contact.geom[:, 0], data.contact.geom[:, 1]
-    return bool((foot[one] & ground[other] | foot[other] & ground[one]).any())
 
 
 def rmse(error: Array, samples: int) -> list[float]:

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from foreign_policy import contract_entries, write_contract, write_linear
 
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
 from poise.launch.replay import Replay
-from poise.robots import PoiseError
+from poise.robots import PoiseError, RobotModel
 from poise.sim import locomotion, pushing, tracking
 
 
@@ -41,6 +43,9 @@ def test_unusable_options_are_refused(tmp_path: Path) -> None:
         (Locomotion(seeds="-1"), "--seeds -1"),
         (Locomotion(mode="model", friction=0.0), "friction 0"),
         (Locomotion(mode="model", plant="missing.xml"), "no such file"),
+        (Locomotion(policy="policy.onnx"), "--policy and --contract go together"),
+        (Tour(seconds=5.0, contract="contract.toml"), "--policy and --contract go together"),
+        (Locomotion(policy="policy.onnx", contract="missing.toml"), "cannot be read"),
     ):
         with pytest.raises(PoiseError, match=words) as error:
             command()
@@ -104,3 +109,24 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "differs at tick" in capsys.readouterr().out
     with pytest.raises(PoiseError, match="cannot be read"):
         Replay(str(tmp_path))()
+
+
+def test_a_foreign_policy_is_measured(g1: RobotModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that holds its default posture, leaning back by the ankles when it is to walk: it stands, and falls."""
+    monkeypatch.setattr(tracking, "TRACKED", ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
+    monkeypatch.setattr(tracking, "TRACKING_S", 2.0)
+    entries = contract_entries(g1)
+    entries["joints"]["kp"] = [300.0] * g1.n
+    entries["action"]["joints"] = ["left_ankle_pitch_joint", "right_ankle_pitch_joint"]
+    policy = str(write_linear(tmp_path / "policy.onnx", np.array([[1.0, 0.0, 0.0]] * 2)))
+    contract, file = str(write_contract(tmp_path / "contract.toml", entries)), tmp_path / "locomotion.json"
+    bench = Locomotion(seeds="0", cases="tracking", policy=policy, contract=contract, processes=1, out=str(tmp_path), json=str(file))
+    assert bench() is Exit.HELD
+    result = json.loads(file.read_text())
+    assert (result["mode"], result["policy"], result["contract"]) == ("learned", policy, contract)
+    assert [run["fell"] for run in result["runs"]] == [False, True]
+    (fall,) = tmp_path.glob("locomotion-*/falls/*")
+    assert Replay(str(fall))() is Exit.HELD
+    slow = str(write_contract(tmp_path / "slow.toml", entries | {"rate_hz": 25}))
+    with pytest.raises(PoiseError, match="a control period of 0.04 s does not divide that"):
+        Tour(seeds="0", stages="own", seconds=5.0, policy=policy, contract=slow)()

@@ -10,6 +10,7 @@ from holder import G1, Holder, g1_plant
 from poise.robots import Intent
 from poise.sim import NOISE, MujocoBackend
 from poise.sim.disturbances import is_ground
+from poise.sim.stride import touches_ground
 from poise.sim.tracking import (
     SAMPLE_S,
     STANDING_STRIDE_S,
@@ -18,7 +19,6 @@ from poise.sim.tracking import (
     energy_rows,
     gait_period_s,
     rmse,
-    touches_ground,
     tracking_cases,
     tracking_rows,
 )
