@@ -56,7 +56,7 @@ class Watched:
 
 
 class Tape(Watched):
-    """Holds the ticks since the last reset or restore; 15 s of a 29-joint robot are about 60 MB."""
+    """Holds the ticks since the last reset or restore; 15 s of a 29-joint robot are about 50 MB."""
 
     def __init__(self, stack: LocomotionStack) -> None:
         super().__init__(stack)
