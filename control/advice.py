@@ -10,7 +10,7 @@ from poise.robots.types import Array
 
 from .adaptation import StepLimits, reach_box
 from .footsteps import orbit_plan
-from .mpc import LipMpc, MpcConfig, MpcInput
+from .mpc import CentroidalConfig, LipMpc, Mpc, MpcConfig, MpcInput
 from .reaction import dcm_of_swing
 from .rotation import turned, wrap_angle
 
@@ -45,16 +45,26 @@ class Question:
     omega: float
     kappa: float
     swing_shift: float  # s² (reaction.py)
+    momentum: Array  # (2,) m·s, beyond the swing leg's, in the stance sole's frame (MpcInput)
     twist: Array  # (3,) m/s and rad/s
     width: float  # m
     shift: Array  # (2, 2) m, forward and outward, of the next two footsteps
+
+
+def make_mpc(config: MpcConfig) -> Mpc:
+    """The MPC of a configuration: the LIP's, or that which knows trunk's and arms' momentum."""
+    if isinstance(config, CentroidalConfig):
+        from .centroidal_mpc import CentroidalMpc  # CasADi takes its time to load
+
+        return CentroidalMpc(config)
+    return LipMpc(config)
 
 
 class Advisor:
     """Holds the MPC."""
 
     def __init__(self, config: MpcConfig, limits: StepLimits, cop_box: Array, delay_ticks: int) -> None:
-        self._mpc, self._limits, self._cop_box, self._delay = LipMpc(config), limits, cop_box, delay_ticks
+        self._mpc, self._limits, self._cop_box, self._delay = make_mpc(config), limits, cop_box, delay_ticks
 
     def ask(self, q: Question) -> Advice:
         """Solve for the rest of this step and the steps that follow."""
@@ -78,6 +88,7 @@ class Advisor:
                 cop_box=self._cop_box,
                 swing=np.array([gain, in_air]),
                 swing_known=drift * q.swing[1] - gain * q.swing[0],
+                momentum=q.momentum,
             )
         )
         touchdown = np.stack((q.sole + turned(q.yaw, plan.footholds[0, :2]), turned(q.yaw, plan.offset)))

@@ -21,7 +21,7 @@ from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
 from .mpc import MpcConfig
 from .polygon import clamp_inside, margin_inside, support_hull
-from .reaction import dcm_of_swing
+from .reaction import dcm_of_swing, momentum_as_shift
 from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
@@ -139,6 +139,7 @@ class Walker:
         """Take the soles and the DCM from the estimate."""
         self._omega, self._kappa, seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
         self._soles, self._pelvis, self.sole_yaw, self._com, self.dcm = d.sole_position, d.q[:2], seen[:2], seen[2:4], seen[4:]
+        self._momentum = momentum_as_shift(d.momentum, d.mass_matrix[0, 0])
 
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
@@ -309,6 +310,7 @@ class Walker:
                 omega=self._omega,
                 kappa=self._kappa,
                 swing_shift=self._shift_now(),
+                momentum=turned(-yaw, self._momentum + self._shift_now() * moving[1]),
                 twist=twist,
                 width=self._width(twist),
                 shift=self._command.footstep_offset,
@@ -386,7 +388,7 @@ _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 _FIXED = {
     *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advisor", "_swing_shift"),
-    *("_command", "_soles", "_pelvis"),  # of the tick
+    *("_command", "_soles", "_pelvis", "_momentum"),  # of the tick
 }
 
 

@@ -16,6 +16,7 @@ The form with free footsteps follows Herdt et al., Advanced Robotics 2010, in th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numba import njit
@@ -45,6 +46,15 @@ class MpcConfig:
     tolerance: float = 1e-4  # bounds are tightened by it, m
 
 
+@dataclass(frozen=True)
+class CentroidalConfig(MpcConfig):
+    """The plan that knows trunk's and arms' angular momentum (centroidal_mpc.py) is made instead of the LIP's."""
+
+    weight_moment: float = 2.0  # per m² and interval, of the ZMP shift that their moment makes
+    moment_max_m: float = 0.06  # 20 N·m on a G1
+    momentum_decay: float = 5.0  # 1/s, as in the whole-body QP (tasks.TaskGains.momentum_d)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MpcInput:
     """One problem, in the frame of the current stance sole; steps are numbered from the next touchdown."""
@@ -61,6 +71,7 @@ class MpcInput:
     cop_box: Array  # (2, 2) m (min, max) by axis, in the sole's frame
     swing: Array  # (2,) what a metre of the swing foot's way adds to the DCM at touchdown, in this step and in the later ones
     swing_known: Array  # (2,) m what its position and velocity now add in this step
+    momentum: Array  # (2,) m·s, (L_y, −L_x)/(m g) of the angular momentum beyond the swing leg's, which the LIP knows nothing of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +188,14 @@ def _add_square(hessian: Array, gradient: Array, row: Array, constant: float, we
 
 def _predicted(g: MpcInput, yaw: Array) -> tuple[Array, Array]:
     return predict_steps(g.dcm, g.omega, g.time_left, g.step_duration, g.kappa, yaw, g.swing, g.swing_known)
+
+
+class Mpc(Protocol):
+    """What plans the coming steps."""
+
+    def solve(self, given: MpcInput) -> MpcPlan:
+        """The plan; where there is none it is not usable, and says why."""
+        ...
 
 
 class LipMpc:

@@ -16,6 +16,7 @@ from poise.robots import RobotModel
 from poise.robots.types import Array
 
 from .dynamics import Dynamics
+from .lip import GRAVITY
 
 TIME_LEAST_S = 0.03  # as in the swing foot's own law (swing.py)
 
@@ -32,6 +33,14 @@ def dcm_of_swing(time_s: float, omega: float, shift: float) -> tuple[float, floa
     constant, linear = (growth - 1.0) / omega, (growth - 1.0 - omega * t) / (omega * omega)
     scale = omega * shift
     return scale * 6.0 / (t * t) * (constant - 2.0 * linear / t), scale * (6.0 * linear / (t * t) - 4.0 * constant / t)
+
+
+def momentum_as_shift(momentum: Array, mass_kg: float) -> Array:
+    """λ = (L_y, −L_x)/(m g), (2,) m·s, of a centroidal momentum (6,): at its rate it acts on the pendulum like a shift of the ZMP.
+
+    The swing foot's share of it is −s v.
+    """
+    return np.array([momentum[4], -momentum[3]]) / (mass_kg * GRAVITY)
 
 
 def leg_momentum(robot: RobotModel) -> float:

@@ -9,7 +9,7 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from poise.control import Proposer, Stack
+from poise.control import Proposer, Stack, StackConfig
 from poise.learning.world_model import LipWorldModel
 from poise.robots import Decision, Intent, RobotModel, RobotState, load_robot
 from poise.robots.plant import compile_plant
@@ -51,10 +51,12 @@ class Loop:
         return not fallen(self.backend)
 
 
-def make_loop(seed: int = 0, proposer: Proposer | None = None, disturbances: Sequence[Disturbance] = ()) -> Loop:
+def make_loop(
+    seed: int = 0, proposer: Proposer | None = None, disturbances: Sequence[Disturbance] = (), config: StackConfig | None = None
+) -> Loop:
     """A loop at its start; without a proposer the scripted one acts."""
     robot, plant, world_model = g1_parts()
-    stack, backend = Stack(robot, None, proposer, world_model), MujocoBackend(robot, plant, disturbances=disturbances)
+    stack, backend = Stack(robot, config, proposer, world_model), MujocoBackend(robot, plant, disturbances=disturbances)
     backend.reset(seed)
     stack.reset(seed)
     return Loop(stack, backend, [])

@@ -37,6 +37,7 @@ def given(twist: tuple[float, float, float] = (0.4, 0.05, 0.3), time_left: float
         cop_box=np.array([[-0.075, 0.075], [-0.014, 0.014]]),
         swing=np.zeros(2),
         swing_known=np.zeros(2),
+        momentum=np.zeros(2),
     )
 
 
