@@ -17,12 +17,15 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from poise.robots.types import Array
+
 from . import mpc
 from .mpc import STEPS, CentroidalConfig, MpcInput, MpcPlan
 
 PARTS = 6
 CUTS = STEPS * PARTS
-OFFSETS = 4 * CUTS  # ZMP shifts and moments come before the DCM offsets
+MOMENTS = 2 * CUTS  # where the unknown moments start, after the ZMP's shifts
+OFFSETS = 2 * MOMENTS  # the DCM offsets
 SLACK = OFFSETS + 2 * STEPS
 SIZE = SLACK + 2
 ROWS = 2 * STEPS + 4  # reach, terminal bound from both sides
@@ -80,14 +83,14 @@ class CentroidalMpc:
 
     def __init__(self, config: CentroidalConfig) -> None:
         self._config = config
-        self._numbers, self._bounds = np.zeros(_NUMBERS), [np.zeros(size) for size in (SIZE, SIZE, ROWS, ROWS)]
+        self._numbers, self._bounds = np.zeros(_NUMBERS), _constant_bounds(config)
         self._x, self._rows, self._displacements, self._slope = np.zeros(SIZE), np.zeros(ROWS), np.zeros((STEPS, 2)), np.zeros(1)
         # Arguments and results that stay where they are: the call takes a third of the time of one with CasADi's own matrices.
         self._buffer, self._run = _compiled(config).buffer()
         for i, argument in enumerate((self._numbers, *self._bounds)):
-            self._buffer.set_arg(i, memoryview(argument))
+            self._buffer.set_arg(i, argument.data)
         for i, result in enumerate((self._x, self._rows, self._displacements.reshape(-1), self._slope)):
-            self._buffer.set_res(i, memoryview(result))
+            self._buffer.set_res(i, result.data)
 
     def solve(self, given: MpcInput) -> MpcPlan:
         """Plan footsteps and ZMP; a plan whose terminal slack is spent is not usable (the DCM cannot be caught)."""
@@ -107,21 +110,25 @@ class CentroidalMpc:
         return MpcPlan(bool(solved and caught), status, footholds, x[OFFSETS : OFFSETS + 2].copy(), x[:2].copy(), slack, residual)
 
     def _bound(self, given: MpcInput) -> None:
-        cfg, room = self._config, self._config.tolerance
-        for bounds, rows, side, inward in ((*self._bounds[::2], 0, room), (*self._bounds[1::2], 1, -room)):
-            bounds[: 2 * CUTS] = np.tile(given.cop_box[:, side] + inward, CUTS)
-            bounds[2 * CUTS : OFFSETS] = (-cfg.moment_max_m, cfg.moment_max_m)[side]
-            bounds[OFFSETS:SLACK] = (-2.0, 2.0)[side]
-            bounds[SLACK:] = (0.0, cfg.slack_max_m)[side]
-            rows[: 2 * STEPS] = given.reach[:, :, side].ravel() + inward
-        low, high, most = *self._bounds[2:], cfg.capturable_m - room
-        low[2 * STEPS :], high[2 * STEPS :] = (-np.inf, -np.inf, -most, -most), (most, most, np.inf, np.inf)
+        (lower, upper, low, high), room = self._bounds, self._config.tolerance
+        lower[:MOMENTS].reshape(CUTS, 2)[:], upper[:MOMENTS].reshape(CUTS, 2)[:] = given.cop_box[:, 0] + room, given.cop_box[:, 1] - room
+        low[: 2 * STEPS], high[: 2 * STEPS] = given.reach[:, :, 0].ravel() + room, given.reach[:, :, 1].ravel() - room
 
     def _fault(self) -> str:
         lower, upper, low, high = self._bounds
         if not np.isfinite(self._numbers).all():
             return "data not finite"
         return "" if (lower <= upper).all() and (low <= high).all() else "bounds crossed"
+
+
+def _constant_bounds(config: CentroidalConfig) -> tuple[Array, Array, Array, Array]:
+    """Lower and upper bounds (SIZE,) of the unknowns, and those (ROWS,) of the rows; ZMP and reach come with each problem."""
+    lower, upper, low, high = (np.full(size, sign * 2.0) for size in (SIZE, ROWS) for sign in (-1.0, 1.0))
+    lower[MOMENTS:OFFSETS], upper[MOMENTS:OFFSETS] = -config.moment_max_m, config.moment_max_m
+    lower[SLACK:], upper[SLACK:] = 0.0, config.slack_max_m
+    most = config.capturable_m - config.tolerance
+    low[2 * STEPS :], high[2 * STEPS :] = (-np.inf, -np.inf, -most, -most), (most, most, np.inf, np.inf)
+    return lower, upper, low, high
 
 
 def _compiled(config: CentroidalConfig) -> Any:

@@ -13,7 +13,7 @@ from oracles import plane_rotation, solve_quadprog, transfer
 from scipy.integrate import solve_ivp
 from test_mpc import CONFIG, DOUBLE_SUPPORT, OMEGA, given, yaws
 
-from poise.control.centroidal_mpc import CUTS, OFFSETS, PARTS, ROWS, SIZE, SLACK, CentroidalMpc, formulate
+from poise.control.centroidal_mpc import CUTS, MOMENTS, OFFSETS, PARTS, ROWS, SIZE, SLACK, CentroidalMpc, formulate
 from poise.control.gait import WalkerConfig
 from poise.control.mpc import STEPS, CentroidalConfig, LipMpc, MpcInput
 from poise.control.qp import QpProblem
@@ -86,7 +86,7 @@ def test_displacements_are_those_of_the_integrated_centroidal_dynamics(seed: int
         way, speed = (found[i] + last, np.zeros(2)) if i else (found[0] - foot, velocity)
         for k in range(PARTS):
             cut = i * PARTS + k
-            shift, moment = plane_rotation(yaws(g)[i]) @ x[2 * cut : 2 * cut + 2], x[2 * CUTS + 2 * cut : 2 * CUTS + 2 * cut + 2]
+            shift, moment = plane_rotation(yaws(g)[i]) @ x[2 * cut : 2 * cut + 2], x[MOMENTS + 2 * cut : MOMENTS + 2 * cut + 2]
             before = DOUBLE_SUPPORT if i and k == 0 else 0.0
             if before:
                 moving = transfer(last, DOUBLE_SUPPORT)
@@ -151,7 +151,7 @@ def test_trunk_and_arms_take_a_part_of_a_push() -> None:
     g = replace(g, dcm=g.dcm + np.array([0.08, 0.0]))
     mpc, rigid = CentroidalMpc(CENTROIDAL), CentroidalMpc(RIGID)
     assert mpc.solve(g).footholds[0, 0] < rigid.solve(g).footholds[0, 0] - 1e-3
-    assert mpc._x[2 * CUTS] > 0.005  # forward, like a ZMP ahead
+    assert mpc._x[MOMENTS] > 0.005  # forward, like a ZMP ahead
 
 
 @pytest.mark.parametrize("name", ["dcm", "momentum", "step", "reach"])
