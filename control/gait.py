@@ -19,9 +19,10 @@ from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
+from .lip import GRAVITY
 from .mpc import MpcConfig
 from .polygon import clamp_inside, margin_inside, support_hull
-from .reaction import dcm_of_swing, momentum_as_shift
+from .reaction import dcm_of_swing, legs_momentum_as_shift, momentum_as_shift
 from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
@@ -139,7 +140,7 @@ class Walker:
         """Take the soles and the DCM from the estimate."""
         self._omega, self._kappa, seen = look(d.block, d.nv, height_m, self._gait.double_support_s)
         self._soles, self._pelvis, self.sole_yaw, self._com, self.dcm = d.sole_position, d.q[:2], seen[:2], seen[2:4], seen[4:]
-        self._momentum = momentum_as_shift(d.momentum, d.mass_matrix[0, 0])
+        self._momentum, self._weight, self._velocity = d.momentum[3:5], d.mass_matrix[0, 0] * GRAVITY, d.com_velocity[:2]
 
     def plan(self) -> WalkPlan:
         """The plan in force, for the record."""
@@ -293,6 +294,8 @@ class Walker:
             return
         moving = np.stack((self._soles[1 - self.stance, :2], np.zeros(2))) if self.swing is None else self.swing.state[:2, :2]
         swing = np.stack((turned(-yaw, moving[0] - sole), turned(-yaw, moving[1])))
+        momentum = momentum_as_shift(self._momentum, self._weight)
+        legs = legs_momentum_as_shift(moving[1], self._velocity, self._swing_shift, self._shift_now())
         step_s = self._command.step_duration_s
         self._coming = self._advisor.ask(
             Question(
@@ -310,7 +313,7 @@ class Walker:
                 omega=self._omega,
                 kappa=self._kappa,
                 swing_shift=self._shift_now(),
-                momentum=turned(-yaw, self._momentum + self._shift_now() * moving[1]),
+                momentum=turned(-yaw, momentum - legs),
                 twist=twist,
                 width=self._width(twist),
                 shift=self._command.footstep_offset,
@@ -388,7 +391,7 @@ _NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 _FIXED = {
     *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advisor", "_swing_shift"),
-    *("_command", "_soles", "_pelvis", "_momentum"),  # of the tick
+    *("_command", "_soles", "_pelvis", "_momentum", "_weight", "_velocity"),  # of the tick
 }
 
 

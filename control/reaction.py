@@ -16,7 +16,6 @@ from poise.robots import RobotModel
 from poise.robots.types import Array
 
 from .dynamics import Dynamics
-from .lip import GRAVITY
 
 TIME_LEAST_S = 0.03  # as in the swing foot's own law (swing.py)
 
@@ -35,12 +34,17 @@ def dcm_of_swing(time_s: float, omega: float, shift: float) -> tuple[float, floa
     return scale * 6.0 / (t * t) * (constant - 2.0 * linear / t), scale * (6.0 * linear / (t * t) - 4.0 * constant / t)
 
 
-def momentum_as_shift(momentum: Array, mass_kg: float) -> Array:
-    """λ = (L_y, −L_x)/(m g), (2,) m·s, of a centroidal momentum (6,): at its rate it acts on the pendulum like a shift of the ZMP.
+def momentum_as_shift(momentum: Array, weight_n: float) -> Array:
+    """λ = (L_y, −L_x)/(m g), (2,) m·s, of an angular momentum (2,) about the centre of mass; its rate acts like a shift of the ZMP."""
+    return np.array([momentum[1], -momentum[0]]) / weight_n
 
-    The swing foot's share of it is −s v.
+
+def legs_momentum_as_shift(swing_velocity: Array, com_velocity: Array, shift: float, shift_now: float) -> Array:
+    """λ (2,) m·s of both legs over a stance foot at rest: −s times the velocities of both feet from the centre of mass, v − ċ and −ċ.
+
+    shift is s of the legs, shift_now, s², what of it the plan gives the swing foot; velocities (2,) m/s.
     """
-    return np.array([momentum[4], -momentum[3]]) / (mass_kg * GRAVITY)
+    return 2.0 * shift * com_velocity - shift_now * swing_velocity
 
 
 def leg_momentum(robot: RobotModel) -> float:
