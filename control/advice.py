@@ -45,7 +45,7 @@ class Question:
     omega: float
     kappa: float
     swing_shift: float  # s² (reaction.py)
-    momentum: Array  # (2,) m·s, beyond the swing leg's, in the stance sole's frame (MpcInput)
+    momentum: Array  # (2,) m·s, of trunk and arms, in the stance sole's frame (MpcInput)
     twist: Array  # (3,) m/s and rad/s
     width: float  # m
     shift: Array  # (2, 2) m, forward and outward, of the next two footsteps

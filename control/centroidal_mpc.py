@@ -2,7 +2,7 @@
 
 The balance of moments about the centre of mass, at constant height and with the swing foot's acceleration a (reaction.py), is
     c̈ = ω² (c − p + s a − λ̇),      λ = (L_y, −L_x) / (m g),
-L being the angular momentum that trunk and arms have beyond the swing leg's. With ξ = c + ċ/ω that is  ξ̇ = ω (ξ − p + s a − λ̇):
+L being the angular momentum of trunk and arms, that which walking legs do not have. With ξ = c + ċ/ω that is  ξ̇ = ω (ξ − p + s a − λ̇):
 the convergent half of the centre of mass's motion meets no bound and has no cost, so it is no state.
 Horizon and unknowns are those of the LIP's (mpc.py), with PARTS intervals a step and one unknown more in each: the moment
 μ = λ̇ (m) on trunk and arms, a flywheel (Pratt et al., Humanoids 2006) that acts as a shift of the ZMP. Left to itself the

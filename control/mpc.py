@@ -71,7 +71,7 @@ class MpcInput:
     cop_box: Array  # (2, 2) m (min, max) by axis, in the sole's frame
     swing: Array  # (2,) what a metre of the swing foot's way adds to the DCM at touchdown, in this step and in the later ones
     swing_known: Array  # (2,) m what its position and velocity now add in this step
-    momentum: Array  # (2,) m·s, (L_y, −L_x)/(m g) of the angular momentum beyond the swing leg's, which the LIP knows nothing of
+    momentum: Array  # (2,) m·s, (L_y, −L_x)/(m g) of the angular momentum that walking legs do not have; the LIP takes none
 
 
 @dataclass(frozen=True, slots=True, eq=False)

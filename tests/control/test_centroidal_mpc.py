@@ -19,6 +19,7 @@ from poise.control.mpc import STEPS, CentroidalConfig, LipMpc, MpcInput
 from poise.control.qp import QpProblem
 from poise.control.reaction import dcm_of_swing
 from poise.control.stack import StackConfig
+from poise.control.tasks import TaskGains
 from poise.robots.types import Array
 
 SHIFT = 0.006  # s², of the swing foot's acceleration
@@ -185,6 +186,10 @@ def test_the_walker_takes_it_and_a_run_continues_bit_for_bit_from_a_snapshot() -
     loop.backend.restore(saved[1])
     np.testing.assert_array_equal(torques(loop.run(0.5)), torques(first))
     assert loop.stands
+
+
+def test_momentum_fades_as_the_whole_body_qp_has_it() -> None:
+    assert CENTROIDAL.momentum_decay == TaskGains().momentum_d
 
 
 def test_rows_and_unknowns_are_as_counted() -> None:
