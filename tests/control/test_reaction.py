@@ -5,6 +5,7 @@ import pinocchio as pin
 import pytest
 from scipy.integrate import solve_ivp
 
+from poise.control import StackConfig
 from poise.control.reaction import dcm_of_swing, leg_momentum
 from poise.robots import RobotModel
 from poise.robots.types import Array
@@ -48,3 +49,11 @@ def test_leg_momentum_is_that_of_a_foot_that_is_moved(g1: RobotModel) -> None:
         found.append(-angular[1] if axis == 0 else angular[0])
     assert leg_momentum(g1) == pytest.approx(np.mean(found), rel=1e-9)
     assert np.ptp(found) < 0.1 * np.mean(found)  # one number stands for both legs and axes
+
+
+def test_the_g1_has_the_numbers_of_the_page(g1: RobotModel) -> None:
+    """Those of docs/locomotion.md: k and s, and what a metre of a whole swing of 0.4 s adds to the DCM."""
+    k = StackConfig().swing_share * leg_momentum(g1)
+    shift = k / (g1.mass * 9.81)
+    assert (round(leg_momentum(g1), 2), round(k, 2), round(shift, 4)) == (1.35, 2.03, 0.0062)
+    assert dcm_with_swing(0.4, 1.0, 0.0) * shift / SHIFT == pytest.approx(0.23, abs=0.005)
