@@ -1,10 +1,7 @@
-"""Base and feet from IMU and encoders: a Kalman filter whose stance feet do not move, and contact from leg torques.
+"""Base, feet and contacts from IMU, encoders and joint torques: the invariant filter and the contact observer, joined.
 
-State x: rows p_imu, v_imu, p_left, p_right (4, 3), world frame, m and m/s, at the IMU's point so that the accelerometer
-enters without a lever arm; after Bloesch et al., RSS 2012, with the orientation taken as the IMU's fused one. As that
-leaves the axes uncoupled and all noise is the same along each, one covariance (4, 4) holds for all three.
-Contact: the residual r = M q̈ + h − τ of each leg's rows is the torque Jᵀf of its foot's contact force. With q̈ from
-differences and a first-order low-pass it equals the momentum observer of De Luca & Mattone (ICRA 2005) up to Ṁ.
+The filter turns the IMU's readings into attitude and turning rate, with which Pinocchio runs; then the soles' positions
+correct it. Whether a foot stands is what the observer and the plan both say; whether it slips, the filter's innovation.
 """
 
 from __future__ import annotations
@@ -19,174 +16,55 @@ from numpy.typing import NDArray
 from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
+from .contact_observer import ObserverConfig, observe_contact
 from .dynamics import Dynamics, Frames, Source, fill_frames, place_base, terms_of
-from .linalg import Triple, Vector, backward, cholesky, cross, dot, forward, rotated
+from .invariant_filter import FILTER_SIZE, FilterConfig, FilterState, correct_feet, correct_orientation, deviations, propagate, start, state_of
+from .linalg import cross, rotated
 from .lip import GRAVITY
 
 
 class EstimatorConfig(NamedTuple):
-    """Standard deviations a sample at the control rate; forces in N."""
+    """Of the filter and of the observer."""
 
-    accelerometer_std: float = 0.3  # m/s², with the tilt error's share
-    foot_walk_std: float = 0.002  # m a sample, stance foot
-    kinematics_std: float = 0.003  # m
-    foot_velocity_std: float = 0.06  # m/s, joint velocity noise through the leg
-    swing_inflation: float = 1e4  # times the variance of a foot that does not stand
-    observer_rate: float = 80.0  # 1/s
-    force_off: float = 20.0  # N, contact probability 0 below
-    force_on: float = 80.0  # N, and 1 above
+    filter: FilterConfig = FilterConfig()
+    observer: ObserverConfig = ObserverConfig()
 
 
-POSITION, VELOCITY, FEET = 0, 1, 2  # rows of the state
-MEMORY_SIZE = 12 + 16 + 12 + 2 + 2  # and nv
-CONFIG_SIZE = len(EstimatorConfig._fields)
-
-
-@njit(cache=True)
-def predict(x: Array, cov: Array, acceleration: Vector, dt: float, accel_std: float, foot_std: Array) -> None:
-    """Advance state (4, 3) and covariance (4, 4) in place by dt with a world acceleration (3,) m/s²."""
-    for axis in range(3):
-        x[POSITION, axis] += dt * x[VELOCITY, axis] + 0.5 * dt * dt * acceleration[axis]
-        x[VELOCITY, axis] += dt * acceleration[axis]
-    for j in range(4):  # cov ← F cov Fᵀ, with F = I + dt on (p, v)
-        cov[POSITION, j] += dt * cov[VELOCITY, j]
-    for j in range(4):
-        cov[j, POSITION] += dt * cov[j, VELOCITY]
-    q = accel_std * accel_std
-    cov[POSITION, POSITION] += 0.25 * dt**4 * q
-    cov[POSITION, VELOCITY] += 0.5 * dt**3 * q
-    cov[VELOCITY, POSITION] += 0.5 * dt**3 * q
-    cov[VELOCITY, VELOCITY] += dt * dt * q
-    for foot in range(2):
-        cov[FEET + foot, FEET + foot] += foot_std[foot] ** 2
-
-
-@njit(cache=True)
-def correct(x: Array, cov: Array, foot_position: Array, foot_velocity: Array, position_var: float, velocity_var: Array) -> None:
-    """Two updates a foot, in place: p_foot − p_imu = foot_position (2, 3) and v_imu = −foot_velocity (2, 3), world axes."""
-    gain, innovation = np.empty(4), np.empty(3)
-    for foot in range(2):
-        f = FEET + foot
-        for axis in range(3):
-            innovation[axis] = foot_position[foot, axis] - (x[f, axis] - x[POSITION, axis])
-        s = cov[f, f] - cov[f, POSITION] - cov[POSITION, f] + cov[POSITION, POSITION] + position_var
-        for i in range(4):
-            gain[i] = (cov[i, f] - cov[i, POSITION]) / s
-        _update(x, cov, gain, innovation, s)
-        for axis in range(3):
-            innovation[axis] = -foot_velocity[foot, axis] - x[VELOCITY, axis]
-        s = cov[VELOCITY, VELOCITY] + velocity_var[foot]
-        for i in range(4):
-            gain[i] = cov[i, VELOCITY] / s
-        _update(x, cov, gain, innovation, s)
-
-
-@njit(cache=True)
-def _update(x: Array, cov: Array, gain: Array, innovation: Array, s: float) -> None:
-    for i in range(4):
-        for axis in range(3):
-            x[i, axis] += gain[i] * innovation[axis]
-        for j in range(4):
-            cov[i, j] -= gain[i] * gain[j] * s
-
-
-@njit(cache=True)
-def filter_step(
-    x: Array,
-    cov: Array,
-    started: bool,
-    rotation: Array,
-    omega: Array,
-    specific_force: Array,
-    imu: Array,
-    sole_position: Array,
-    sole_velocity: Array,
-    stands: Array,
-    dt: float,
-    config: EstimatorConfig,
-) -> tuple[Triple, Triple]:
-    """One filter step, in place; gives the base's position and linear velocity (3,), world frame.
-
-    sole_position and sole_velocity (2, 3) are relative to the base origin, world axes, with the base's ω included.
-    """
-    lever, lever_velocity = rotated(rotation, imu), rotated(rotation, cross(omega, imu))
-    relative, motion, inflation, foot_std = np.empty((2, 3)), np.empty((2, 3)), np.empty(2), np.empty(2)
-    for foot in range(2):
-        inflation[foot] = 1.0 + (1.0 - stands[foot]) * config.swing_inflation
-        foot_std[foot] = config.foot_walk_std * np.sqrt(inflation[foot])
-        inflation[foot] *= config.foot_velocity_std**2
-        for axis in range(3):
-            relative[foot, axis] = sole_position[foot, axis] - lever[axis]
-            motion[foot, axis] = sole_velocity[foot, axis] - lever_velocity[axis]
-    if not started:  # stand at the origin, the lower sole at height 0
-        x[POSITION, 0], x[POSITION, 1], x[POSITION, 2] = lever[0], lever[1], -min(relative[0, 2], relative[1, 2])
-        x[VELOCITY] = 0.0
-        x[FEET], x[FEET + 1] = x[POSITION] + relative[0], x[POSITION] + relative[1]
-        cov[:] = np.diag(np.array([1e-6, 1e-2, 1e-6, 1e-6]))
-    ax, ay, az = rotated(rotation, specific_force)
-    predict(x, cov, (ax, ay, az - GRAVITY), dt, config.accelerometer_std, foot_std)
-    correct(x, cov, relative, motion, config.kinematics_std**2, inflation)
-    p, v = x[POSITION], x[VELOCITY]
-    return (
-        (p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]),
-        (v[0] - lever_velocity[0], v[1] - lever_velocity[1], v[2] - lever_velocity[2]),
-    )
-
-
-@njit(cache=True)
-def observe_contact(
-    mass: Array,
-    bias: Array,
-    v: Array,
-    v_last: Array,
-    torque: Array,
-    legs: NDArray[np.intp],
-    jacobian: Array,
-    dt: float,
-    config: EstimatorConfig,
-    residual: Array,
-    force: Array,
-    contact: Array,
-) -> None:
-    """Update leg residuals (2, 6) N·m, vertical sole forces (2,) N and contact probabilities (2,) in place."""
-    change = (v - v_last) / dt
-    blend = min(1.0, config.observer_rate * dt)
-    gram, wrench = np.empty((6, 6)), np.empty(6)
-    for foot in range(2):
-        wrench[:], gram[:] = 0.0, 0.0
-        for i in range(6):
-            dof = legs[foot, i]
-            seen = dot(mass[dof], change) + bias[dof] - torque[dof - 6]
-            residual[foot, i] += blend * (seen - residual[foot, i])
-            for j in range(6):
-                wrench[j] += jacobian[foot, j, dof] * residual[foot, i]
-                for k in range(j, 6):
-                    gram[j, k] += jacobian[foot, j, dof] * jacobian[foot, k, dof]
-        for i in range(6):
-            gram[i, i] += 1e-4  # damped, so that a straight knee does not turn noise into force
-        if not cholesky(gram, 6):  # not finite: what the solver of the whole body makes of it says so
-            continue
-        forward(gram, wrench, 6)
-        backward(gram, wrench, 6)
-        force[foot] = wrench[2]
-        contact[foot] = min(1.0, max(0.0, (wrench[2] - config.force_off) / (config.force_on - config.force_off)))
+FILTER_NUMBERS, OBSERVER_NUMBERS = len(FilterConfig._fields), len(ObserverConfig._fields)
+MEMORY_SIZE = 3 + 12 + 2 + 2 + FILTER_SIZE  # and nv
 
 
 class Memory(NamedTuple):
     """What the estimator carries from tick to tick, as views of one block."""
 
-    x: Array  # (4, 3)
-    cov: Array  # (4, 4)
+    omega: Array  # (3,) rad/s, base frame, gyro without its bias
     residual: Array  # (2, 6) N·m
     force: Array  # (2,) N
     contact: Array  # (2,)
     v_last: Array  # (nv,)
+    state: FilterState
 
 
 @njit(cache=True)
 def memory_of(block: Array) -> Memory:
     """The parts of a block (MEMORY_SIZE + nv,)."""
-    return Memory(block[:12].reshape(4, 3), block[12:28].reshape(4, 4), block[28:40].reshape(2, 6), block[40:42], block[42:44], block[44:])
+    head = block.size - FILTER_SIZE
+    return Memory(block[:3], block[3:15].reshape(2, 6), block[15:17], block[17:19], block[19:head], state_of(block[head:]))
+
+
+@njit(cache=True)
+def advance(
+    memory: Array, started: bool, orientation: Array, gyro: Array, specific_force: Array, planned_contact: Array, dt: float, numbers: Array
+) -> None:
+    """Attitude and turning rate of this tick from the IMU alone, in place, before the legs are looked at."""
+    config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
+    m = memory_of(memory)
+    if started:
+        propagate(m.state, gyro, specific_force, np.minimum(m.contact, planned_contact), dt, config)
+        correct_orientation(m.state, orientation, config)
+    else:
+        start(m.state, orientation, config)
+    m.omega[:] = gyro - m.state.gyro_bias
 
 
 @njit(cache=True)
@@ -204,7 +82,6 @@ def estimate(
     started: bool,
     imu: Array,
     legs: NDArray[np.intp],
-    specific_force: Array,
     torque: Array,
     has_torque: bool,
     planned_contact: Array,
@@ -216,21 +93,38 @@ def estimate(
     terms and memory are the blocks of `terms_of` and `memory_of`; numbers those of an EstimatorConfig.
     """
     nv = bias.size
-    config = EstimatorConfig(*to_fixed_tuple(numbers, CONFIG_SIZE))  # type: ignore[call-arg]
     t, m = terms_of(terms, nv), memory_of(memory)
     fill_frames(Source(mass_matrix, bias, jacobian, rotation, position, acceleration), Frames(local, supports), t)
-    stands = np.minimum(m.contact, planned_contact)
-    origin, velocity = filter_step(
-        m.x, m.cov, started, t.base_rotation, t.v[3:6], specific_force, imu, t.sole_position, t.sole_velocity[:, :3], stands, dt, config
-    )
-    place_base(origin, velocity, t)
+    _correct(t.base_rotation, t.v[3:6], imu, t.sole_position, m, started, planned_contact, dt, numbers, t)
+    observer = ObserverConfig(*to_fixed_tuple(numbers[FILTER_NUMBERS:], OBSERVER_NUMBERS))  # type: ignore[call-arg]
     if not started:  # the observer begins at rest
         for foot in range(2):
             for i in range(legs.shape[1]):
                 m.residual[foot, i] = t.sole_jacobian[foot, 2, legs[foot, i]] * m.force[foot]
     elif has_torque:  # without joint torques the plan is believed
-        observe_contact(t.mass_matrix, t.bias, t.v, m.v_last, torque, legs, t.sole_jacobian, dt, config, m.residual, m.force, m.contact)
+        observe_contact(t.mass_matrix, t.bias, t.v, m.v_last, torque, legs, t.sole_jacobian, dt, observer, m.residual, m.force, m.contact)
     m.v_last[:] = t.v
+
+
+@njit(cache=True)
+def _correct(rotation, omega, imu, sole_position, m, started, planned_contact, dt, numbers, t):
+    config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
+    s, lever, lever_velocity = m.state, rotated(rotation, imu), rotated(rotation, cross(omega, imu))
+    relative = np.empty((2, 3))
+    for foot in range(2):
+        for axis in range(3):
+            relative[foot, axis] = sole_position[foot, axis] - lever[axis]
+    if started:
+        correct_feet(s, relative, np.minimum(m.contact, planned_contact), dt, config)
+    else:  # stand at the origin, the lower sole at height 0
+        s.vectors[1, 0], s.vectors[1, 1], s.vectors[1, 2] = lever[0], lever[1], -min(relative[0, 2], relative[1, 2])
+        s.vectors[2:] = s.vectors[1] + relative
+    v, p = s.vectors[0], s.vectors[1]
+    place_base(
+        (p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]),
+        (v[0] - lever_velocity[0], v[1] - lever_velocity[1], v[2] - lever_velocity[2]),
+        t,
+    )
 
 
 @njit(cache=True)
@@ -244,8 +138,7 @@ def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) 
     out[13:16], out[16:19], out[19:21] = t.com, t.com_velocity, dcm
     out[21:24], out[24:27] = t.sole_position[0], t.sole_position[1]
     out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.force
-    for i in range(2):
-        out[33 + 3 * i : 36 + 3 * i] = np.sqrt(max(m.cov[i, i], 0.0))
+    out[33:36], out[36:39] = deviations(m.state)
     return out
 
 
@@ -254,13 +147,16 @@ class Estimator:
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
         self._robot, self._dynamics, self._dt = robot, dynamics, period_s
-        self._numbers = np.array(config)
+        self._numbers = np.array([*config.filter, *config.observer])
         self._imu = np.array(robot.overlay.imu_position_base)
         self._legs = robot.legs.reshape(2, -1) + 6
         self._no_torque = np.zeros(robot.n)
         self.memory = np.zeros(MEMORY_SIZE + dynamics.nv)
         self._views = (*dynamics.source, *dynamics.frames, dynamics.block, self.memory)
-        self.x, self.cov, _, self.force, self.contact, _ = memory_of.py_func(self.memory)
+        head = self.memory.size - FILTER_SIZE
+        self.omega, self.force, self.contact = self.memory[:3], self.memory[15:17], self.memory[17:19]
+        self.filter: FilterState = state_of.py_func(self.memory[head:])
+        self.cov=self.filter.cov
         self.reset()
 
     def reset(self) -> None:
@@ -272,20 +168,11 @@ class Estimator:
     def update(self, state: RobotState, planned_contact: Array) -> None:
         """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
         assert state.base_orientation_wxyz is not None and state.gyro_imu is not None and state.accelerometer_imu is not None
-        d, torque = self._dynamics, state.joint_torque
-        d.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
-        estimate(
-            *self._views,
-            self._started,
-            self._imu,
-            self._legs,
-            state.accelerometer_imu,
-            self._no_torque if torque is None else torque,
-            torque is not None,
-            planned_contact,
-            self._dt,
-            self._numbers,
-        )
+        d, torque, tail = self._dynamics, state.joint_torque, (planned_contact, self._dt, self._numbers)
+        advance(self.memory, self._started, state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu, *tail)
+        d.run(self.filter.quat, self.omega, state.joint_position, state.joint_velocity)
+        given = self._no_torque if torque is None else torque
+        estimate(*self._views, self._started, self._imu, self._legs, given, torque is not None, *tail)
         self._started = True
 
     def snapshot(self) -> tuple[Array, bool]:
