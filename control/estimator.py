@@ -1,7 +1,7 @@
-"""Base, feet and contacts from IMU, encoders and joint torques: the invariant filter and the contact observer, joined.
+"""The state of the robot from IMU, encoders and joint torques: invariant filter, joint filter and contact observer, joined.
 
-The filter turns the IMU's readings into attitude and turning rate, with which Pinocchio runs; then the soles' positions
-correct it. Whether a foot stands is what the observer and the plan both say; whether it slips, the filter's innovation.
+The IMU gives attitude and turning rate, with which Pinocchio runs; then the soles' positions correct the filter. A foot
+stands where observer and plan both say so; whether it slips the filter's innovation tells.
 """
 
 from __future__ import annotations
@@ -17,53 +17,88 @@ from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
 from .contact_observer import ObserverConfig, observe_contact
-from .dynamics import Dynamics, Frames, Source, fill_frames, place_base, terms_of
-from .invariant_filter import FILTER_SIZE, FilterConfig, FilterState, correct_feet, correct_orientation, deviations, propagate, start, state_of
+from .dynamics import Dynamics, Frames, Source, Terms, fill_frames, place_base, terms_of
+from .filter_state import FILTER_SIZE, FilterConfig, FilterState, deviations, start, state_of
+from .invariant_filter import correct_feet, correct_orientation, propagate
+from .joint_filter import JointFilterConfig, steady_gain, track_joints
 from .linalg import cross, rotated
 from .lip import GRAVITY
 
+FILTER_NUMBERS, OBSERVER_NUMBERS = len(FilterConfig._fields), len(ObserverConfig._fields)
+LONGEST_S = 0.05  # between two states; what is older is no motion to follow
+
 
 class EstimatorConfig(NamedTuple):
-    """Of the filter and of the observer."""
+    """Of the parts."""
 
+    joints: JointFilterConfig = JointFilterConfig()
     filter: FilterConfig = FilterConfig()
     observer: ObserverConfig = ObserverConfig()
 
 
-FILTER_NUMBERS, OBSERVER_NUMBERS = len(FilterConfig._fields), len(ObserverConfig._fields)
-MEMORY_SIZE = 3 + 12 + 2 + 2 + FILTER_SIZE  # and nv
-
-
 class Memory(NamedTuple):
-    """What the estimator carries from tick to tick, as views of one block."""
+    """What the estimator carries from tick to tick, as views of one block (memory_size(nv),)."""
 
-    omega: Array  # (3,) rad/s, base frame, gyro without its bias
-    residual: Array  # (2, 6) N·m
-    force: Array  # (2,) N
-    contact: Array  # (2,)
+    stamp: Array  # (2,) s, of this state and since the last
+    omega: Array  # (3,) rad/s, base frame: the gyro without its bias
+    contact: Array  # (2,) probability
+    residual: Array  # (18,) N·m of the legs, then N and N·m of the base
+    wrench: Array  # (3, 6) N and N·m: on the soles, world axes, and from elsewhere on the base, in its frame
+    joint_position: Array  # (nv − 6,) rad, filtered
+    joint_rate: Array  # (nv − 6,) rad/s
     v_last: Array  # (nv,)
     state: FilterState
 
 
-@njit(cache=True)
-def memory_of(block: Array) -> Memory:
-    """The parts of a block (MEMORY_SIZE + nv,)."""
-    head = block.size - FILTER_SIZE
-    return Memory(block[:3], block[3:15].reshape(2, 6), block[15:17], block[17:19], block[19:head], state_of(block[head:]))
+def memory_size(nv: int) -> int:
+    """Length of the block of a model with nv degrees of freedom."""
+    return 31 + 3 * nv + FILTER_SIZE
 
 
 @njit(cache=True)
-def advance(
-    memory: Array, started: bool, orientation: Array, gyro: Array, specific_force: Array, planned_contact: Array, dt: float, numbers: Array
+def memory_of(block: Array, nv: int) -> Memory:
+    """The parts of a block."""
+    joints, rates, last, state = 43, 37 + nv, 31 + 2 * nv, 31 + 3 * nv
+    return Memory(
+        stamp=block[:2],
+        omega=block[2:5],
+        contact=block[5:7],
+        residual=block[7:25],
+        wrench=block[25:joints].reshape(3, 6),
+        joint_position=block[joints:rates],
+        joint_rate=block[rates:last],
+        v_last=block[last:state],
+        state=state_of(block[state:]),
+    )
+
+
+@njit(cache=True)
+def sense_motion(
+    orientation: Array,
+    gyro: Array,
+    specific_force: Array,
+    joint_position: Array,
+    joint_rate: Array,
+    joint_gain: Array,
+    memory: Array,
+    started: bool,
+    planned_contact: Array,
+    stamp: float,
+    period: float,
+    numbers: Array,
 ) -> None:
-    """Attitude and turning rate of this tick from the IMU alone, in place, before the legs are looked at."""
+    """From IMU and encoders to attitude, turning rate and joint rates of this tick, before the legs' kinematics are known."""
+    m = memory_of(memory, joint_rate.size + 6)
     config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
-    m = memory_of(memory)
+    dt = min(max(stamp - m.stamp[0], 0.5 * period), LONGEST_S) if started else period
+    m.stamp[0], m.stamp[1] = stamp, dt
     if started:
         propagate(m.state, gyro, specific_force, np.minimum(m.contact, planned_contact), dt, config)
         correct_orientation(m.state, orientation, config)
+        track_joints(m.joint_position, m.joint_rate, joint_position, joint_rate, dt, joint_gain)
     else:
         start(m.state, orientation, config)
+        m.joint_position[:], m.joint_rate[:] = joint_position, joint_rate
     m.omega[:] = gyro - m.state.gyro_bias
 
 
@@ -78,105 +113,107 @@ def estimate(
     local: Array,
     supports: NDArray[np.bool_],
     terms: Array,
-    memory: Array,
-    started: bool,
     imu: Array,
     legs: NDArray[np.intp],
     torque: Array,
     has_torque: bool,
+    memory: Array,
+    started: bool,
     planned_contact: Array,
-    dt: float,
     numbers: Array,
 ) -> None:
-    """One tick from what Pinocchio left (the parts of `Source` and `Frames`) to all terms at the estimated state, in place.
+    """From what Pinocchio left (the parts of `Source` and `Frames`) to all terms at the estimated state, in place.
 
-    terms and memory are the blocks of `terms_of` and `memory_of`; numbers those of an EstimatorConfig.
+    terms and memory are the blocks of `terms_of` and `memory_of`; numbers those of filter and observer.
     """
     nv = bias.size
-    t, m = terms_of(terms, nv), memory_of(memory)
+    t, m = terms_of(terms, nv), memory_of(memory, nv)
     fill_frames(Source(mass_matrix, bias, jacobian, rotation, position, acceleration), Frames(local, supports), t)
-    _correct(t.base_rotation, t.v[3:6], imu, t.sole_position, m, started, planned_contact, dt, numbers, t)
-    observer = ObserverConfig(*to_fixed_tuple(numbers[FILTER_NUMBERS:], OBSERVER_NUMBERS))  # type: ignore[call-arg]
+    filter_config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
+    place_over_feet(t, m, imu, started, planned_contact, filter_config)
+    config = ObserverConfig(*to_fixed_tuple(numbers[FILTER_NUMBERS:], OBSERVER_NUMBERS))  # type: ignore[call-arg]
     if not started:  # the observer begins at rest
         for foot in range(2):
-            for i in range(legs.shape[1]):
-                m.residual[foot, i] = t.sole_jacobian[foot, 2, legs[foot, i]] * m.force[foot]
+            for i in range(6):
+                m.residual[6 * foot + i] = t.sole_jacobian[foot, 2, legs[foot, i]] * m.wrench[foot, 2]
+        m.residual[12:] = t.bias[:6]
     elif has_torque:  # without joint torques the plan is believed
-        observe_contact(t.mass_matrix, t.bias, t.v, m.v_last, torque, legs, t.sole_jacobian, dt, observer, m.residual, m.force, m.contact)
+        change = (t.v - m.v_last) / m.stamp[1]
+        observe_contact(t.mass_matrix, t.bias, change, torque, legs, t.sole_jacobian, m.stamp[1], config, m.residual, m.wrench, m.contact)
     m.v_last[:] = t.v
 
 
 @njit(cache=True)
-def _correct(rotation, omega, imu, sole_position, m, started, planned_contact, dt, numbers, t):
-    config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
-    s, lever, lever_velocity = m.state, rotated(rotation, imu), rotated(rotation, cross(omega, imu))
-    relative = np.empty((2, 3))
+def place_over_feet(t: Terms, m: Memory, imu: Array, started: bool, planned_contact: Array, config: FilterConfig) -> None:
+    """Correct the filter with the soles' positions, and place the base of the terms where the filter has it."""
+    s, lever, relative = m.state, rotated(t.base_rotation, imu), np.empty((2, 3))
     for foot in range(2):
         for axis in range(3):
-            relative[foot, axis] = sole_position[foot, axis] - lever[axis]
+            relative[foot, axis] = t.sole_position[foot, axis] - lever[axis]
     if started:
-        correct_feet(s, relative, np.minimum(m.contact, planned_contact), dt, config)
-    else:  # stand at the origin, the lower sole at height 0
+        correct_feet(s, relative, np.minimum(m.contact, planned_contact), m.stamp[1], config)
+    else:  # the base over x = y = 0, the lower sole at height 0
         s.vectors[1, 0], s.vectors[1, 1], s.vectors[1, 2] = lever[0], lever[1], -min(relative[0, 2], relative[1, 2])
         s.vectors[2:] = s.vectors[1] + relative
-    v, p = s.vectors[0], s.vectors[1]
-    place_base(
-        (p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]),
-        (v[0] - lever_velocity[0], v[1] - lever_velocity[1], v[2] - lever_velocity[2]),
-        t,
-    )
+    v, p, turning = s.vectors[0], s.vectors[1], rotated(t.base_rotation, cross(m.omega, imu))
+    place_base((p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]), (v[0] - turning[0], v[1] - turning[1], v[2] - turning[2]), t)
 
 
 @njit(cache=True)
 def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) -> Array:
     """The arrays of a Belief, flat and in its order, (39,), from the blocks of terms and memory, DCM (2,) and yaws (2,)."""
-    t, m, out = terms_of(terms, nv), memory_of(memory), np.empty(39)
+    t, m, out = terms_of(terms, nv), memory_of(memory, nv), np.empty(39)
     out[:3] = t.q[:3]
     out[3], out[4:7] = t.q[6], t.q[3:6]
     out[7], out[8], out[9] = rotated(t.base_rotation, t.v[:3])
     out[10:13] = t.v[3:6]
     out[13:16], out[16:19], out[19:21] = t.com, t.com_velocity, dcm
     out[21:24], out[24:27] = t.sole_position[0], t.sole_position[1]
-    out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.force
+    out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.wrench[:2, 2]
     out[33:36], out[36:39] = deviations(m.state)
     return out
 
 
 class Estimator:
-    """Fills a `Dynamics` at the estimated state; holds the filter and the contact observer."""
+    """Fills a `Dynamics` at the estimated state; `parts` holds what the filters and the observer carry."""
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
-        self._robot, self._dynamics, self._dt = robot, dynamics, period_s
-        self._numbers = np.array([*config.filter, *config.observer])
-        self._imu = np.array(robot.overlay.imu_position_base)
-        self._legs = robot.legs.reshape(2, -1) + 6
+        self._robot, self._dynamics, self._period = robot, dynamics, period_s
+        self._numbers, self._gain = np.array([*config.filter, *config.observer]), steady_gain(config.joints, period_s)
         self._no_torque = np.zeros(robot.n)
-        self.memory = np.zeros(MEMORY_SIZE + dynamics.nv)
-        self._views = (*dynamics.source, *dynamics.frames, dynamics.block, self.memory)
-        head = self.memory.size - FILTER_SIZE
-        self.omega, self.force, self.contact = self.memory[:3], self.memory[15:17], self.memory[17:19]
-        self.filter: FilterState = state_of.py_func(self.memory[head:])
-        self.cov=self.filter.cov
+        self.memory = np.zeros(memory_size(dynamics.nv))
+        self.parts: Memory = memory_of.py_func(self.memory, dynamics.nv)
+        self._views = (*dynamics.source, *dynamics.frames, dynamics.block)
+        self._body = (np.array(robot.overlay.imu_position_base), robot.legs.reshape(2, -1) + 6)
+        self.contact = self.parts.contact
         self.reset()
+
+    @property
+    def external_wrench(self) -> Array:
+        """Force, N, and moment, N·m, on the base that neither gravity nor the feet explain, (6,), base frame, low-passed."""
+        return self.parts.wrench[2]
 
     def reset(self) -> None:
         """Forget the past: the next state starts the filter, standing, the base over x = y = 0, the lower sole at 0."""
         self._started = False
+        self.memory[:] = 0.0
         self.contact[:] = 1.0
-        self.force[:] = 0.5 * self._robot.mass * GRAVITY
+        self.parts.wrench[:2, 2] = 0.5 * self._robot.mass * GRAVITY
 
     def update(self, state: RobotState, planned_contact: Array) -> None:
         """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
-        assert state.base_orientation_wxyz is not None and state.gyro_imu is not None and state.accelerometer_imu is not None
-        d, torque, tail = self._dynamics, state.joint_torque, (planned_contact, self._dt, self._numbers)
-        advance(self.memory, self._started, state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu, *tail)
-        d.run(self.filter.quat, self.omega, state.joint_position, state.joint_velocity)
-        given = self._no_torque if torque is None else torque
-        estimate(*self._views, self._started, self._imu, self._legs, given, torque is not None, *tail)
+        orientation, gyro, accelerometer = state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu
+        assert orientation is not None and gyro is not None and accelerometer is not None
+        parts, torque, sensed = self.parts, state.joint_torque, (state.joint_position, state.joint_velocity, self._gain)
+        carried = (self.memory, self._started, planned_contact)
+        sense_motion(orientation, gyro, accelerometer, *sensed, *carried, state.stamp_s, self._period, self._numbers)
+        self._dynamics.run(parts.state.quat, parts.omega, state.joint_position, parts.joint_rate)
+        joint_torque = self._no_torque if torque is None else torque
+        estimate(*self._views, *self._body, joint_torque, torque is not None, *carried, self._numbers)
         self._started = True
 
     def snapshot(self) -> tuple[Array, bool]:
-        """The filter's and the observer's state, copied."""
+        """All that is carried, copied."""
         return self.memory.copy(), self._started
 
     def restore(self, snapshot: tuple[Array, bool]) -> None:
