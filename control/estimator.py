@@ -131,7 +131,7 @@ def estimate(
     fill_frames(Source(mass_matrix, bias, jacobian, rotation, position, acceleration), Frames(local, supports), t)
     filter_config = FilterConfig(*to_fixed_tuple(numbers[:FILTER_NUMBERS], FILTER_NUMBERS))  # type: ignore[call-arg]
     place_over_feet(t, m, imu, started, planned_contact, filter_config)
-    config = ObserverConfig(*to_fixed_tuple(numbers[FILTER_NUMBERS:], OBSERVER_NUMBERS))  # type: ignore[call-arg]
+    config = ObserverConfig(*to_fixed_tuple(numbers[FILTER_NUMBERS:], OBSERVER_NUMBERS))
     if not started:  # the observer begins at rest
         for foot in range(2):
             for i in range(6):
@@ -146,16 +146,18 @@ def estimate(
 @njit(cache=True)
 def place_over_feet(t: Terms, m: Memory, imu: Array, started: bool, planned_contact: Array, config: FilterConfig) -> None:
     """Correct the filter with the soles' positions, and place the base of the terms where the filter has it."""
-    s, lever, relative = m.state, rotated(t.base_rotation, imu), np.empty((2, 3))
+    s, relative, motion = m.state, np.empty((2, 3)), np.empty((2, 3))
+    lever, turning = rotated(t.base_rotation, imu), rotated(t.base_rotation, cross(m.omega, imu))
     for foot in range(2):
         for axis in range(3):
             relative[foot, axis] = t.sole_position[foot, axis] - lever[axis]
+            motion[foot, axis] = t.sole_velocity[foot, axis] - turning[axis]
     if started:
-        correct_feet(s, relative, np.minimum(m.contact, planned_contact), m.stamp[1], config)
+        correct_feet(s, relative, motion, np.minimum(m.contact, planned_contact), m.stamp[1], config)
     else:  # the base over x = y = 0, the lower sole at height 0
         s.vectors[1, 0], s.vectors[1, 1], s.vectors[1, 2] = lever[0], lever[1], -min(relative[0, 2], relative[1, 2])
         s.vectors[2:] = s.vectors[1] + relative
-    v, p, turning = s.vectors[0], s.vectors[1], rotated(t.base_rotation, cross(m.omega, imu))
+    v, p = s.vectors[0], s.vectors[1]
     place_base((p[0] - lever[0], p[1] - lever[1], p[2] - lever[2]), (v[0] - turning[0], v[1] - turning[1], v[2] - turning[2]), t)
 
 
@@ -183,8 +185,8 @@ class Estimator:
         self._no_torque = np.zeros(robot.n)
         self.memory = np.zeros(memory_size(dynamics.nv))
         self.parts: Memory = memory_of.py_func(self.memory, dynamics.nv)
-        self._views = (*dynamics.source, *dynamics.frames, dynamics.block)
-        self._body = (np.array(robot.overlay.imu_position_base), robot.legs.reshape(2, -1) + 6)
+        body = (np.array(robot.overlay.imu_position_base), robot.legs.reshape(2, -1) + 6)
+        self._views = (*dynamics.source, *dynamics.frames, dynamics.block, *body)
         self.contact = self.parts.contact
         self.reset()
 
@@ -200,16 +202,35 @@ class Estimator:
         self.contact[:] = 1.0
         self.parts.wrench[:2, 2] = 0.5 * self._robot.mass * GRAVITY
 
-    def update(self, state: RobotState, planned_contact: Array) -> None:
-        """Take one complete state; `planned_contact` (2,) says which feet the plan lets stand."""
+    def update(self, state: RobotState, stamp_s: float, planned_contact: Array) -> None:
+        """Take one complete state and its time; `planned_contact` (2,) says which feet the plan lets stand."""
         orientation, gyro, accelerometer = state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu
         assert orientation is not None and gyro is not None and accelerometer is not None
-        parts, torque, sensed = self.parts, state.joint_torque, (state.joint_position, state.joint_velocity, self._gain)
-        carried = (self.memory, self._started, planned_contact)
-        sense_motion(orientation, gyro, accelerometer, *sensed, *carried, state.stamp_s, self._period, self._numbers)
+        parts, torque = self.parts, state.joint_torque
+        sense_motion(
+            orientation,
+            gyro,
+            accelerometer,
+            state.joint_position,
+            state.joint_velocity,
+            self._gain,
+            self.memory,
+            self._started,
+            planned_contact,
+            stamp_s,
+            self._period,
+            self._numbers,
+        )
         self._dynamics.run(parts.state.quat, parts.omega, state.joint_position, parts.joint_rate)
-        joint_torque = self._no_torque if torque is None else torque
-        estimate(*self._views, *self._body, joint_torque, torque is not None, *carried, self._numbers)
+        estimate(
+            *self._views,
+            self._no_torque if torque is None else torque,
+            torque is not None,
+            self.memory,
+            self._started,
+            planned_contact,
+            self._numbers,
+        )
         self._started = True
 
     def snapshot(self) -> tuple[Array, bool]:

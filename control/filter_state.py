@@ -14,7 +14,7 @@ from numba import njit
 
 from poise.robots.types import Array
 
-from .lie import act_exp, compose, exp_quat
+from .lie import Quat, act_exp, compose, exp_quat
 from .rotation import matrix_from_quat
 
 TURN, VELOCITY, POSITION, FEET, GYRO, ACCELEROMETER, TILT, SIZE = 0, 3, 6, 9, 15, 18, 21, 23  # where each part of e begins
@@ -38,7 +38,8 @@ class FilterConfig(NamedTuple):
     tilt_bias_walk: float = 0.0002
     slip_rate: float = 2.0  # 1/s, how often a standing foot begins to slip
     grip_rate: float = 20.0  # 1/s, how soon one that slips stands again
-    slip_size: float = 0.001  # m, what a slipping foot's innovation has more of
+    slip_speed: float = 0.3  # m/s, of a foot that slips
+    foot_speed_std: float = 0.1  # m/s, of a sole from the IMU by the joints' rates
 
 
 class FilterState(NamedTuple):
@@ -61,7 +62,14 @@ FILTER_SIZE = 4 + 12 + 8 + 2 + 2 + SIZE * SIZE
 def state_of(block: Array) -> FilterState:
     """The parts of a block."""
     return FilterState(
-        block[:4], block[4:16].reshape(4, 3), block[16:19], block[19:22], block[22:24], block[24:26], block[26:28], block[28:].reshape(SIZE, SIZE)
+        quat=block[:4],
+        vectors=block[4:16].reshape(4, 3),
+        gyro_bias=block[16:19],
+        accelerometer_bias=block[19:22],
+        tilt_bias=block[22:24],
+        slip=block[24:26],
+        nis=block[26:28],
+        cov=block[28:].reshape(SIZE, SIZE),
     )
 
 
@@ -100,7 +108,7 @@ def retract(s: FilterState, error: Array) -> None:
 
 
 @njit(cache=True)
-def set_quat(quat: Array, value: tuple[float, float, float, float]) -> None:
+def set_quat(quat: Array, value: Quat) -> None:
     """Write a quaternion, made a unit one, in place."""
     w, x, y, z = value
     scale = 1.0 / np.sqrt(w * w + x * x + y * y + z * z)

@@ -113,37 +113,40 @@ def correct_orientation(s: FilterState, orientation: Array, config: FilterConfig
 
 
 @njit(cache=True)
-def correct_feet(s: FilterState, relative: Array, stands: Array, dt: float, config: FilterConfig) -> None:
-    """Take both soles' positions from the IMU, (2, 3) m, turned into the world by R̂: z = e_d − e_p + noise; update the slip."""
+def correct_feet(s: FilterState, relative: Array, motion: Array, stands: Array, dt: float, config: FilterConfig) -> None:
+    """Take both soles' positions from the IMU, (2, 3) m, turned into the world by R̂: z = e_d − e_p + noise.
+
+    motion (2, 3) m/s: the soles' velocities relative to the IMU, world axes, by which the slip likelihoods go before.
+    """
     cov, p = s.cov, s.vectors[1]
     error, column = np.zeros(SIZE), np.empty(SIZE)
-    noise, size = config.kinematics_std**2, config.slip_size**2
     for foot in range(2):
-        square, evidence, ratio = 0.0, 0.0, 1.0
+        s.slip[foot] = slip_after(s, foot, motion[foot], dt, config) * stands[foot]
+    for foot in range(2):
+        s.nis[foot] = 0.0
         for k in range(3):
             f = FEET + 3 * foot + k
             for i in range(SIZE):
                 column[i] = cov[f, i] - cov[POSITION + k, i]
-            variance = column[f] - column[POSITION + k] + noise
+            variance = column[f] - column[POSITION + k] + config.kinematics_std**2
             z = relative[foot, k] - s.vectors[2 + foot, k] + p[k] - error[f] + error[POSITION + k]
-            square += z * z / variance
-            evidence += z * z * size / (variance * (variance + size))
-            ratio *= variance / (variance + size)
+            s.nis[foot] += z * z / variance
             _absorb(cov, error, column, variance, z)
-        s.nis[foot] = square
-        s.slip[foot] = slip_after(s.slip[foot], 0.5 * evidence, np.sqrt(ratio), stands[foot], dt, config)
     retract(s, error)
 
 
 @njit(cache=True)
-def slip_after(slip: float, evidence: float, ratio: float, stands: float, dt: float, config: FilterConfig) -> float:
-    """Likelihood that a foot slips, by Bayes' rule over two hypotheses: the innovation's variance S, or S + slip_size².
-
-    evidence and ratio: the exponent and the factor of the likelihood ratio of its Gaussians.
-    """
+def slip_after(s: FilterState, foot: int, motion: Vector, dt: float, config: FilterConfig) -> float:
+    """Likelihood that a foot slips, by Bayes' rule: its speed's variance is S where it stands, S + slip_speed² where it slips."""
+    evidence, ratio, size = 0.0, 1.0, config.slip_speed**2
+    for k in range(3):
+        speed, variance = s.vectors[0, k] + motion[k], s.cov[VELOCITY + k, VELOCITY + k] + config.foot_speed_std**2
+        evidence += 0.5 * speed * speed * size / (variance * (variance + size))
+        ratio *= variance / (variance + size)
+    slip = s.slip[foot]
     prior = slip + dt * ((1.0 - slip) * config.slip_rate - slip * config.grip_rate)
-    weight = prior * ratio * np.exp(min(evidence, 50.0))
-    return stands * weight / (weight + 1.0 - prior)
+    weight = prior * np.sqrt(ratio) * np.exp(min(evidence, 50.0))
+    return weight / (weight + 1.0 - prior)
 
 
 @njit(cache=True)

@@ -9,6 +9,8 @@ from poise.robots.types import Array
 
 from .linalg import Triple, Vector, cross
 
+Quat = tuple[float, float, float, float]
+
 
 @njit(cache=True)
 def _series(square: float) -> tuple[float, float, float]:
@@ -20,7 +22,7 @@ def _series(square: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True)
-def exp_quat(turn: Vector) -> tuple[float, float, float, float]:
+def exp_quat(turn: Vector) -> Quat:
     """Unit quaternion wxyz of a rotation vector (3,), rad."""
     square = turn[0] * turn[0] + turn[1] * turn[1] + turn[2] * turn[2]
     half = 0.5 * _series(0.25 * square)[0]
@@ -28,7 +30,7 @@ def exp_quat(turn: Vector) -> tuple[float, float, float, float]:
 
 
 @njit(cache=True)
-def compose(a: Vector, b: Vector) -> tuple[float, float, float, float]:
+def compose(a: Array | Quat, b: Array | Quat) -> Quat:
     """The unit quaternion wxyz of the rotation b (4,), then a (4,)."""
     w, x, y, z = a[0], a[1], a[2], a[3]
     return (
@@ -40,7 +42,7 @@ def compose(a: Vector, b: Vector) -> tuple[float, float, float, float]:
 
 
 @njit(cache=True)
-def log_quat(quat: Vector) -> Triple:
+def log_quat(quat: Array | Quat) -> Triple:
     """Rotation vector (3,) of a unit quaternion wxyz (4,), rad, of at most half a turn."""
     sine = np.sqrt(quat[1] * quat[1] + quat[2] * quat[2] + quat[3] * quat[3])
     sign = 1.0 if quat[0] >= 0.0 else -1.0
