@@ -30,6 +30,8 @@ class FilterConfig(NamedTuple):
     foot_walk_std: float = 0.005  # m/√s, a sole that stands: it rolls, and the ground yields
     slide_std: float = 0.15  # m/√s, one that slips
     swing_std: float = 0.5  # m/√s, one that is moved
+    doubt_std: float = 0.2  # m/s/√s, of the velocity while all feet seem to slip
+    velocity_std: float = 0.2  # m/s, at the start
     gyro_bias_std: float = 0.02  # rad/s
     gyro_bias_walk: float = 0.0005
     accelerometer_bias_std: float = 0.03  # m/s²
@@ -86,7 +88,7 @@ def start(s: FilterState, orientation: Array, config: FilterConfig) -> None:
         for j in range(3):
             s.cov[TURN + i, TURN + j] = tilt * (turn[i, 0] * turn[j, 0] + turn[i, 1] * turn[j, 1])
         s.cov[TURN + i, TURN + i] += config.orientation_std**2
-        s.cov[VELOCITY + i, VELOCITY + i] = 0.03**2
+        s.cov[VELOCITY + i, VELOCITY + i] = config.velocity_std**2
         for part in (POSITION, FEET, FEET + 3):
             s.cov[part + i, part + i] = config.kinematics_std**2
         s.cov[GYRO + i, GYRO + i] = config.gyro_bias_std**2

@@ -23,12 +23,16 @@ def propagate(s: FilterState, gyro: Vector, specific_force: Vector, stands: Arra
     """Advance by dt with the IMU's readings over it, gyro (3,) rad/s and specific force (3,) m/s²; stands (2,): probabilities."""
     rotation, v, p = matrix_from_quat(s.quat), s.vectors[0], s.vectors[1]
     _propagate_cov(s, rotation, dt, config)
+    loose, aloft = 1.0, 1.0  # probabilities that no foot holds, and that none is on the ground
     for foot in range(2):
         slip, stand = s.slip[foot], stands[foot]
+        loose, aloft = loose * (1.0 - stand * (1.0 - slip)), aloft * (1.0 - stand)
         moves = (1.0 - stand) * config.swing_std**2 + stand * slip * config.slide_std**2
         walk = dt * (moves + stand * (1.0 - slip) * config.foot_walk_std**2)
         for i in range(FEET + 3 * foot, FEET + 3 * foot + 3):
             s.cov[i, i] += walk
+    for i in range(VELOCITY, VELOCITY + 3):  # the longer all feet seem to slip, the likelier the velocity is what is wrong
+        s.cov[i, i] += dt * (loose - aloft) * config.doubt_std**2
     b, c = s.gyro_bias, s.accelerometer_bias
     ax, ay, az = rotated(rotation, (specific_force[0] - c[0], specific_force[1] - c[1], specific_force[2] - c[2]))
     acceleration = (ax, ay, az - GRAVITY)

@@ -314,6 +314,21 @@ def test_a_foot_that_slips_is_noticed(foot: int) -> None:
     assert worst[CONFIG.slip_rate] < 0.08 < 0.12 < worst[0.0]
 
 
+def test_a_velocity_that_is_wrong_is_found_out() -> None:
+    """Half a metre a second looks like two slipping feet; the doubt that grows meanwhile ends it. At the start it is not known at all."""
+    errors = {}
+    for told in (CONFIG, CONFIG._replace(doubt_std=0.0)):
+        world = World(np.random.default_rng(8), CONFIG._replace(accelerometer_std=0.2), told=told).run(0.3)
+        world.filter.vectors[0, 0] += 0.5
+        world.run(0.7)
+        errors[told.doubt_std] = abs(world.filter.vectors[0, 0] - world.truth.vectors[0, 0])
+    assert errors[CONFIG.doubt_std] < 0.05 < 0.2 < errors[0.0]
+    moving = World(np.random.default_rng(9), CONFIG)
+    moving.truth.vectors[0] = (0.4, -0.3, -0.2)
+    moving.run(0.1)
+    assert np.abs(moving.filter.vectors[0] - moving.truth.vectors[0]).max() < 0.1
+
+
 def slip_after_one(config: FilterConfig, slip: float, speed: float, dt: float) -> float:
     """Likelihood after one sample in which the foot seems to move at `speed` along x, the filter's velocity being known."""
     s = blank()
