@@ -96,7 +96,7 @@ class Stack:
         self._proposer: Proposer = proposer or self._scripted
         self._world_model = world_model
         self.dynamics = Dynamics(robot)
-        self._estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
+        self.estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._swing_momentum = cfg.swing_share * leg_momentum(robot)
         shift = self._swing_momentum / (robot.mass * GRAVITY)
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s)
@@ -118,7 +118,7 @@ class Stack:
         robot = self.robot
         self._tick = 0
         self._proposer.reset(seed)
-        self._estimator.reset()
+        self.estimator.reset()
         self._walker.reset(0.0)
         self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m)
         self._monitor.reset()
@@ -154,7 +154,7 @@ class Stack:
 
     def _estimate(self, state: RobotState) -> None:
         assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
-        self._estimator.update(state, self._contact)
+        self.estimator.update(state, self._monitor.stamp_s, self._contact)
         if not self._started:
             self._started = True
             self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
@@ -203,7 +203,7 @@ class Stack:
         self._twist = toward(self._twist, proposal.twist, self._slew)
         self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent)
         command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
-        return self._walker.update(self.dynamics, self._estimator.contact, command)
+        return self._walker.update(self.dynamics, self.estimator.contact, command)
 
     def _track(self, reference: Reference, intent: Intent, state: RobotState) -> tuple[WholeBodySolution, JointCommand]:
         robot, motion, d = self.robot, self._motion, self.dynamics
@@ -276,7 +276,7 @@ class Stack:
     def _safe_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
         self._started = False
-        self._estimator.reset()
+        self.estimator.reset()
         command = self.certifier.damping(self._monitor.last_position)
         return self._blind_decision(state, intent, "safe", f"{problem}: every joint is damped", command, watch)
 
@@ -301,7 +301,7 @@ class Stack:
         )
 
     def _belief(self) -> Belief:
-        d, e, walker = self.dynamics, self._estimator, self._walker
+        d, e, walker = self.dynamics, self.estimator, self._walker
         x = believed(d.block, d.nv, e.memory, walker.dcm, walker.sole_yaw)
         poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
         return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
@@ -334,14 +334,14 @@ class Stack:
     def snapshot(self) -> object:
         """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
         scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started)
-        return (scalars, self._estimator.snapshot(), self._walker.snapshot(), self._motion.snapshot(), self._monitor.snapshot())
+        return (scalars, self.estimator.snapshot(), self._walker.snapshot(), self._motion.snapshot(), self._monitor.snapshot())
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
         scalars, estimator, walker, motion, monitor = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
-        self._estimator.restore(estimator)
+        self.estimator.restore(estimator)
         self._walker.restore(walker)
         self._motion.restore(motion)
         self._monitor.restore(monitor)

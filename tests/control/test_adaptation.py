@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracles import integrate_dcm, plane_rotation, transfer
+from scipy.integrate import solve_ivp
 from scipy.optimize import lsq_linear
 
 from poise.control.adaptation import (
@@ -159,6 +160,26 @@ def test_adapt_step_is_the_best_of_its_grid(seed: int, shift: float) -> None:
         expected += float(axis_cost(u[axis], d[axis], *args) + effort_cost(r, u[axis], swing_time(r, time_left), axis))
     assert cost == pytest.approx(expected, rel=1e-9)
     assert r["time_left_min"] - 1e-12 <= time_left <= r["time_left_max"] + 1e-12
+
+
+def landed_offset(r: dict[str, Any], left: float, u: Array, d: Array) -> Array:
+    """DCM offset (2,) from the foothold u of a pendulum over the ZMP d whose swing foot takes the cubic there: integrated numerically."""
+    way, speed, s = u - r["swing_position"], r["swing_velocity"], r["swing_shift"]
+    start, end = 6.0 * way / left**2 - 4.0 * speed / left, -6.0 * way / left**2 + 2.0 * speed / left
+
+    def flow(t: float, dcm: Array) -> Array:
+        return np.asarray(OMEGA * (dcm - d + s * (start + (end - start) * t / left)))
+
+    return np.asarray(solve_ivp(flow, (0.0, left), r["dcm"], rtol=1e-11, atol=1e-13).y[:, -1] - u)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_cost_is_that_of_the_integrated_pendulum(seed: int) -> None:
+    r = request(np.random.default_rng(seed)) | {"swing_shift": 0.006, "lead": 0.0}
+    left, u, d, cost = adapt_step(*r.values())
+    expected = time_cost(r, left) + sum(float(effort_cost(r, u[axis], left, axis)) for axis in range(2))
+    expected += WEIGHTS @ [np.sum(error**2) for error in (u - r["foothold"], landed_offset(r, left, u, d) - r["offset"], d)]
+    assert cost == pytest.approx(expected, rel=1e-7)
 
 
 def test_on_the_orbit_nothing_is_changed() -> None:

@@ -8,7 +8,9 @@ from loop import STAND, Loop, g1_parts, make_loop
 
 from poise.control.dynamics import Dynamics
 from poise.control.gait import Walker, WalkerConfig
+from poise.control.lip import dcm_after
 from poise.control.references import GaitCommand
+from poise.control.swing import SwingFoot
 from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
@@ -73,6 +75,77 @@ def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
         for _ in range(2000):
             walker.update(d, np.ones(2), command)
         np.testing.assert_allclose(walker.dcm_target - middle, held * ahead, atol=1e-4)
+
+
+def standing_walker(twist: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Walker:
+    """A walker after its first tick over the nominal posture, with a command."""
+    robot = g1_parts()[0]
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    walker.update(d, np.ones(2), GaitCommand(np.array(twist), 0.42, 0.62, np.zeros((2, 2))))
+    return walker
+
+
+def test_a_stand_brings_the_dcm_back_at_its_gain() -> None:
+    """A pendulum over the ZMP of a stand: its error decays as e^(−kt) about a reference that goes home as e^(−4t)."""
+    walker, config, period = standing_walker(), WalkerConfig(), 0.002
+    home = walker.dcm.copy()
+    walker._dcm_reference, walker.dcm = home + [0.01, 0.0], home + [0.01, 0.005]
+    for _ in range(150):
+        walker.dcm = dcm_after(walker.dcm, walker._two_feet_reference().zmp, walker._omega, period)
+    assert walker.dcm_target[0] - home[0] == pytest.approx(0.01 * np.exp(-config.dcm_return_rate * 0.3), rel=0.02)
+    np.testing.assert_allclose(walker.dcm - walker.dcm_target, [0.0, 0.005 * np.exp(-config.dcm_gain * 0.3)], atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("twist", "stance"), [((0.4, 0.0, 0.0), LEFT), ((0.0, 0.2, 0.0), RIGHT), ((0.0, -0.2, 0.0), LEFT), ((0.0, 0.0, 0.5), RIGHT)]
+)
+def test_the_first_step_is_taken_with_the_foot_on_the_side_it_goes_to(twist: tuple[float, float, float], stance: int) -> None:
+    walker = standing_walker(twist)
+    assert (walker.phase, walker.stance) == ("shift", stance)
+
+
+def test_the_shift_ends_where_the_first_step_begins() -> None:
+    """At W (1 − κ)/(e^(ωT) + 1) inside the stance foot, by hand, on the way off it; its rate is its derivative all along."""
+    walker, config = standing_walker((0.4, 0.0, 0.0)), WalkerConfig()
+    assert walker.phase == "shift" and walker.stance == LEFT
+    start, omega, eps = walker.dcm.copy(), walker._omega, 1e-5
+
+    def reference(time: float) -> tuple[Array, Array]:
+        walker.time = time
+        return walker._shift_reference()
+
+    for time in (0.1, 0.2, 0.4):
+        slope = (reference(time + eps)[0] - reference(time - eps)[0]) / (2 * eps)
+        np.testing.assert_allclose(reference(time)[1], slope, atol=1e-7)
+    np.testing.assert_allclose(reference(0.0), (start, np.zeros(2)), atol=1e-12)
+    inside = GAIT.step_width_m * (1.0 - walker._kappa) / (np.exp(omega * 0.42) + 1.0)
+    end, rate = reference(config.shift_s)
+    np.testing.assert_allclose(end - walker._soles[LEFT, :2], [0.0, -inside], atol=1e-9)
+    np.testing.assert_allclose(rate, [0.0, -omega * inside], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("contact", "height", "phase", "late", "lands"),
+    [
+        (0.9, 0.005, 0.9, -0.05, True),
+        (0.4, 0.005, 0.9, -0.05, False),  # nothing felt
+        (0.9, 0.02, 0.9, -0.05, False),  # the leg's own momentum
+        (0.9, 0.005, 0.5, -0.05, False),  # a scuff
+        (0.0, 0.003, 1.0, 0.03, True),  # low and late
+        (0.0, 0.003, 1.0, 0.01, False),
+        (0.0, 0.008, 1.0, 0.03, False),
+        (0.0, 0.03, 1.0, 0.13, True),  # too late for any foot
+    ],
+)
+def test_what_counts_as_a_touchdown(contact: float, height: float, phase: float, late: float, lands: bool) -> None:
+    walker = standing_walker((0.4, 0.0, 0.0))
+    walker._begin_step(LEFT, 0.0)
+    walker.swing, walker.time = SwingFoot(np.zeros(3), 0.0, 0.002), walker.step_duration + late
+    walker.swing.phase = phase
+    walker._soles = walker._soles + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, height]])
+    walker._land(np.array([1.0, contact]), moving=True)
+    assert (walker.touchdowns, walker.stance) == ((1, RIGHT) if lands else (0, LEFT))
 
 
 def test_it_walks_forward_without_a_fall_as_fast_as_asked() -> None:

@@ -5,6 +5,7 @@ import pinocchio as pin
 import pytest
 from scipy.integrate import solve_ivp
 
+from poise.control import StackConfig
 from poise.control.dynamics import Dynamics
 from poise.control.reaction import dcm_of_swing, leg_momentum, legs_momentum_as_shift, momentum_as_shift
 from poise.robots import RobotModel
@@ -65,3 +66,11 @@ def test_legs_momentum_is_that_of_a_walking_body(g1: RobotModel, swing_velocity:
     shift = leg_momentum(g1) / weight
     found = legs_momentum_as_shift(np.array(swing_velocity), centroidal.linear[:2] / g1.mass, shift, shift)
     np.testing.assert_allclose(found, momentum_as_shift(centroidal.angular[:2], weight), rtol=0.2, atol=3e-4)
+
+
+def test_the_g1_has_the_numbers_of_the_page(g1: RobotModel) -> None:
+    """Those of docs/locomotion.md: k and s, and what a metre of a whole swing of 0.4 s adds to the DCM."""
+    k = StackConfig().swing_share * leg_momentum(g1)
+    shift = k / (g1.mass * 9.81)
+    assert (round(leg_momentum(g1), 2), round(k, 2), round(shift, 4)) == (1.35, 2.03, 0.0062)
+    assert dcm_with_swing(0.4, 1.0, 0.0) * shift / SHIFT == pytest.approx(0.23, abs=0.005)

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from loop import STAND, WALK, Loop, g1_parts, make_loop, statuses, torques
 
+from poise.control.dynamics import Dynamics
+from poise.control.lip import GRAVITY
 from poise.control.protocols import Situation
 from poise.control.scripted import ScriptedProposer
 from poise.control.stack import Stack, StackConfig
 from poise.control.warmup import warm_up
-from poise.control.wholebody import WholeBody
+from poise.control.wholebody import WholeBody, WholeBodySolution, WholeBodyTargets
 from poise.robots import Intent, MotionProposal, RobotModel, RobotState, Verdict
 from poise.sim import MujocoBackend, Push
 
@@ -366,3 +368,23 @@ def test_nothing_compiles_in_a_tick_of_a_warm_stack(g1: RobotModel, kind: str, m
     loop.run(0.01, Intent(velocity=(0.4, 0.0, 0.0), height_m=0.6, torso_rpy=(0.0, 0.1, 0.0), arms=g1.posture[g1.arms]))
     assert loop.decisions[-1].plan is not None and loop.decisions[-1].plan.phase == "step"
     assert kernels() == before
+
+
+def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ground's force through the ZMP, (m c̈, m g), turns the body as the momentum left to the swing leg changes."""
+    loop, seen = make_loop(), []
+    solve = loop.stack.whole_body.solve
+
+    def watched(d: Dynamics, targets: WholeBodyTargets) -> WholeBodySolution:
+        foot = targets.swing[2, :2]
+        arm = np.append(loop.stack._walker.zmp - d.com[:2], -loop.stack._motion.height_m)
+        force = loop.stack.robot.mass * np.append(targets.com_acceleration_xy, GRAVITY)
+        rate = targets.swing_momentum * np.array([foot[1], -foot[0]])
+        seen.append((np.cross(arm, force)[:2] - rate, rate))
+        return solve(d, targets)
+
+    monkeypatch.setattr(loop.stack.whole_body, "solve", watched)
+    loop.run(1.2)
+    assert loop.stands
+    error, rate = (np.array([pair[i] for pair in seen]) for i in range(2))
+    assert np.abs(error).max() < 1e-9 and np.abs(rate).max() > 5.0

@@ -25,6 +25,18 @@ def test_the_trim_integrates_the_velocity_error_of_a_steady_command(heading: flo
     np.testing.assert_allclose(feedback.twist_trim[:2], 3 * np.array(CONFIG.velocity_gain) * [0.05, -0.05], atol=1e-12)
 
 
+@pytest.mark.parametrize("rate", [0.5, -1.0])
+def test_a_turning_walk_is_judged_along_its_mean_heading(rate: float) -> None:
+    """A walk on its circle is as fast as asked but for the chord, which is shorter than the arc; none of it is sideways."""
+    feedback, speed = StepFeedback(CONFIG), 0.3
+    for k in range(MARKED_STEPS + 1):
+        heading = 2.0 + rate * k * STEP_S
+        com = speed / rate * np.array([np.sin(heading), -np.cos(heading)])
+        feedback.touchdown(0.0, k * STEP_S, com, heading, np.array([speed, 0.0, rate]))
+    missing = speed * (1.0 - np.sin(rate * STEP_S) / (rate * STEP_S))
+    np.testing.assert_allclose(feedback.twist_trim[:2], [CONFIG.velocity_gain[0] * missing, 0.0], atol=1e-12)
+
+
 def test_the_trim_waits_for_a_steady_command_and_is_bounded() -> None:
     feedback = StepFeedback(CONFIG)
     for k in range(10):

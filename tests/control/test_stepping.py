@@ -169,9 +169,25 @@ def on_course(r: dict[str, Any]) -> Array:
 def test_off_course_is_the_distance_from_the_nominal_step(seed: int) -> None:
     r = request(seed) | {"time": 0.2}
     assert replan(*(r | {"dcm": on_course(r)}).values())[9] == pytest.approx(0.0, abs=1e-12)
-    aside = plane_rotation(r["sole_yaw"][r["stance"]]) @ np.array([0.0, 0.05])
-    counted = 0.05 / (1.0 + abs(r["twist"][1]) * r["wanted_duration"] / STRIDE_M)
-    assert replan(*(r | {"dcm": on_course(r) + aside}).values())[9] == pytest.approx(counted, rel=1e-9)
+    for axis in range(2):
+        off = plane_rotation(r["sole_yaw"][r["stance"]]) @ (0.05 * np.eye(2)[axis])
+        counted = 0.05 / (1.0 + abs(r["twist"][axis]) * r["wanted_duration"] / STRIDE_M)
+        assert replan(*(r | {"dcm": on_course(r) + off}).values())[9] == pytest.approx(counted, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 6, 7])
+def test_a_turning_walk_turns_its_feet_as_the_orbit_does(seed: int) -> None:
+    """A stance foot that points to the heading half-way through its step: so will the next one, a step's turn further."""
+    r = request(seed) | {"time": 0.2, "shift": np.zeros(2)}
+    yaw, rate, whole = r["sole_yaw"][r["stance"]], r["twist"][2], r["wanted_duration"]
+    r = r | {"intended_yaw": yaw, "heading": yaw + rate * (r["time"] - 0.5 * whole)}
+    r["dcm"] = on_course(r)
+    made = replanned(r)
+    late = made.duration - whole
+    assert made.foothold[2] - yaw == pytest.approx(rate * (whole + late), abs=1e-9)
+    assert abs(late) < 0.02
+    spun = replanned(r | {"heading": yaw + 1.0})
+    assert spun.foothold[2] - yaw == pytest.approx(r["turn_max"])
 
 
 def test_a_calm_step_keeps_the_zmp_in_the_middle_of_the_sole() -> None:

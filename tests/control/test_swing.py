@@ -109,6 +109,15 @@ def test_swing_lands_on_the_foothold(urgency: float) -> None:
     assert states[:, 0, 2].max() == pytest.approx(0.03 + 0.06, abs=1e-4)
 
 
+@pytest.mark.parametrize("ticks", [1, 40, 120, 200])
+def test_the_yaw_turns_on_the_cubic_from_rest_to_rest(ticks: int) -> None:
+    """Short way from 3 rad to −3 rad, against the cubic of those boundary conditions, solved for."""
+    foot, _ = swung(0.4, np.tile([0.2, 0.12, -3.0], (ticks, 1)), np.zeros(ticks))
+    rows = [[1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1], [0, 1, 2, 3]]
+    cubic = Polynomial(np.linalg.solve(np.array(rows, dtype=float), [3.0, 0.0, 2 * np.pi - 3.0, 0.0]))
+    assert foot.yaw == pytest.approx(cubic(ticks / 200), abs=1e-9)
+
+
 def test_retargeting_moves_the_foot_smoothly() -> None:
     """A foothold that jumps by 8 cm in mid-swing: position and velocity go on, and the new foothold is met."""
     ticks = 200
