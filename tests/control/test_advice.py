@@ -53,6 +53,7 @@ def question_on_orbit(side: float, elapsed: float, shift: float, off: float) -> 
         omega=OMEGA,
         kappa=kappa,
         swing_shift=shift,
+        momentum=np.zeros(2),
         twist=twist,
         width=WIDTH,
         shift=np.zeros((2, 2)),
