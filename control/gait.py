@@ -56,7 +56,7 @@ class WalkerConfig:
     mpc_delay: int = 5  # ticks from the problem to the use of its solution
     adaptation: AdaptationConfig = AdaptationConfig()
     # The DCM's distance from the nominal step's, m, from which the walk turns from calm to urgent, and the time it stays so, s.
-    urgent_m: tuple[float, float] = (0.04, 0.08)
+    urgent_m: tuple[float, float] = (0.06, 0.11)
     urgent_s: float = 0.4
     feedback: FeedbackConfig = FeedbackConfig()
     mpc: MpcConfig = MpcConfig()
@@ -265,8 +265,12 @@ class Walker:
         self._begin_step(swing, self._gait.double_support_s)
 
     def _lead(self) -> float:
-        """How much earlier than the step ends the swing foot's reference lands, s."""
-        return lead_of(self.feedback.lead_s, self.step_duration, self._gait.step_duration_hurried_s, self._command.step_duration_s)
+        """How much earlier than the step ends the swing foot's reference is over its foothold, s."""
+        return lead_of(self._early(), self.step_duration, self._gait.step_duration_hurried_s, self._command.step_duration_s)
+
+    def _early(self) -> float:
+        """The part of the lead that hurries the foot, s: one that meets the ground too early stays aloft longer, over its foothold."""
+        return max(0.0, self.feedback.lead_s)
 
     def _twist(self) -> Array:
         return self._command.twist + self.feedback.twist_trim
@@ -346,7 +350,7 @@ class Walker:
             swing is not None,
             _NO_SWING if swing is None else swing.state,
             self.foothold,
-            self.feedback.lead_s,
+            self._early(),
             self._shift_now(),
             self.urgency,
             twist,
@@ -373,7 +377,7 @@ class Walker:
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self._waypoint(), left, self._gait.swing_height_m, ground, self.urgency)
+        self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._gait.swing_height_m, ground, self.urgency)
         where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
         return Reference(*where, self.heading, rate, ground, self.urgency)
 

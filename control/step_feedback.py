@@ -29,7 +29,7 @@ class FeedbackConfig:
     lead_start_s: float = 0.02
     lead_gain: float = 0.3  # of how late a touchdown was seen
     late_max_s: float = 0.02  # that counts of it: a foot that meets the ground in a recovery says little
-    lead_max_s: float = 0.04
+    lead_range_s: tuple[float, float] = (-0.03, 0.04)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ class StepFeedback:
         """Learn from the step that ends now, `late_s` after it was planned to; com (2,) m, twist (3,)."""
         c = self._config
         late_s = min(c.late_max_s, max(-c.late_max_s, late_s))
-        self.lead_s = min(c.lead_max_s, max(0.0, self.lead_s + c.lead_gain * late_s))
+        self.lead_s = min(c.lead_range_s[1], max(c.lead_range_s[0], self.lead_s + c.lead_gain * late_s))
         self._trim_velocity(time, com, heading, twist)
 
     def _trim_velocity(self, time: float, com: Array, heading: float, twist: Array) -> None:

@@ -82,6 +82,7 @@ def advance(
     phase: float,
     foothold: Array,
     time_left: float,
+    aloft: float,
     height: float,
     landing_z: float,
     urgency: float,
@@ -96,6 +97,7 @@ def advance(
         position[axis] = easy[0] + urgency * (hurried[0] - easy[0])
         velocity[axis] = easy[1] + urgency * (hurried[1] - easy[1])
         acceleration[axis] = easy[2] + urgency * (hurried[2] - easy[2])
+    time_left += aloft
     if time_left <= 0.0 or phase >= 1.0:
         velocity[2], acceleration[2] = -LATE_DESCENT_MPS, 0.0
         position[2] -= LATE_DESCENT_MPS * dt
@@ -123,11 +125,11 @@ class SwingFoot:
         other.state = self.state.copy()
         return other
 
-    def advance(self, foothold: Array, time_left: float, height: float, landing_z: float, urgency: float) -> None:
-        """Move the reference by one tick towards foothold (3,) m and rad, to be reached in `time_left` s at height landing_z.
+    def advance(self, foothold: Array, time_left: float, aloft: float, height: float, landing_z: float, urgency: float) -> None:
+        """Move the reference by one tick towards foothold (3,) m and rad: over it in `time_left` s, at height landing_z `aloft` s later.
 
         urgency leads from 0, a calm step, to 1, one that has to catch the robot.
         """
         self.phase, self.yaw = advance(
-            self.state, self._start_height, self._start_yaw, self.phase, foothold, time_left, height, landing_z, urgency, self._dt
+            self.state, self._start_height, self._start_yaw, self.phase, foothold, time_left, aloft, height, landing_z, urgency, self._dt
         )

@@ -28,6 +28,7 @@ class TaskWeights(NamedTuple):
     pelvis: float = 20.0
     pelvis_yaw: float = 4.0
     torso: float = 1.0
+    torso_yaw: float = 0.3
     swing_xy: float = 500.0
     swing_z: float = 1000.0
     swing_rotation: float = 50.0
@@ -46,6 +47,9 @@ class TaskGains(NamedTuple):
     pelvis_d: float = 30.0
     torso_p: float = 200.0
     torso_d: float = 28.0
+    # Soft: the torso turns against the legs, whose yaw moment at lift-off is more than the sole's friction gives above 0.8 m/s.
+    torso_yaw_p: float = 20.0
+    torso_yaw_d: float = 6.0
     swing_p: float = 600.0
     swing_d: float = 45.0
     swing_rotation_p: float = 400.0
@@ -105,14 +109,15 @@ def body_tasks(
     torso_error = rotation_error(matrix_from_rpy(torso_rpy[0], torso_rpy[1], heading + torso_rpy[2]), t.torso_rotation)
     for i in range(3):
         wanted = yaw_rate if i == 2 else 0.0
+        torso_p, torso_d = (gains.torso_yaw_p, gains.torso_yaw_d) if i == 2 else (gains.torso_p, gains.torso_d)
         reference[i] -= t.centroidal_drift[i] / mass
         reference[3 + i] = -gains.momentum_d * t.momentum[3 + i] - t.centroidal_drift[3 + i]
         reference[6 + i] = gains.pelvis_p * pelvis_error[i] + gains.pelvis_d * (wanted - omega[i])
-        reference[9 + i] = gains.torso_p * torso_error[i] + gains.torso_d * (wanted - t.torso_omega[i]) - t.torso_drift[i]
+        reference[9 + i] = torso_p * torso_error[i] + torso_d * (wanted - t.torso_omega[i]) - t.torso_drift[i]
         weight[i] = weights.com_z if i == 2 else weights.com_xy
         weight[3 + i] = weights.momentum_yaw if i == 2 else weights.momentum
         weight[6 + i] = weights.pelvis_yaw if i == 2 else weights.pelvis
-        weight[9 + i] = weights.torso
+        weight[9 + i] = weights.torso_yaw if i == 2 else weights.torso
 
 
 @njit(cache=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.control.protocols import Situation
+from poise.control.scripted import stride_angle
 from poise.robots import RobotModel
 from poise.robots.types import LEFT, Array
 
@@ -65,12 +66,6 @@ def features(situation: Situation, robot: RobotModel) -> Features:
         float(intent.arms_external),
     ]
     return np.concatenate([fixed, situation.arm_reference, situation.arm_reference_velocity]).astype(np.float32)
-
-
-def stride_angle(situation: Situation) -> float:
-    """Phase of the stride, rad: 0 to pi through a step on the left foot, pi to 2 pi on the right."""
-    done = situation.time_in_phase_s / max(situation.step_duration_s, 1e-3)
-    return math.pi * (min(max(done, 0.0), 1.0) + (0.0 if situation.stance == LEFT else 1.0))
 
 
 def _stride(situation: Situation) -> tuple[float, float]:

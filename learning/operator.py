@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from poise.control.protocols import Situation
+from poise.control.scripted import stride_angle
 from poise.robots import Intent, MotionProposal, RobotModel
 from poise.robots.types import LEFT, Array
 
 from .disturbance import nominal_dcm_offset, ramp, velocity_error
-from .features import stride_angle
 from .gestures import arm_vector, draw_gesture
 from .schedules import Schedule, draw_height, draw_posture, draw_velocity
 

@@ -64,7 +64,7 @@ def swung(start: Array, foothold: Array, side: float, seconds: float) -> Array:
     swing, way = SwingFoot(np.append(start, 0.0), 0.0, DT), []
     for tick in range(round(seconds / DT)):
         target = way_round(swing.state[0, :2], foothold, side, INWARD, APART)
-        swing.advance(np.append(target, 0.0), seconds - tick * DT, 0.06, 0.0, 1.0)
+        swing.advance(np.append(target, 0.0), seconds - tick * DT, 0.0, 0.06, 0.0, 1.0)
         way.append(swing.state[0, :2].copy())
     return np.array(way)
 

@@ -281,6 +281,8 @@ def test_a_hurried_step_has_no_lead() -> None:
     ):
         walker.step_duration = duration
         assert walker._lead() == pytest.approx(lead)
+    walker.feedback.lead_s = -0.02
+    assert walker._lead() == 0.0, "a foot that lands too early is not slowed down on its way"
 
 
 def test_urgency_comes_at_once_and_goes_slowly() -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from poise.control.motion import ARM_RATE
 from poise.control.protocols import Situation
-from poise.control.scripted import ScriptedProposer
+from poise.control.scripted import ARM_SWING_RAD, PERIOD_S, ScriptedProposer
 from poise.robots import Belief, Intent, RobotModel
+from poise.robots.types import LEFT
 
 
 def situation(g1: RobotModel, intent: Intent) -> Situation:
@@ -27,6 +31,22 @@ def test_nominal_motion(g1: RobotModel) -> None:
     np.testing.assert_array_equal(proposal.footstep_offset, 0.0)
     np.testing.assert_array_equal(proposal.twist, [0.3, 0.0, 0.1])
     assert proposal.step_duration_s == g1.overlay.gait.step_duration_s
+
+
+def test_arms_swing_against_the_legs(g1: RobotModel) -> None:
+    """The left shoulder is back (pitch > 0) when the left foot has landed ahead, once the filter has had its lag."""
+    step_s, time_s = 0.4, 0.1
+    standing = situation(g1, Intent())
+    walking = replace(standing, phase="step", stance=LEFT, time_in_phase_s=time_s, step_duration_s=step_s, twist=np.array([1.0, 0.0, 0.0]))
+    (proposal,) = ScriptedProposer(g1).propose(walking)
+    swing = proposal.arm_position - g1.posture[g1.arms]
+    pitch = [i for i, joint in enumerate(g1.arm_joints) if "shoulder_pitch" in joint]
+    np.testing.assert_array_equal(np.delete(swing, pitch, axis=1), 0.0)
+    np.testing.assert_array_equal(swing[:, pitch[0]], -swing[:, pitch[1]])
+    response = 1.0 / (1.0 + 1j * np.pi / step_s / ARM_RATE) ** 2  # of a critically damped filter to the stride's frequency
+    since_landing = time_s + PERIOD_S * np.arange(1, proposal.knots + 1)
+    wanted = np.real(np.exp(1j * (np.pi * since_landing / step_s - np.angle(response))))
+    np.testing.assert_allclose(swing[:, pitch[0]], ARM_SWING_RAD * wanted, atol=1e-12)
 
 
 def test_posture_targets_are_taken_within_the_robots_range(g1: RobotModel) -> None:

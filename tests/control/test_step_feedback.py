@@ -62,8 +62,8 @@ def test_the_lead_takes_up_how_late_touchdowns_are() -> None:
     for k in range(30):
         feedback.touchdown(late - feedback.lead_s, k * STEP_S, np.zeros(2), 0.0, np.zeros(3))
     assert feedback.lead_s == pytest.approx(late, abs=1e-5)
-    for late, bound in ((0.1, CONFIG.lead_max_s), (-0.1, 0.0)):
-        for k in range(10):
+    for late, bound in ((0.1, CONFIG.lead_range_s[1]), (-0.1, CONFIG.lead_range_s[0])):
+        for k in range(20):
             feedback.touchdown(late, k * STEP_S, np.zeros(2), 0.0, np.zeros(3))
         assert feedback.lead_s == bound
 

@@ -89,11 +89,11 @@ def test_height_profile_rates_are_derivatives(phase: float) -> None:
     np.testing.assert_allclose(profile(0.0)[1:], slope[:2], rtol=1e-5, atol=1e-5)
 
 
-def swung(duration: float, footholds: Array, landing: Array, urgency: float = 1.0) -> tuple[SwingFoot, Array]:
+def swung(duration: float, footholds: Array, landing: Array, urgency: float = 1.0, aloft: float = 0.0) -> tuple[SwingFoot, Array]:
     """A swing foot advanced to `duration` with a foothold (k, 3) and landing height (k,) a tick; all its states (k, 3, 3)."""
     foot, states = SwingFoot(np.array([-0.2, 0.1, 0.03]), 3.0, DT), []
     for k in range(len(footholds)):
-        foot.advance(footholds[k], duration - k * DT, 0.06, landing[k], urgency)
+        foot.advance(footholds[k], duration - k * DT, aloft, 0.06, landing[k], urgency)
         states.append(foot.state.copy())
     return foot, np.array(states)
 
@@ -107,6 +107,14 @@ def test_swing_lands_on_the_foothold(urgency: float) -> None:
     assert foot.state[1][2] == pytest.approx(-DESCENT_MPS, abs=1e-3)
     assert foot.yaw == pytest.approx(2 * np.pi - 3.0), "the short way round"
     assert states[:, 0, 2].max() == pytest.approx(0.03 + 0.06, abs=1e-4)
+
+
+def test_a_foot_may_stay_aloft_over_its_foothold() -> None:
+    """20 ms: it is over its foothold in 0.4 s, and still has the descent of that time to go."""
+    foot, states = swung(0.4, np.tile([0.2, 0.12, -3.0], (210, 1)), np.full(210, 0.01), aloft=0.02)
+    np.testing.assert_allclose(states[199, 0, :2], [0.2, 0.12], atol=5e-4)
+    assert 0.01 + 0.9 * 0.02 * DESCENT_MPS < states[199, 0, 2] < 0.02
+    assert foot.state[0][2] == pytest.approx(0.01, abs=5e-4)
 
 
 @pytest.mark.parametrize("ticks", [1, 40, 120, 200])
@@ -136,7 +144,7 @@ def test_height_is_continuous_when_the_step_is_shortened() -> None:
     foot, heights = SwingFoot(np.zeros(3), 0.0, DT), []
     left = 0.4
     while left > 0.0:
-        foot.advance(np.array([0.2, 0.0, 0.0]), left, 0.06, 0.0, 1.0)
+        foot.advance(np.array([0.2, 0.0, 0.0]), left, 0.0, 0.06, 0.0, 1.0)
         heights.append(foot.state[0][2])
         left -= DT * (1.5 if 0.15 < left < 0.3 else 1.0)  # the adaptation brings touchdown forward
     assert np.abs(np.diff(heights)).max() < 0.8 * DT  # m/s
@@ -147,7 +155,7 @@ def test_late_ground_is_felt_for_downward() -> None:
     foot, _ = swung(0.1, np.zeros((50, 3)), np.zeros(50))
     before = foot.state[0][2]
     for _ in range(10):
-        foot.advance(np.zeros(3), -0.01, 0.06, 0.0, 1.0)
+        foot.advance(np.zeros(3), -0.01, 0.0, 0.06, 0.0, 1.0)
     assert foot.state[0][2] == pytest.approx(before - 10 * DT * LATE_DESCENT_MPS)
     assert foot.state[1][2] == -LATE_DESCENT_MPS
 
@@ -155,8 +163,8 @@ def test_late_ground_is_felt_for_downward() -> None:
 def test_a_copy_goes_its_own_way() -> None:
     foot, _ = swung(0.4, np.tile([0.2, 0.1, 3.2], (50, 1)), np.zeros(50))
     other = foot.copy()
-    foot.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0, 1.0)
+    foot.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.0, 0.06, 0.0, 1.0)
     after = foot.state.copy()
-    other.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.06, 0.0, 1.0)
+    other.advance(np.array([0.2, 0.1, 3.2]), 0.3, 0.0, 0.06, 0.0, 1.0)
     np.testing.assert_array_equal(other.state, after)
     assert other.state is not foot.state and (other.phase, other.yaw) == (foot.phase, foot.yaw)
