@@ -38,7 +38,7 @@ class WalkerConfig:
     dcm_return_rate: float = 4.0  # how fast a stand's DCM reference goes to where it is held
     placed_max: float = 0.015  # how far from the middle it is held, so that the pelvis stays where the stand began
     shift_s: float = 0.45
-    cop_inset: float = 0.004  # kept from the sole polygon's edge
+    cop_inset: float = 0.002  # kept from the sole polygon's edge
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
     still_twist: float = 0.02  # commands below it mean: stand
     stop_length: float = 0.06  # longest step after which it may stop

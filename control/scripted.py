@@ -14,6 +14,7 @@ from .protocols import Situation
 
 KNOTS, PERIOD_S = 10, 0.1
 ARM_SWING_RAD = 0.15  # of each shoulder's pitch, each way, at 1 m/s: it takes up some of the legs' yaw momentum
+BRISK_MPS, BRISKER_S = 0.5, 0.04  # beyond this speed a step is shorter by so much per m/s
 
 
 def stride_angle(situation: Situation) -> float:
@@ -48,7 +49,7 @@ class ScriptedProposer:
                 height_m=np.full(KNOTS, height),
                 torso_rpy=np.tile(torso, (KNOTS, 1)),
                 arm_position=self._arms + np.outer(self._arm_swing(situation), self._shoulders),
-                step_duration_s=gait.step_duration_s,
+                step_duration_s=gait.step_duration_s - BRISKER_S * max(0.0, abs(float(situation.twist[0])) - BRISK_MPS),
                 footstep_offset=np.zeros((2, 2)),
             ),
         )

@@ -42,11 +42,17 @@ def test_arms_swing_against_the_legs(g1: RobotModel) -> None:
     swing = proposal.arm_position - g1.posture[g1.arms]
     pitch = [i for i, joint in enumerate(g1.arm_joints) if "shoulder_pitch" in joint]
     np.testing.assert_array_equal(np.delete(swing, pitch, axis=1), 0.0)
-    np.testing.assert_array_equal(swing[:, pitch[0]], -swing[:, pitch[1]])
+    np.testing.assert_allclose(swing[:, pitch[0]], -swing[:, pitch[1]], atol=1e-12)
     response = 1.0 / (1.0 + 1j * np.pi / step_s / ARM_RATE) ** 2  # of a critically damped filter to the stride's frequency
     since_landing = time_s + PERIOD_S * np.arange(1, proposal.knots + 1)
     wanted = np.real(np.exp(1j * (np.pi * since_landing / step_s - np.angle(response))))
     np.testing.assert_allclose(swing[:, pitch[0]], ARM_SWING_RAD * wanted, atol=1e-12)
+
+
+def test_a_brisk_walk_takes_shorter_steps(g1: RobotModel) -> None:
+    for vx, shorter in ((0.5, 0.0), (1.0, 0.02), (-1.0, 0.02)):
+        (proposal,) = ScriptedProposer(g1).propose(replace(situation(g1, Intent()), twist=np.array([vx, 0.0, 0.0])))
+        assert proposal.step_duration_s == pytest.approx(g1.overlay.gait.step_duration_s - shorter)
 
 
 def test_posture_targets_are_taken_within_the_robots_range(g1: RobotModel) -> None:
