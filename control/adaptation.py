@@ -40,7 +40,6 @@ class AdaptationConfig(NamedTuple):
     swing_acceleration: float = 50.0
     grid_s: float = 0.01
     freeze_s: float = 0.06  # foothold and timing are kept this long before touchdown
-    cop_calm: float = 0.03  # m from the sole's centre, fore and aft, that the ZMP is given in a calm step
 
 
 @njit(cache=True)

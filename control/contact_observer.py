@@ -22,8 +22,8 @@ class ObserverConfig(NamedTuple):
     """Rate in 1/s, forces in N."""
 
     observer_rate: float = 80.0
-    force_off: float = 20.0  # contact probability 0 below
-    force_on: float = 80.0  # and 1 above
+    force_off: float = 10.0  # contact probability 0 below
+    force_on: float = 30.0  # and 1 above
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ from poise.robots.types import Array, Intent
 from .lip import periodic_offset
 from .rotation import turned, wrap_angle
 
-INWARD_ROOM_M = 0.09  # of a nominal step to the least distance between the soles: room to correct a DCM that comes in fast
+INWARD_ROOM_M = 0.03  # of a nominal step to the least distance between the soles: room to correct a DCM that comes in fast
 WAYPOINT_RADIUS_M = 0.05
 WAYPOINT_ANGLE = 0.05
 

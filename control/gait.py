@@ -352,7 +352,6 @@ class Walker:
             self.foothold,
             self._early(),
             self._shift_now(),
-            self.urgency,
             twist,
             command.step_duration_s,
             self._width(twist),

@@ -14,7 +14,9 @@ from .protocols import Situation
 
 KNOTS, PERIOD_S = 10, 0.1
 ARM_SWING_RAD = 0.15  # of each shoulder's pitch, each way, at 1 m/s: it takes up some of the legs' yaw momentum
-BRISK_MPS, BRISKER_S = 0.5, 0.04  # beyond this speed a step is shorter by so much per m/s
+# Beyond this speed, of which a m/s sideways counts SIDEWAYS, a step is shorter, and the centre of mass lower to reach further, by so
+# much per m/s.
+BRISK_MPS, SIDEWAYS, BRISKER_S, BRISKER_M = 0.5, 3.3, 0.08, 0.04
 
 
 def stride_angle(situation: Situation) -> float:
@@ -39,7 +41,10 @@ class ScriptedProposer:
     def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
         """One proposal, always feasible for a robot that stands or walks."""
         intent, gait = situation.intent, self._gait
-        height = gait.com_height_m if intent.height_m is None else float(np.clip(intent.height_m, *gait.height_range_m))
+        forward, sideways = abs(situation.twist[:2])
+        brisk = max(0.0, float(max(forward, SIDEWAYS * sideways)) - BRISK_MPS)
+        wanted = gait.com_height_m - BRISKER_M * brisk if intent.height_m is None else intent.height_m
+        height = float(np.clip(wanted, *gait.height_range_m))
         torso = np.zeros(3) if intent.torso_rpy is None else np.clip(np.array(intent.torso_rpy), -0.4, 0.4)
         return (
             MotionProposal(
@@ -49,7 +54,7 @@ class ScriptedProposer:
                 height_m=np.full(KNOTS, height),
                 torso_rpy=np.tile(torso, (KNOTS, 1)),
                 arm_position=self._arms + np.outer(self._arm_swing(situation), self._shoulders),
-                step_duration_s=gait.step_duration_s - BRISKER_S * max(0.0, abs(float(situation.twist[0])) - BRISK_MPS),
+                step_duration_s=gait.step_duration_s - BRISKER_S * brisk,
                 footstep_offset=np.zeros((2, 2)),
             ),
         )

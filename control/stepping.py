@@ -70,7 +70,6 @@ def replan(
     foothold: Array,
     lead: float,
     swing_shift: float,
-    urgency: float,
     twist: Array,
     wanted_duration: float,
     width: float,
@@ -91,8 +90,7 @@ def replan(
     swing (3, 3) position, velocity and acceleration of the foot in the air; twist (3,) m/s and rad/s with the trim,
     width (m) and wanted_duration (s) make the nominal orbit, intended_yaw (rad) is where the stance foot was meant to
     point, turn_max (rad) bounds the turn to the next, shift (2,) m moves the foothold forward and outward; advised (2, 2) m
-    foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none. A step of no
-    urgency (0…1) has only the middle of the sole for its ZMP, fore and aft.
+    foothold and DCM offset that the nominal ones move to by up to `authority` m, NaN where there are none.
     Returns (10,): whole duration (s), foothold x, y (m) and yaw (rad), ZMP (2,), DCM aimed at for touchdown (2,), cost, and
     how far the DCM is from where the nominal step would have it (m).
     """
@@ -120,11 +118,7 @@ def replan(
     )
     limits = StepLimits(*to_fixed_tuple(limit_numbers, LIMITS_SIZE))  # type: ignore[call-arg]
     config = AdaptationConfig(*to_fixed_tuple(adaptation_numbers, ADAPTATION_SIZE))
-    box = cop_box.copy()
-    for i in range(2):
-        calm = min(config.cop_calm, max(-config.cop_calm, cop_box[0, i]))
-        box[0, i] = calm + urgency * (cop_box[0, i] - calm)
-    duration, where, out[4:6], out[8] = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, box, config)
+    duration, where, out[4:6], out[8] = plan_step(dcm, omega, step, nominal, offset, wanted_duration, limits, cop_box, config)
     out[9] = off_course(dcm, omega, step, nominal + offset, nominal, wanted_duration, twist[:2] * wanted_duration)
     out[6:8] = nominal + offset
     if is_frozen(step, config):

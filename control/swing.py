@@ -16,7 +16,7 @@ from poise.robots.types import Array
 
 from .rotation import wrap_angle
 
-DESCENT_MPS = 0.1  # downward speed at the planned touchdown
+DESCENT_MPS = 0.2  # downward speed at the planned touchdown
 LATE_DESCENT_MPS = 0.25  # and while the ground is late
 JERK_MAX = 1000.0  # m/s³, of a calm step
 

@@ -36,8 +36,9 @@ class WholeBodyConfig:
     tolerance: float = 1e-4  # largest residual accepted, N·m and rad/s²
     weights: TaskWeights = TaskWeights()  # of a calm walk
     # Of one that has to catch the robot: the centre of mass first, trunk and arms take up what the swing leg does to it.
-    weights_urgent: TaskWeights = TaskWeights(com_xy=5000.0, momentum_yaw=4.0, torso=5.0)
+    weights_urgent: TaskWeights = TaskWeights(com_xy=5000.0, com_z=1000.0, momentum_yaw=4.0, torso=5.0, torso_yaw=5.0)
     gains: TaskGains = TaskGains()
+    gains_urgent: TaskGains = TaskGains(torso_yaw_p=200.0, torso_yaw_d=28.0)  # a push turns a soft torso away
     weight_legs: float = 0.02
     weight_waist: float = 0.2
     weight_arms: float = 5.0
@@ -47,7 +48,7 @@ class WholeBodyConfig:
     regularise_force: float = 1e-5  # 1/N²
     regularise_acceleration: float = 1e-4
     limit_horizon_s: float = 0.05  # position limits are met within this time
-    force_max: float = 1.5  # times the weight, both feet
+    force_max: float = 1.25  # times the weight, both feet
     rounds: int = 6  # of joint limits coming in and leaving, before the whole QP is solved
 
 
@@ -122,9 +123,11 @@ class WholeBody:
         self._posture = Posture(kp, kd, joint_weight, *limits)
         # For the kernels, as arrays, which cost a call less than named tuples.
         posture, self._arms = np.array(self._posture), robot.arms
-        self._weights_calm, self._weights_urgent = np.array(config.weights), np.array(config.weights_urgent)
-        self._weights, self._joint_weights = self._weights_calm.copy(), posture[Posture._fields.index("weight")]
-        tables = (self._weights, np.array(config.gains), posture, vertices, np.array(self._contacts[1:]))
+        self._calm = np.array([*config.weights, *config.gains])
+        self._urgent = np.array([*config.weights_urgent, *config.gains_urgent])
+        self._numbers, self._joint_weights = self._calm.copy(), posture[Posture._fields.index("weight")]
+        self._weights, self._gains = np.split(self._numbers, [len(config.weights)])  # views
+        tables = (self._weights, self._gains, posture, vertices, np.array(self._contacts[1:]))
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
         self._for_finish = (posture, config.regularise_force, self._contacts.newton, config.tolerance)
 
@@ -137,7 +140,7 @@ class WholeBody:
             d.terms,
             *t[:-1],
             TaskWeights(*self._weights),
-            cfg.gains,
+            TaskGains(*self._gains),
             self._posture._replace(weight=self._joint_weights),
             self._contacts,
             cfg.regularise_acceleration,
@@ -167,9 +170,9 @@ class WholeBody:
                 self._unpack(d, solver.solve(problem).x, wrench_map, solver.name, 0.0)
 
     def _weigh(self, urgency: float) -> None:
-        """Set the weights, geometrically between those of a calm walk and those of an urgent one."""
+        """Set weights and gains, geometrically between those of a calm walk and those of an urgent one."""
         cfg = self._config
-        self._weights[:] = self._weights_calm ** (1.0 - urgency) * self._weights_urgent**urgency
+        self._numbers[:] = self._calm ** (1.0 - urgency) * self._urgent**urgency
         self._joint_weights[self._arms] = cfg.weight_arms ** (1.0 - urgency) * cfg.weight_arms_urgent**urgency
 
     def _solve_condensed(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution | None:

@@ -45,8 +45,9 @@ class Compare:
         for kind, figures in (("locomotion", locomotion_figures()), ("tour", tour_figures())):
             if of := [run for run in runs if run.kind == kind]:
                 kinds[kind] = (of, compare(of, figures))
-                self._print(kind, *kinds[kind])
         folder = RunFolder.create(self.out, "compare")
+        for kind, compared in kinds.items():
+            self._print(kind, *compared)
         folder.report.write_text(render(kinds), encoding="utf-8")
         result = {
             "runs": [{"name": run.name, "folder": str(run.folder), "kind": run.kind, "setup": run.setup} for run in runs],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from .pushing import LocomotionStack
 LOG = "log.mcap"
 
 
-class Watched:
+class Watched(ABC):
     """A controller of which every tick is noted."""
 
     def __init__(self, stack: LocomotionStack) -> None:
@@ -50,9 +51,9 @@ class Watched:
         """Go back to a snapshot."""
         self._stack.restore(snapshot)
 
+    @abstractmethod
     def note(self, state: RobotState, decision: Decision) -> None:
         """Take a tick."""
-        raise NotImplementedError
 
 
 class Tape(Watched):
@@ -144,6 +145,8 @@ def read_fall(folder: str | Path) -> Log:
     Raises:
         RecordError: there is none, it is of something else, or not whole.
     """
+    if not (Path(folder) / LOG).is_file():
+        raise RecordError(f"{folder}: no fall of a benchmark there; give one of its folders, as runs/locomotion-…/falls/…")
     log = read_log(Path(folder) / LOG)
     if "case" not in log.meta:
         raise RecordError(f"{folder}: not the fall of a benchmark; give one of its folders, as runs/locomotion-…/falls/…")

@@ -76,7 +76,6 @@ def request(seed: int) -> dict[str, Any]:
         "foothold": np.array([*(here + axes @ np.array([0.2, -0.24 * side])), yaw]),
         "lead": 0.02,
         "swing_shift": 0.004 * (seed % 3),
-        "urgency": 1.0,
         "twist": rng.uniform([-0.3, -0.2, -0.4], [0.5, 0.2, 0.4]),
         "wanted_duration": 0.45,
         "width": 0.26,
@@ -188,16 +187,3 @@ def test_a_turning_walk_turns_its_feet_as_the_orbit_does(seed: int) -> None:
     assert abs(late) < 0.02
     spun = replanned(r | {"heading": yaw + 1.0})
     assert spun.foothold[2] - yaw == pytest.approx(r["turn_max"])
-
-
-def test_a_calm_step_keeps_the_zmp_in_the_middle_of_the_sole() -> None:
-    r = request(2) | {"time": 0.2}
-    axes = plane_rotation(r["sole_yaw"][r["stance"]])
-    r["dcm"] = on_course(r) + axes @ np.array([0.09, 0.0])
-
-    def forward(urgency: float) -> float:
-        zmp = replan(*(r | {"urgency": urgency}).values())[4:6]
-        return float((axes.T @ (zmp - r["soles"][r["stance"], :2]))[0])
-
-    assert forward(0.0) == pytest.approx(CONFIG.cop_calm)
-    assert forward(1.0) == pytest.approx(COP_BOX[0, 1]) and forward(0.0) < forward(0.5) < forward(1.0)

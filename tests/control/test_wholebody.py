@@ -108,7 +108,7 @@ def test_rows_are_base_dynamics_and_joint_torques(g1: RobotModel) -> None:
     np.testing.assert_allclose(problem.lower[n : n + nv] + d.bias, -limit, atol=1e-9)
     np.testing.assert_allclose(problem.upper[n : n + nv] + d.bias, limit, atol=1e-9)
     assert rows[nv] == pytest.approx(np.sum(multiplier))  # total normal force in that unit
-    assert problem.upper[n + nv] * newton == pytest.approx(1.5 * g1.mass * GRAVITY)
+    assert problem.upper[n + nv] * newton == pytest.approx(WholeBodyConfig().force_max * g1.mass * GRAVITY)
     assert (problem.lower[nv:n] == 0.0).all()
 
 
@@ -238,7 +238,7 @@ def test_urgency_leads_from_the_calm_weights_to_the_urgent_ones(g1: RobotModel) 
     d = Dynamics(g1)
     d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
     config = WholeBodyConfig()
-    urgent = replace(config, weights=config.weights_urgent, weight_arms=config.weight_arms_urgent)
+    urgent = replace(config, weights=config.weights_urgent, gains=config.gains_urgent, weight_arms=config.weight_arms_urgent)
     wish = at_rest(d, LEFT_ONLY, com_acceleration_xy=np.array([1.0, 2.0]))
     whole_body = WholeBody(g1, config)
     at_ends = [whole_body.solve(d, wish._replace(urgency=urgency)).torque for urgency in (0.0, 1.0)]

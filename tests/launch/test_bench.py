@@ -107,7 +107,7 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pushing, "SETTLE_S", 0.602)
     assert Replay(str(fall))() is Exit.FAILED
     assert "differs at tick" in capsys.readouterr().out
-    with pytest.raises(PoiseError, match="cannot be read"):
+    with pytest.raises(PoiseError, match="no fall of a benchmark there"):
         Replay(str(tmp_path))()
 
 

@@ -143,3 +143,11 @@ def test_unusable_folders_are_one_line(tmp_path: Path) -> None:
             Compare(folders, out=str(tmp_path / "out"))()
         assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_cannot_be_written_is_said_before_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, file = locomotion(tmp_path / "a", 0.01, 30.0), tmp_path / "file"
+    file.touch()
+    with pytest.raises(PoiseError, match="cannot be made"):
+        Compare((good, good), out=str(file))()
+    assert capsys.readouterr().out == ""

@@ -86,14 +86,14 @@ def test_asking_later_first_changes_nothing(robot: RobotModel) -> None:
 
 
 def test_smooth_and_within_limits(robot: RobotModel, episodes: list[EpisodeTrace]) -> None:
-    low, high = robot.position_min[robot.arms], robot.position_max[robot.arms]
+    gait, low, high = robot.overlay.gait, robot.position_min[robot.arms], robot.position_max[robot.arms]
     for trace in episodes:
         arms = np.array([s.arm_reference for s in trace.situations])
         heights = np.array([s.height_reference_m for s in trace.situations])
         assert (arms > low + 0.09).all() and (arms < high - 0.09).all()
         assert np.abs(np.diff(arms, axis=0) / 0.1).max() <= 2.5
         assert np.abs(np.diff(arms, n=2, axis=0) / 0.1**2).max() <= 20.0
-        assert heights.min() >= 0.555 and heights.max() <= 0.645
+        assert heights.min() >= gait.com_height_m - 0.065 and heights.max() <= gait.height_range_m[1]
         assert trace.step_duration_s.min() >= 0.36 and trace.step_duration_s.max() <= 0.50
 
 

@@ -22,9 +22,7 @@ FORWARD = Intent(velocity=(0.5, 0.0, 0.0))
 Spoil = Callable[[dict[str, Any]], Any]
 
 
-def controller(
-    robot: RobotModel, path: Path, weight: Array | None = None, spoil: Spoil | None = None, **network: Any
-) -> PolicyController:
+def controller(robot: RobotModel, path: Path, weight: Array | None = None, spoil: Spoil | None = None, **network: Any) -> PolicyController:
     """Every output is the forward command, unless a weight is given."""
     entries = contract_entries(robot)
     if spoil is not None:

@@ -109,7 +109,7 @@ def test_margins_are_those_worked_by_hand() -> None:
     (verdict,) = MODEL.imagine(situation, (good(ROBOT, arm_position=arms({"left_elbow_joint": 0.9}), height_m=np.full(KNOTS, 0.65)),))
     assert verdict.margins["height"] == pytest.approx(0.01)
     assert verdict.margins["joint_speed"] == pytest.approx(3.5 - 0.3 / KNOTS / 0.2)
-    assert verdict.margins["step_duration"] == pytest.approx(GAIT.step_duration_s - GAIT.step_duration_min_s)
+    assert verdict.margins["step_duration"] == pytest.approx(GAIT.step_duration_max_s - GAIT.step_duration_s)
     assert verdict.margins["reach"] == pytest.approx(GAIT.step_width_m - GAIT.reach_inward_m)
 
 

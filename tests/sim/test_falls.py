@@ -112,8 +112,9 @@ def test_one_that_ends_elsewhere_differs_at_its_end(fall: Fall, tmp_path: Path) 
 
 
 def test_what_is_no_fall_is_refused(fall: Fall, tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="cannot be read"):
-        read_fall(tmp_path)
+    for folder in (tmp_path, tmp_path / "missing", __file__):
+        with pytest.raises(RecordError, match="no fall of a benchmark there; give one of its folders"):
+            read_fall(folder)
     with LogWriter(tmp_path / LOG, G1, {"seed": 0}) as writer:
         writer.write(*fall.ticks[0])
     with pytest.raises(RecordError, match="not the fall of a benchmark"):
