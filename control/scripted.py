@@ -16,7 +16,7 @@ KNOTS, PERIOD_S = 10, 0.1
 ARM_SWING_RAD = 0.15  # of each shoulder's pitch, each way, at 1 m/s: it takes up some of the legs' yaw momentum
 # Beyond this speed, of which a m/s sideways counts SIDEWAYS, a step is shorter, and the centre of mass lower to reach further, by so
 # much per m/s.
-BRISK_MPS, SIDEWAYS, BRISKER_S, BRISKER_M = 0.5, 3.3, 0.08, 0.04
+BRISK_MPS, SIDEWAYS, BRISKER_S, BRISKER_M = 0.5, 3.3, 0.1, 0.05
 
 
 def stride_angle(situation: Situation) -> float:

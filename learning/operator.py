@@ -38,7 +38,7 @@ class OperatorConfig:
     arm_swing_per_speed: float = 0.45  # rad of shoulder pitch at 1 m/s
     gesture_share: float = 0.45
     crouch_m: float = 0.06
-    rise_m: float = 0.02
+    rise_m: float = 0.015
     step_duration_range: tuple[float, float] = (0.36, 0.50)
     dcm_alarm_m: tuple[float, float] = (0.06, 0.14)  # recovery begins, is full
     speed_alarm: tuple[float, float] = (0.35, 0.70)  # m/s
