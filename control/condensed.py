@@ -118,7 +118,7 @@ def start(
     block: Array,
     nf: int,
     com_acceleration_xy: Array,
-    height_target: float,
+    height: Array,
     heading: float,
     torso_rpy: Array,
     yaw_rate: float,
@@ -147,7 +147,7 @@ def start(
     tabulate(
         t,
         com_acceleration_xy,
-        height_target,
+        height,
         heading,
         torso_rpy,
         yaw_rate,

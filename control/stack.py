@@ -213,11 +213,12 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        height, momentum = motion.height_m, (1.0 - reference.urgency) * self._swing_momentum
+        momentum, vertical = (1.0 - reference.urgency) * self._swing_momentum, reference.vault
+        height = motion.height_m + float(vertical[0])
         reaction = momentum / (robot.mass * height) * reference.swing[2, :2]
         targets = WholeBodyTargets(
-            com_acceleration_xy=GRAVITY / height * (d.com[:2] - reference.zmp) + reaction,
-            com_height=reference.ground_height + height,
+            com_acceleration_xy=(GRAVITY + vertical[2]) / height * (d.com[:2] - reference.zmp) + reaction,
+            com_height=np.array([reference.ground_height + height, vertical[1], vertical[2]]),
             heading=reference.heading,
             torso_rpy=motion.torso_rpy,
             yaw_rate=reference.heading_rate,

@@ -87,7 +87,7 @@ def body_tasks(
     weight: Array,
     t: Terms,
     com_acceleration_xy: Array,
-    height_target: float,
+    height: Array,
     heading: float,
     torso_rpy: Array,
     yaw_rate: float,
@@ -102,8 +102,8 @@ def body_tasks(
     rows[6:9, 3:6] = t.base_rotation
     rows[9:12] = t.torso_jacobian
     reference[0], reference[1] = com_acceleration_xy[0], com_acceleration_xy[1]
-    vertical = gains.com_z_p * (height_target - t.com[2]) - gains.com_z_d * t.com_velocity[2]
-    reference[2] = min(gains.com_z_most, max(-gains.com_z_most, vertical))
+    vertical = gains.com_z_p * (height[0] - t.com[2]) + gains.com_z_d * (height[1] - t.com_velocity[2])
+    reference[2] = height[2] + min(gains.com_z_most, max(-gains.com_z_most, vertical))
     omega = rotated(t.base_rotation, t.v[3:6])
     pelvis_error = rotation_error(matrix_from_rpy(0.0, 0.0, heading), t.base_rotation)
     torso_error = rotation_error(matrix_from_rpy(torso_rpy[0], torso_rpy[1], heading + torso_rpy[2]), t.torso_rotation)
@@ -266,7 +266,7 @@ def generalised_forces(jacobian: Array, wrench_map: Array, scale: float, out: Ar
 def tabulate(
     t: Terms,
     com_acceleration_xy: Array,
-    height_target: float,
+    height: Array,
     heading: float,
     torso_rpy: Array,
     yaw_rate: float,
@@ -287,7 +287,7 @@ def tabulate(
     upper: Array,
 ) -> None:
     """Task rows, contact wrenches, and the bounds (n,) of the joint accelerations, in place."""
-    body_tasks(rows, reference, weight, t, com_acceleration_xy, height_target, heading, torso_rpy, yaw_rate, weights, gains)
+    body_tasks(rows, reference, weight, t, com_acceleration_xy, height, heading, torso_rpy, yaw_rate, weights, gains)
     swing_reaction(reference, swing, swing_momentum, gains.momentum_d)
     sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
     contact_wrenches(wrench_map, t, contact, contacts)
@@ -322,7 +322,7 @@ def whole_cost(
 def build(
     t: Terms,
     com_acceleration_xy: Array,
-    height_target: float,
+    height: Array,
     heading: float,
     torso_rpy: Array,
     yaw_rate: float,
@@ -359,7 +359,7 @@ def build(
     tabulate(
         t,
         com_acceleration_xy,
-        height_target,
+        height,
         heading,
         torso_rpy,
         yaw_rate,

@@ -32,7 +32,9 @@ def warm_up(stack: Stack) -> None:
         )
         posture = Intent(height_m=height, torso_rpy=(0.0, 0.0, 0.0), arms=robot.posture[robot.arms])
         stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)) if tick else posture)
-    targets = WholeBodyTargets(zero[:2], height, 0.0, zero[:3], 0.0, np.ones(2), np.zeros((3, 3)), 0.0, 0.0, robot.posture, zero, 0.0)
+    targets = WholeBodyTargets(
+        zero[:2], np.array([height, 0.0, 0.0]), 0.0, zero[:3], 0.0, np.ones(2), np.zeros((3, 3)), 0.0, 0.0, robot.posture, zero, 0.0
+    )
     stack.whole_body.warm(stack.dynamics, targets)
     excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
     stack.certifier.certify(stack.dynamics, excessive, zero, np.ones(2))

@@ -33,7 +33,7 @@ def case(g1: RobotModel, seed: int, contact: tuple[float, float]) -> tuple[Dynam
     swing[0] = d.sole_position[int(contact[0])] + rng.normal(0.0, 0.02, 3)
     wanted = g1.posture + rng.normal(0.0, 0.2, g1.n)
     pull, speed = rng.normal(0.0, 1.0, 2), rng.normal(0.0, 1.0, g1.n)
-    height = float(d.com[2]) + 0.01
+    height = np.array([float(d.com[2]) + 0.01, 0.1, 1.0])
     return d, WholeBodyTargets(pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.1, 1.5, wanted, speed, 0.3)
 
 

@@ -39,7 +39,9 @@ def blank(nv: int) -> tuple[Array, Array, Array]:
     return np.full((TASK_ROWS, nv), np.nan), np.full(TASK_ROWS, np.nan), np.full(TASK_ROWS, np.nan)
 
 
-def filled(d: Dynamics, contact: Array, height: float = 0.6) -> tuple[Array, Array, Array, dict[str, Array]]:
+def filled(
+    d: Dynamics, contact: Array, height: tuple[float, float, float] = (0.6, 0.2, -1.5)
+) -> tuple[Array, Array, Array, dict[str, Array]]:
     """All task rows at a state for some targets."""
     targets = {
         "com": np.array([0.7, -0.4]),
@@ -48,7 +50,7 @@ def filled(d: Dynamics, contact: Array, height: float = 0.6) -> tuple[Array, Arr
         "swing": np.array([[0.1, 0.2, 0.3], [0.5, -0.1, 0.2], [3.0, 1.0, -2.0]]),
     }
     out = blank(d.v.size)
-    body_tasks(*out, d.terms, targets["com"], height, 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
+    body_tasks(*out, d.terms, targets["com"], np.array(height), 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
     sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
     return *out, targets
 
@@ -77,7 +79,8 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
     pelvis = model.getFrameId("pelvis")
     torso_p = np.array([GAINS.torso_p, GAINS.torso_p, GAINS.torso_yaw_p])
     torso_d = np.array([GAINS.torso_d, GAINS.torso_d, GAINS.torso_yaw_d])
-    height = np.clip(GAINS.com_z_p * (0.6 - d.com[2]) - GAINS.com_z_d * d.com_velocity[2], -GAINS.com_z_most, GAINS.com_z_most)
+    bound = GAINS.com_z_most
+    height = -1.5 + np.clip(GAINS.com_z_p * (0.6 - d.com[2]) + GAINS.com_z_d * (0.2 - d.com_velocity[2]), -bound, bound)
     expected = np.concatenate(
         (
             momentum_rate[:3] / g1.mass - [*t["com"], height],
@@ -105,7 +108,7 @@ def test_no_height_error_asks_for_a_hop(g1: RobotModel, target: float, wanted: f
     """A target 1 cm above gives 100/s² of it; one far off no more than `com_z_most`."""
     d = Dynamics(g1)
     d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
-    reference = filled(d, np.ones(2), height=float(d.com[2]) + target)[1]
+    reference = filled(d, np.ones(2), height=(float(d.com[2]) + target, 0.0, 0.0))[1]
     assert reference[2] == pytest.approx(wanted)
 
 
@@ -247,7 +250,7 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
     swing = rng.normal(0.0, 0.3, (3, 3))
     build(
-        d.terms, np.array([0.7, -0.4]), 0.6, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
+        d.terms, np.array([0.7, -0.4]), np.array([0.6, 0.1, 0.5]), 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
         GAINS, posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
         problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
     )  # fmt: skip

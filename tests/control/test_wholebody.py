@@ -48,6 +48,11 @@ def leaning(g1: RobotModel) -> Dynamics:
     return d
 
 
+def still(height: float) -> Array:
+    """A height, m, that stays."""
+    return np.array([height, 0.0, 0.0])
+
+
 def at_rest(d: Dynamics, contact: Array, **changes: Any) -> WholeBodyTargets:
     """Targets that ask for nothing to move."""
     n = d.robot.n
@@ -55,7 +60,9 @@ def at_rest(d: Dynamics, contact: Array, **changes: Any) -> WholeBodyTargets:
     swing[0] = d.sole_position[RIGHT]
     heading, torso = float(pin.rpy.matrixToRpy(d.base_rotation)[2]), pin.rpy.matrixToRpy(d.torso_rotation)
     torso[2] -= heading
-    rest = WholeBodyTargets(np.zeros(2), float(d.com[2]), heading, torso, 0.0, contact, swing, 0.0, 0.0, d.q[7:].copy(), np.zeros(n), 0.0)
+    rest = WholeBodyTargets(
+        np.zeros(2), still(float(d.com[2])), heading, torso, 0.0, contact, swing, 0.0, 0.0, d.q[7:].copy(), np.zeros(n), 0.0
+    )
     return rest._replace(**changes)
 
 
@@ -145,7 +152,7 @@ def test_torque_on_one_leg_is_gravity_compensation(g1: RobotModel) -> None:
 
 def test_the_centre_of_mass_goes_where_it_is_asked_and_the_feet_stay(g1: RobotModel) -> None:
     d = standing(g1)
-    wish = at_rest(d, BOTH, com_acceleration_xy=np.array([0.4, 0.2]), com_height=float(d.com[2]) + 0.01)
+    wish = at_rest(d, BOTH, com_acceleration_xy=np.array([0.4, 0.2]), com_height=still(float(d.com[2]) + 0.01))
     solution = WholeBody(g1, WholeBodyConfig()).solve(d, wish)
     com_acceleration = (d.centroidal_map @ solution.acceleration)[:3] / g1.mass
     np.testing.assert_allclose(com_acceleration, [0.4, 0.2, 1.0], atol=0.15)  # weighed against posture and attitude
