@@ -49,7 +49,7 @@ class WalkerConfig:
     late_height: float = 0.004
     late_s: float = 0.12  # and after this any foot
     turn_max: float = 0.5  # rad a step
-    vault: float = 0.8  # share of a stiff leg's rise and fall
+    vault_share: float = 0.8  # of a stiff leg's rise and fall
     vault_lag: float = 0.8  # rad of the step's 2π by which the lowest point comes after touchdown
     mpc_every: int = 10  # ticks
     # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
@@ -373,19 +373,20 @@ class Walker:
         self.step_duration, self.foothold, self.zmp, self.dcm_target = float(plan[0]), plan[1:4], plan[4:6], plan[6:8]
         self._sense_urgency(float(plan[9]))
         self.heading = wrap_angle(self.heading + self._dt * rate)
-        ground, vault = float(self._soles[self.stance, 2]), self._vault()
+        ground, rise = float(self._soles[self.stance, 2]), self._rise()
         if self.time < self.double_support:
-            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, vault, self.urgency)
+            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, rise, self.urgency)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
         left = self.step_duration - self._lead() - self.time
         self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._gait.swing_height_m, ground, self.urgency)
         where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
-        return Reference(*where, self.heading, rate, ground, vault, self.urgency)
+        return Reference(*where, self.heading, rate, ground, rise, self.urgency)
 
-    def _vault(self) -> Array:
+    def _rise(self) -> Array:
+        """Of the centre of mass over its mean height (vault.py): a robot that has to be caught is kept level."""
         command, cfg = self._command, self._config
-        share, way = (1.0 - self.urgency) * cfg.vault, float(command.twist[0]) * command.step_duration_s
+        share, way = (1.0 - self.urgency) * cfg.vault_share, float(command.twist[0]) * command.step_duration_s
         return vault(way, self.time, self.step_duration, command.height_m, share, cfg.vault_lag)
 
     def _waypoint(self) -> Array:
@@ -397,8 +398,7 @@ class Walker:
 
 
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right
-_LEVEL = np.zeros(3)
-_NO_SWING, _NO_ADVICE = np.zeros((3, 3)), np.full((2, 2), np.nan)
+_LEVEL, _NO_SWING, _NO_ADVICE = np.zeros(3), np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 
 _FIXED = {

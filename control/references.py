@@ -27,5 +27,5 @@ class Reference(NamedTuple):
     heading: float
     heading_rate: float
     ground_height: float  # m, of the stance sole
-    vault: Array  # (3,) how far the centre of mass is to be over its mean height, m, and the derivatives of that
+    rise: Array  # (3,) of the centre of mass over its mean height, m, m/s, m/s²
     urgency: float  # 0 in a steady walk … 1 when the robot has to be caught

@@ -213,7 +213,7 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        momentum, vertical = (1.0 - reference.urgency) * self._swing_momentum, reference.vault
+        momentum, vertical = (1.0 - reference.urgency) * self._swing_momentum, reference.rise
         height = motion.height_m + float(vertical[0])
         reaction = momentum / (robot.mass * height) * reference.swing[2, :2]
         targets = WholeBodyTargets(

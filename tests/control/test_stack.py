@@ -371,14 +371,16 @@ def test_nothing_compiles_in_a_tick_of_a_warm_stack(g1: RobotModel, kind: str, m
 
 
 def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ground's force through the ZMP, (m c̈, m g), turns the body as the momentum left to the swing leg changes."""
+    """The ground's force through the ZMP, m (c̈, z̈ + g), turns the body as the momentum left to the swing leg changes."""
     loop, seen = make_loop(), []
     solve = loop.stack.whole_body.solve
 
     def watched(d: Dynamics, targets: WholeBodyTargets) -> WholeBodySolution:
         foot = targets.swing[2, :2]
-        arm = np.append(loop.stack._walker.zmp - d.com[:2], -loop.stack._motion.height_m)
-        force = loop.stack.robot.mass * np.append(targets.com_acceleration_xy, GRAVITY)
+        walker, (height, _, acceleration) = loop.stack._walker, targets.com_height
+        ground = d.sole_position[walker.stance if walker.phase == "step" else slice(None), 2].mean()
+        arm = np.append(walker.zmp - d.com[:2], ground - height)
+        force = loop.stack.robot.mass * np.append(targets.com_acceleration_xy, GRAVITY + acceleration)
         rate = targets.swing_momentum * np.array([foot[1], -foot[0]])
         seen.append((np.cross(arm, force)[:2] - rate, rate))
         return solve(d, targets)

@@ -248,9 +248,9 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     problem = QpProblem(np.full((size, size), np.nan), np.full(size, np.nan), np.full((m, size), np.nan), lower, upper)
     tasks, wrench_map = blank(nv), np.full((12, nf), np.nan)
     joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
-    swing = rng.normal(0.0, 0.3, (3, 3))
+    swing, pull, height = rng.normal(0.0, 0.3, (3, 3)), np.array([0.7, -0.4]), np.array([0.6, 0.1, 0.5])
     build(
-        d.terms, np.array([0.7, -0.4]), np.array([0.6, 0.1, 0.5]), 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
+        d.terms, pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
         GAINS, posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
         problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
     )  # fmt: skip

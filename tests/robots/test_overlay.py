@@ -43,7 +43,7 @@ def test_the_g1_s_overlay_is_read_as_it_is_written() -> None:
     assert (overlay.name, overlay.base, overlay.torso) == ("g1", "pelvis", "torso_link")
     assert overlay.sole_bodies == ("left_ankle_roll_link", "right_ankle_roll_link")
     assert overlay.gait.velocity_max == (1.0, 0.35, 1.2)
-    assert overlay.gait.height_range_m == (0.54, 0.66)
+    assert overlay.gait.height_range_m == (0.54, 0.675)
     assert overlay.posture["left_knee_joint"] == 0.72
     assert len(overlay.legs + overlay.waist + overlay.arms) == 29
 
@@ -87,13 +87,13 @@ def test_another_schema_is_refused(changed: Write, g1: RobotModel, schema: str) 
     [
         ('name = "g1"\n', "", "entry 'name' is missing"),
         ("friction = 0.6", "", "entry 'friction' is missing"),
-        ("swing_height_m = 0.045", "", "entry 'swing_height_m' is missing"),
+        ("swing_height_m = 0.035", "", "entry 'swing_height_m' is missing"),
         ("default = { torque = 25.0, velocity = 37.0, kp = 40.0, kd = 2.0 }", "", "entry 'default' is missing"),
         ("default = { torque = 25.0, ", "default = { ", "entry 'torque' is missing"),
         ("[gait]", "[gaits]", "unknown [gaits]"),
         ("[collision]", "[colision]", "unknown [colision]"),
         ("[soles]", "[soles]\nsize = 2", "unknown size in [soles]"),
-        ("swing_height_m = 0.045", "swing_height_m = 0.045\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
+        ("swing_height_m = 0.035", "swing_height_m = 0.035\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
         ('kd = 2.0 }\n"*_hip_pitch', 'ki = 2.0, kd = 2.0 }\n"*_hip_pitch', "unknown ki in motor"),
     ],
 )
@@ -111,7 +111,7 @@ def test_missing_and_misspelt_entries_are_named(changed: Write, g1: RobotModel, 
         ("friction = 0.6", "friction = nan", "friction: nan is not a finite number"),
         ("left_knee_joint = 0.72", "left_knee_joint = inf", "left_knee_joint: inf is not a finite number"),
         ("velocity_max = [1.0, 0.35, 1.2]", "velocity_max = [1.0]", "velocity_max takes 3 numbers, got [1.0]"),
-        ("height_range_m = [0.54, 0.66]", "height_range_m = 0.6", "height_range_m takes 2 numbers, got 0.6"),
+        ("height_range_m = [0.54, 0.675]", "height_range_m = 0.6", "height_range_m takes 2 numbers, got 0.6"),
         ("origin = [0.035, 0.0, -0.035]", "origin = [0.035]", "origin takes 3 numbers, got [0.035]"),
         ('waist = ["waist_yaw_joint", "waist_roll_joint", "waist_pitch_joint"]', 'waist = "waist"', "'waist' must be a list"),
         ("[posture]", "[[posture]]", "wrong entry"),
