@@ -181,8 +181,8 @@ def test_a_push_on_the_base_is_felt(g1: RobotModel) -> None:
     np.testing.assert_allclose(np.mean(felt[325:375], axis=0), [0.0, 40.0, 0.0], atol=10.0)
 
 
-@pytest.mark.parametrize(("noise", "velocity_rms", "tilt_max"), [("nominal", 0.03, 0.005), ("hard", 0.04, 0.012)])
-def test_a_walk_is_estimated_as_well_as_claimed(noise: str, velocity_rms: float, tilt_max: float) -> None:
+@pytest.mark.parametrize(("noise", "velocity_rms", "tilt_max", "slip_max"), [("nominal", 0.03, 0.005, 0.001), ("hard", 0.04, 0.012, 0.03)])
+def test_a_walk_is_estimated_as_well_as_claimed(noise: str, velocity_rms: float, tilt_max: float, slip_max: float) -> None:
     """Three seconds, 0.4 m/s: error of velocity and tilt, NEES of the velocity (3 if all noise were white), NIS of the soles."""
     loop = make_loop(1)
     loop.backend.noise = NOISE[noise]
@@ -204,7 +204,7 @@ def test_a_walk_is_estimated_as_well_as_claimed(noise: str, velocity_rms: float,
     assert np.sqrt(np.mean(np.square(errors), axis=0)).max() < velocity_rms
     assert 0.5 < np.mean(nees) < 8.0
     assert 0.01 < np.mean(nis) < 3.0
-    assert np.mean(slips) < 0.02
+    assert np.mean(slips) < slip_max
     assert np.mean(tilts[-500:]) < tilt_max
 
 

@@ -48,11 +48,11 @@ def test_the_policy_is_let_through(robot: RobotModel, situations: tuple[Situatio
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_shuffled_weights_are_rejected_by_name(robot: RobotModel, situations: tuple[Situation, ...], seed: int, tmp_path: Path) -> None:
-    """Most of it by `demonstrated`: as outputs are whitened, what such a network proposes is mostly within what a body can do.
+    """By their bodies' limits or, of what is within these, nine tenths by `demonstrated`, the last to be asked.
 
-    Of these situations the first two seconds are of standing, where demonstrations vary most; of a walk of 20 s with them 96 to
-    100 % is rejected.
+    Of these situations the first two seconds are of standing, where demonstrations vary most. Other orders fare worse: of a walk of
+    20 s 78 to 97 % is rejected with seeds 0 to 5.
     """
     shares = judged(robot, shuffle_weights(packaged_weights("g1"), seed, tmp_path / "shuffled.onnx"), situations)
     assert shares.get("", 0.0) < 0.2
-    assert shares["demonstrated"] > 0.4
+    assert shares["demonstrated"] > 0.9 * (shares["demonstrated"] + shares.get("", 0.0))
