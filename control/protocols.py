@@ -27,7 +27,7 @@ class Situation:
     arm_reference: Array  # (n_arms,) rad, what the arms are asked to do now
     arm_reference_velocity: Array  # (n_arms,) rad/s
     torso_reference_rpy: Array  # (3,) rad
-    height_reference_m: float  # centre of mass above the stance sole
+    height_reference_m: float  # centre of mass above the stance sole, mean over a step
 
 
 class Proposer(Protocol):

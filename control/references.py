@@ -12,7 +12,7 @@ class GaitCommand(NamedTuple):
 
     twist: Array  # (3,) vx, vy m/s and wz rad/s, heading frame
     step_duration_s: float
-    height_m: float  # centre of mass above the stance sole
+    height_m: float  # centre of mass above the stance sole, mean over a step
     footstep_offset: Array  # (2, 2) m, forward and outward shift of the next two footsteps
 
 

@@ -213,12 +213,12 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        momentum, vertical = (1.0 - reference.urgency) * self._swing_momentum, reference.rise
-        height = motion.height_m + float(vertical[0])
+        momentum, rise = (1.0 - reference.urgency) * self._swing_momentum, reference.rise
+        height = motion.height_m + float(rise[0])
         reaction = momentum / (robot.mass * height) * reference.swing[2, :2]
         targets = WholeBodyTargets(
-            com_acceleration_xy=(GRAVITY + vertical[2]) / height * (d.com[:2] - reference.zmp) + reaction,
-            com_height=np.array([reference.ground_height + height, vertical[1], vertical[2]]),
+            com_acceleration_xy=(GRAVITY + rise[2]) / height * (d.com[:2] - reference.zmp) + reaction,
+            com_height=np.array([reference.ground_height + height, rise[1], rise[2]]),
             heading=reference.heading,
             torso_rpy=motion.torso_rpy,
             yaw_rate=reference.heading_rate,

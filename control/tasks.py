@@ -94,7 +94,10 @@ def body_tasks(
     weights: TaskWeights,
     gains: TaskGains,
 ) -> None:
-    """Fill task rows 0–11: CoM, angular momentum, pelvis and torso attitude, as J q̈ = reference (drift subtracted)."""
+    """Fill task rows 0–11: CoM, angular momentum, pelvis and torso attitude, as J q̈ = reference (drift subtracted).
+
+    height (3,): that of the CoM in the world, m, m/s, m/s²; what it is off by asks for `com_z_most` at most.
+    """
     mass = t.mass_matrix[0, 0]
     rows[0:3] = t.centroidal_map[0:3] / mass
     rows[3:6] = t.centroidal_map[3:6]

@@ -56,7 +56,7 @@ class WholeBodyTargets(NamedTuple):
     """References of one tick, world frame, in the order in which the kernels take them."""
 
     com_acceleration_xy: Array  # (2,) m/s²
-    com_height: Array  # (3,) m, m/s, m/s²
+    com_height: Array  # (3,) in the world, ground and all, m, m/s, m/s²
     heading: float  # rad, of the level pelvis
     torso_rpy: Array  # (3,) rad, in the heading frame
     yaw_rate: float  # rad/s, of pelvis and torso

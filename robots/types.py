@@ -128,7 +128,7 @@ class WalkPlan:
     footsteps: Array  # (m, 4) x, y (m), yaw (rad), world; time from now to touchdown (s)
     zmp_world: Array  # (2,) m, reference of this tick
     dcm_reference_world: Array  # (2,) m; on two feet of this tick, while stepping at the next touchdown
-    height_m: float
+    height_m: float  # of the centre of mass over the stance sole, mean over a step
     mpc_age_s: float  # age of the MPC solution in use
     mpc_status: str
 

@@ -11,6 +11,7 @@ from poise.control.gait import Walker, WalkerConfig
 from poise.control.lip import dcm_after
 from poise.control.references import GaitCommand
 from poise.control.swing import SwingFoot
+from poise.control.vault import vault
 from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
@@ -283,6 +284,22 @@ def test_a_hurried_step_has_no_lead() -> None:
         assert walker._lead() == pytest.approx(lead)
     walker.feedback.lead_s = -0.02
     assert walker._lead() == 0.0, "a foot that lands too early is not slowed down on its way"
+
+
+def test_the_body_vaults_forward_and_calm() -> None:
+    """By the way forward of a nominal step, whole when calm, half when half urgent, not at all sideways or when urgent."""
+    robot, config = g1_parts()[0], WalkerConfig()
+    walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, config, 0.002)
+    walker.time, walker.step_duration = 0.1, 0.4
+    forward = GaitCommand(np.array([0.5, 0.2, 0.0]), 0.45, 0.66, np.zeros((2, 2)))
+    walker._command = forward
+    whole = vault(0.5 * 0.45, 0.1, 0.4, 0.66, config.vault_share, config.vault_lag)
+    assert whole[0] != 0.0
+    for urgency, share in ((0.0, 1.0), (0.5, 0.5), (1.0, 0.0)):
+        walker.urgency = urgency
+        np.testing.assert_allclose(walker._rise(), share * whole, atol=1e-12)
+    walker.urgency, walker._command = 0.0, forward._replace(twist=np.array([0.0, 0.3, 1.0]))
+    np.testing.assert_array_equal(walker._rise(), 0.0)
 
 
 def test_urgency_comes_at_once_and_goes_slowly() -> None:

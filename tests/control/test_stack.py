@@ -382,11 +382,11 @@ def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPa
         arm = np.append(walker.zmp - d.com[:2], ground - height)
         force = loop.stack.robot.mass * np.append(targets.com_acceleration_xy, GRAVITY + acceleration)
         rate = targets.swing_momentum * np.array([foot[1], -foot[0]])
-        seen.append((np.cross(arm, force)[:2] - rate, rate))
+        seen.append((np.cross(arm, force)[:2] - rate, rate, acceleration))
         return solve(d, targets)
 
     monkeypatch.setattr(loop.stack.whole_body, "solve", watched)
     loop.run(1.2)
     assert loop.stands
-    error, rate = (np.array([pair[i] for pair in seen]) for i in range(2))
-    assert np.abs(error).max() < 1e-9 and np.abs(rate).max() > 5.0
+    error, rate, lift = (np.array([part[i] for part in seen]) for i in range(3))
+    assert np.abs(error).max() < 1e-9 and np.abs(rate).max() > 5.0 and np.abs(lift).max() > 0.2

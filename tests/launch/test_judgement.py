@@ -1,4 +1,4 @@
-"""The weights that come with poise, judged in situations of their own walk; the same weights in random order are not let through."""
+"""The weights that come with poise, judged in situations of their own walk; the same weights in random order mostly are not."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_the_policy_is_let_through(robot: RobotModel, situations: tuple[Situatio
 def test_shuffled_weights_are_rejected_by_name(robot: RobotModel, situations: tuple[Situation, ...], seed: int, tmp_path: Path) -> None:
     """By their bodies' limits or, of what is within these, nine tenths by `demonstrated`, the last to be asked.
 
-    Of these situations the first two seconds are of standing, where demonstrations vary most. Other orders fare worse: of a walk of
-    20 s 78 to 97 % is rejected with seeds 0 to 5.
+    Of these situations the first two seconds are of standing, where demonstrations vary most. Not every order is told as well as
+    these: of 20 s of walking 3 to 22 % pass with seeds 0 to 5.
     """
     shares = judged(robot, shuffle_weights(packaged_weights("g1"), seed, tmp_path / "shuffled.onnx"), situations)
-    assert shares.get("", 0.0) < 0.2
-    assert shares["demonstrated"] > 0.9 * (shares["demonstrated"] + shares.get("", 0.0))
+    strange = shares.get("demonstrated", 0.0)
+    assert strange > 0.3 and strange > 0.9 * (strange + shares.get("", 0.0))

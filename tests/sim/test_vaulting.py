@@ -17,12 +17,12 @@ def walked_energy(g1: RobotModel, share: float) -> float:
     backend = MujocoBackend(g1, period_s=stack.period_s, noise=NOISE["nominal"])
     backend.reset(0)
     stack.reset(0)
-    run(stack, backend, constant((0.5, 0.0, 0.0)), 3.0)
+    assert not run(stack, backend, constant((0.5, 0.0, 0.0)), 3.0).fell
     before = backend.energy_j
     assert not run(stack, backend, constant((0.5, 0.0, 0.0)), 4.0).fell
     return backend.energy_j - before
 
 
 def test_vaulting_saves_energy(g1: RobotModel) -> None:
-    """A tenth and more: 0.26 against 0.30 or so of cost of transport."""
-    assert walked_energy(g1, StackConfig().walker.vault_share) < 0.93 * walked_energy(g1, 0.0)
+    """An eighth was measured, 0.26 against 0.30 of cost of transport."""
+    assert walked_energy(g1, StackConfig().walker.vault_share) < 0.92 * walked_energy(g1, 0.0)
