@@ -27,7 +27,7 @@ from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
 from .step_feedback import FeedbackConfig, StepFeedback
 from .stepping import look, replan
-from .swing import SwingFoot
+from .swing import SwingFoot, rest_to_rest, slope_at_the_end
 from .vault import vault
 
 
@@ -228,11 +228,9 @@ class Walker:
         end = self._soles[self.stance, :2] + turned(yaw, start)
         end_rate = self._omega * turned(yaw, start)
         total = self._config.shift_s
-        s = min(1.0, self.time / total)
-        smooth, slope = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s) / total
-        push, push_slope = s**3 * (-4 + 7 * s - 3 * s * s), s * s * (-12 + 28 * s - 15 * s * s) / total
-        delta = end - self._shift_from
-        return self._shift_from + delta * smooth + end_rate * total * push, delta * slope + end_rate * total * push_slope
+        s, delta = min(1.0, self.time / total), end - self._shift_from
+        (way, speed, _), (push, pull, _) = rest_to_rest(s), slope_at_the_end(s)
+        return self._shift_from + delta * way + end_rate * total * push, delta * speed / total + end_rate * pull
 
     # -- stepping ---------------------------------------------------------------------------------------------
 

@@ -55,6 +55,18 @@ def easy_step(
 
 
 @njit(cache=True)
+def rest_to_rest(s: float) -> tuple[float, float, float]:
+    """The quintic from 0 to 1 as s goes from 0 to 1, at rest at both ends, and its two derivatives by s."""
+    return s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s), s * (60 - 180 * s + 120 * s * s)
+
+
+@njit(cache=True)
+def slope_at_the_end(s: float) -> tuple[float, float, float]:
+    """The quintic that is 0 at both ends, at rest at s = 0 and with slope 1 and no curvature at s = 1, and its two derivatives by s."""
+    return s**3 * (-4 + 7 * s - 3 * s * s), s * s * (-12 + 28 * s - 15 * s * s), s * (-24 + 84 * s - 60 * s * s)
+
+
+@njit(cache=True)
 def height_profile(phase: float, height: float, landing: float, phase_rate: float) -> tuple[float, float, float]:
     """Height above the start (m), its rate (m/s) and acceleration (m/s²) at a phase in [0, 1].
 
@@ -63,14 +75,12 @@ def height_profile(phase: float, height: float, landing: float, phase_rate: floa
     apex = 0.45
     if phase < apex:
         s, rate = phase / apex, phase_rate / apex
-        shape, slope, curve = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s), s * (60 - 180 * s + 120 * s * s)
+        shape, slope, curve = rest_to_rest(s)
         return height * shape, height * slope * rate, height * curve * rate * rate
     s, rate = (phase - apex) / (1 - apex), phase_rate / (1 - apex)
     drop = height - landing
     end = -DESCENT_MPS / max(rate, 1e-3)  # slope per unit of s at touchdown
-    # h(s) = height − drop·f(s) + end·g(s), f a smooth step, g with zero ends and slope 1 at s = 1.
-    f, df, ddf = s**3 * (10 - 15 * s + 6 * s * s), s * s * (30 - 60 * s + 30 * s * s), s * (60 - 180 * s + 120 * s * s)
-    g, dg, ddg = s**3 * (-4 + 7 * s - 3 * s * s), s * s * (-12 + 28 * s - 15 * s * s), s * (-24 + 84 * s - 60 * s * s)
+    (f, df, ddf), (g, dg, ddg) = rest_to_rest(s), slope_at_the_end(s)
     return height - drop * f + end * g, (-drop * df + end * dg) * rate, (-drop * ddf + end * ddg) * rate * rate
 
 
