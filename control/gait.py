@@ -7,63 +7,27 @@ MPC gives the nominal foothold and DCM offset, at its own rate; timing and place
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import AdaptationConfig, StepLimits, horizon_start, lead_of
+from .adaptation import StepLimits, horizon_start, lead_of
 from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
+from .foresight import Foresight
 from .lip import GRAVITY
-from .mpc import MpcConfig
 from .polygon import clamp_inside, margin_inside, support_hull
-from .reaction import dcm_of_swing, legs_momentum_as_shift, momentum_as_shift
+from .reaction import dcm_of_swing, left_to_the_body, legs_momentum_as_shift, momentum_as_shift
 from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
-from .step_feedback import FeedbackConfig, StepFeedback
-from .stepping import look, replan
+from .step_feedback import StepFeedback
+from .stepping import look, replan, toward
 from .swing import SwingFoot, rest_to_rest, slope_at_the_end
 from .vault import vault
-
-
-@dataclass(frozen=True)
-class WalkerConfig:
-    """Gains in 1/s, times in s, lengths in m."""
-
-    dcm_gain: float = 3.0  # feedback while standing
-    dcm_return_rate: float = 4.0  # how fast a stand's DCM reference goes to where it is held
-    placed_max: float = 0.015  # how far from the middle it is held, so that the pelvis stays where the stand began
-    shift_s: float = 0.45
-    cop_inset: float = 0.002  # kept from the sole polygon's edge
-    stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
-    still_twist: float = 0.02  # commands below it mean: stand
-    stop_length: float = 0.06  # longest step after which it may stop
-    contact_phase: float = 0.6  # a contact before this swing phase is a scuff
-    contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
-    late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down
-    late_height: float = 0.004
-    late_s: float = 0.12  # and after this any foot
-    turn_max: float = 0.5  # rad a step
-    vault_share: float = 0.8  # of a stiff leg's rise and fall
-    vault_lag: float = 0.8  # rad of the step's 2π by which the lowest point comes after touchdown
-    mpc_every: int = 10  # ticks
-    # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
-    # settles for an offset that can be reached in time, and the step comes later than it could (15 of 24 pushes of
-    # 15 N·s survived with unbounded authority, 23 with none).
-    mpc_authority_m: float = 0.02
-    mpc_delay: int = 5  # ticks from the problem to the use of its solution
-    adaptation: AdaptationConfig = AdaptationConfig()
-    # The DCM's distance from the nominal step's, m, from which the walk turns from calm to urgent, and the time it stays so, s.
-    urgent_m: tuple[float, float] = (0.06, 0.11)
-    urgent_s: float = 0.4
-    feedback: FeedbackConfig = FeedbackConfig()
-    mpc: MpcConfig = MpcConfig()
-
+from .walker_config import WalkerConfig
 
 Orbit = tuple[Array, Array, Array, Array]
 
@@ -92,6 +56,7 @@ class Walker:
         )
         self._advisor = Advisor(config.mpc, self._limits, self._cop_box, config.mpc_delay)
         self.feedback = StepFeedback(config.feedback)
+        self._foresight = Foresight(config.foresight, period_s)
         self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
 
@@ -106,6 +71,7 @@ class Walker:
         self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance axes
         self.swing: SwingFoot | None = None
         self.feedback.reset()
+        self._foresight.reset()
         self._dcm_reference: Array | None = None
         self._placed: Array | None = None  # where the pelvis was when the stand began
         self._shift_from = np.zeros(2)
@@ -172,7 +138,8 @@ class Walker:
 
     def _leave_two_feet(self, moving: bool) -> None:
         self._hull = support_hull(self._soles, self.sole_yaw, self._polygon)
-        if margin_inside(self.dcm, self._hull) < self._config.stand_margin and (self.phase == "shift" or self.time > 0.1):
+        coming = self._foresight(self.dcm)
+        if margin_inside(coming, self._hull) < self._config.stand_margin and (self.phase == "shift" or self.time > 0.1):
             self._begin_step(self._best_stance(), 0.0)
         elif self.phase == "stand" and moving:
             side = self._command.twist[1] + 0.3 * self._command.twist[2]
@@ -187,6 +154,7 @@ class Walker:
     def _stand(self) -> None:
         self.phase, self.time, self.swing = "stand", 0.0, None
         self._dcm_reference, self._placed = None, None
+        self._foresight.reset()
         self.feedback.stand()
 
     def _best_stance(self) -> int:
@@ -327,7 +295,7 @@ class Walker:
 
     def _shift_now(self) -> float:
         """What the swing foot's acceleration shifts the ZMP by, s²: in an urgent step trunk and arms take it up instead."""
-        return (1.0 - self.urgency) * self._swing_shift
+        return left_to_the_body(self.urgency) * self._swing_shift
 
     def _sense_urgency(self, off_m: float) -> None:
         """Take how far the DCM is from where it should be: urgency comes at once and goes slowly."""
@@ -376,6 +344,8 @@ class Walker:
             return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, rise, self.urgency)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
+        at = self._soles[swing, :2]
+        self.swing.state[0, :2] = toward(at, self.swing.state[0, :2], self._config.swing_lag)
         left = self.step_duration - self._lead() - self.time
         self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._gait.swing_height_m, ground, self.urgency)
         where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
@@ -408,4 +378,4 @@ _FIXED = {
 def _copied(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.copy() if isinstance(value, SwingFoot | StepFeedback) else value
+    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight) else value

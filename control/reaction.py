@@ -18,6 +18,12 @@ from poise.robots.types import Array
 from .dynamics import Dynamics
 
 TIME_LEAST_S = 0.03  # as in the swing foot's own law (swing.py)
+TAKEN_UP = 0.5  # of the reaction by trunk and arms, where the robot has to be caught
+
+
+def left_to_the_body(urgency: float) -> float:
+    """The share of the reaction that the centre of mass gets, of an urgency from 0 to 1."""
+    return 1.0 - TAKEN_UP * urgency
 
 
 @njit(cache=True)

@@ -25,17 +25,18 @@ from poise.robots.types import (
 from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig, believed
 from .footsteps import twist_command
-from .gait import Walker, WalkerConfig
+from .gait import Walker
 from .lip import GRAVITY
 from .motion import MotionReference
 from .protocols import Proposer, Situation, WorldModel
-from .reaction import leg_momentum
+from .reaction import left_to_the_body, leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
 from .safety import Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
 from .stepping import toward
+from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
 
@@ -213,7 +214,7 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        momentum, rise = (1.0 - reference.urgency) * self._swing_momentum, reference.rise
+        momentum, rise = left_to_the_body(reference.urgency) * self._swing_momentum, reference.rise
         height = motion.height_m + float(rise[0])
         reaction = momentum / (robot.mass * height) * reference.swing[2, :2]
         targets = WholeBodyTargets(

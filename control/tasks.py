@@ -52,6 +52,7 @@ class TaskGains(NamedTuple):
     torso_yaw_d: float = 6.0
     swing_p: float = 600.0
     swing_d: float = 45.0
+    swing_most: float = 40.0  # m/s² in the plane, all together: what a hip can give; more would be bought with the balance
     swing_rotation_p: float = 400.0
     swing_rotation_d: float = 35.0
     contact_d: float = 20.0
@@ -156,14 +157,16 @@ def sole_tasks(
                 reference[at + 3 + i] = -gains.contact_rotation_d * angular
                 weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
             else:
-                reference[at + i] = (
-                    swing[2, i] + gains.swing_p * (swing[0, i] - t.sole_position[foot, i]) + gains.swing_d * (swing[1, i] - linear)
-                )
+                off, slow = swing[0, i] - t.sole_position[foot, i], swing[1, i] - linear
+                reference[at + i] = swing[2, i] + gains.swing_p * off + gains.swing_d * slow
                 reference[at + 3 + i] = gains.swing_rotation_p * error[i] - gains.swing_rotation_d * angular
                 weight[at + i] = weights.swing_z if i == 2 else weights.swing_xy
                 weight[at + 3 + i] = weights.swing_rotation
+        if not stands:
+            asked = np.hypot(reference[at], reference[at + 1])
+            reference[at : at + 2] *= gains.swing_most / max(asked, gains.swing_most)
+        for i in range(6):
             reference[at + i] -= t.sole_drift[foot, i]
-            reference[at + 3 + i] -= t.sole_drift[foot, 3 + i]
 
 
 @njit(cache=True)

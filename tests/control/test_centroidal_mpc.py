@@ -14,12 +14,12 @@ from scipy.integrate import solve_ivp
 from test_mpc import CONFIG, DOUBLE_SUPPORT, OMEGA, given, yaws
 
 from poise.control.centroidal_mpc import CUTS, MOMENTS, OFFSETS, PARTS, ROWS, SIZE, SLACK, CentroidalMpc, formulate
-from poise.control.gait import WalkerConfig
 from poise.control.mpc import STEPS, CentroidalConfig, LipMpc, MpcInput
 from poise.control.qp import QpProblem
 from poise.control.reaction import dcm_of_swing
 from poise.control.stack import StackConfig
 from poise.control.tasks import TaskGains
+from poise.control.walker_config import WalkerConfig
 from poise.robots.types import Array
 
 SHIFT = 0.006  # s², of the swing foot's acceleration

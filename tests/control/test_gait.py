@@ -7,11 +7,12 @@ import pytest
 from loop import STAND, Loop, g1_parts, make_loop
 
 from poise.control.dynamics import Dynamics
-from poise.control.gait import Walker, WalkerConfig
+from poise.control.gait import Walker
 from poise.control.lip import dcm_after
 from poise.control.references import GaitCommand
 from poise.control.swing import SwingFoot
 from poise.control.vault import vault
+from poise.control.walker_config import WalkerConfig
 from poise.robots import Decision, Intent, WalkPlan
 from poise.robots.types import LEFT, RIGHT, Array
 from poise.sim import Push
@@ -263,6 +264,28 @@ def test_a_standing_robot_steps_when_it_is_pushed_over_its_edge() -> None:
     assert loop.backend.base_position_world[0] > 0.05
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_stand_that_is_pushed_sideways_steps_before_it_is_over_its_edge(side: float) -> None:
+    """30 N·s: both feet are next to each other, and the outer one out again, before the DCM is out of reach."""
+    loop = make_loop(disturbances=(Push("torso_link", (0.0, side, 0.0), 30.0, 0.5, 0.2),))
+    walk = plans(loop.run(4.5, STAND))
+    assert loop.stands
+    first = next(k for k, plan in enumerate(walk) if plan.phase == "step")
+    assert (first + 1) * 0.002 < 0.6, "a tenth of a second after the push begins"
+
+
+def test_the_swing_reference_stays_near_the_foot() -> None:
+    robot, config = g1_parts()[0], WalkerConfig()
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, config, 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    command = GaitCommand(np.array([0.5, 0.0, 0.0]), 0.45, 0.66, np.zeros((2, 2)))
+    for _ in range(round((config.shift_s + 0.2) / 0.002)):  # the foot stays where it is
+        walker.update(d, np.ones(2), command)
+    assert walker.phase == "step" and walker.swing is not None
+    ahead = np.abs(walker.swing.state[0, :2] - d.sole_position[1 - walker.stance, :2])
+    assert 0.9 * config.swing_lag < ahead.max() < config.swing_lag + 0.002 * np.abs(walker.swing.state[1, :2]).max() + 1e-3
+
+
 def test_a_hurried_step_has_no_lead() -> None:
     """Whole from the wanted duration down to half-way, none at the least."""
     robot = g1_parts()[0]
@@ -309,9 +332,9 @@ def test_urgency_comes_at_once_and_goes_slowly() -> None:
     walker._sense_urgency(low)
     assert walker.urgency == 0.0 and walker._shift_now() == 0.006
     walker._sense_urgency(0.5 * (low + high))
-    assert walker.urgency == pytest.approx(0.5) and walker._shift_now() == pytest.approx(0.003)
+    assert walker.urgency == pytest.approx(0.5) and walker._shift_now() == pytest.approx(0.0045)
     walker._sense_urgency(2.0 * high)
-    assert walker.urgency == 1.0 and walker._shift_now() == 0.0
+    assert walker.urgency == 1.0 and walker._shift_now() == 0.003, "half of it is left to the body"
     for _ in range(round(0.5 * config.urgent_s / 0.002)):
         walker._sense_urgency(0.0)
     assert walker.urgency == pytest.approx(0.5, abs=0.01)

@@ -98,9 +98,21 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
         else:
             s = t["swing"]
             linear = s[2] + GAINS.swing_p * (s[0] - place.translation) + GAINS.swing_d * (s[1] - speed.linear)
+            linear[:2] *= min(1.0, GAINS.swing_most / float(np.hypot(*linear[:2])))
             turn = attitude(pin.rpy.rpyToMatrix(0.0, 0.0, 0.3), frame, GAINS.swing_rotation_p, GAINS.swing_rotation_d, 0.0)
             expected = np.concatenate((expected, true[:3] - linear, turn))
     np.testing.assert_allclose(rows @ vdot - reference, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("ahead, wanted", [(0.5, GAINS.swing_most), (0.01, 0.01 * GAINS.swing_p)])
+def test_a_swing_foot_that_is_behind_asks_for_what_a_leg_can_give(g1: RobotModel, ahead: float, wanted: float) -> None:
+    """600/s² of a centimetre, no more than `swing_most` of half a metre, and in the direction of the error."""
+    d = Dynamics(g1)
+    d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
+    out, swing, along = blank(d.v.size), np.zeros((3, 3)), np.array([0.6, 0.8, 0.0])
+    swing[0] = d.terms.sole_position[1] + ahead * along
+    sole_tasks(*out, d.terms, np.array([1.0, 0.0]), swing, 0.0, WEIGHTS, GAINS)
+    np.testing.assert_allclose(out[1][18:21], wanted * along, atol=1e-9)
 
 
 @pytest.mark.parametrize("target, wanted", [(2.0, GAINS.com_z_most), (-2.0, -GAINS.com_z_most), (0.01, 1.0)])

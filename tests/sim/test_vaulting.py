@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from poise.control import Stack
-from poise.control.gait import WalkerConfig
 from poise.control.stack import StackConfig
+from poise.control.walker_config import WalkerConfig
 from poise.robots import RobotModel
 from poise.sim import MujocoBackend, run
 from poise.sim.noise import NOISE
