@@ -1,6 +1,7 @@
-"""Where the DCM of a robot on two feet is about to be: a step that waits for it to be over the edge comes too late.
+"""Where the DCM is about to be: a step that waits for the end of a push comes too late.
 
-A sideways push takes the DCM from between the feet over the edge in a tenth of a second, the best part of a step's time.
+On two feet it is taken at its present rate: a sideways push takes the DCM from between the feet over the edge in a tenth of a second,
+the best part of a step's time. In a step, where it moves anyway, at the rate that the pendulum does not explain.
 """
 
 from __future__ import annotations
@@ -44,3 +45,45 @@ class Foresight:
             self._rate = self._rate + share * ((dcm - self._seen) / self._dt - self._rate)
         self._seen = dcm.copy()
         return dcm + self._config.ahead_s * self._rate
+
+
+@dataclass(frozen=True)
+class PushConfig:
+    """Times in s, a rate in m/s."""
+
+    ahead_s: float = 0.06  # a push is taken to last so long
+    filter_s: float = 0.02
+    rate_least: float = 0.3  # of what is not explained so much is the model's error
+
+
+class PushWatch:
+    """How far a push takes the DCM of a stepping robot: ξ̇ − ω (ξ − p + s a) of a force F is F/(m ω); called once a tick."""
+
+    def __init__(self, config: PushConfig, period_s: float) -> None:
+        self._config, self._dt = config, period_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget push and DCM."""
+        self.begin_step()
+        self._rate = np.zeros(2)
+
+    def begin_step(self) -> None:
+        """The ZMP jumps: what the DCM was before tells nothing of a push."""
+        self._seen: Array | None = None
+
+    def copy(self) -> PushWatch:
+        """An independent copy; its arrays are never written to."""
+        return copy(self)
+
+    def __call__(self, dcm: Array, omega: float, zmp: Array) -> Array:
+        """How far the DCM is pushed, (2,) m in the world.
+
+        dcm (2,) m is that of now, omega in 1/s; zmp (2,) m was in force since the last call, less s a of the swing foot.
+        """
+        if self._seen is not None:
+            unexplained = (dcm - self._seen) / self._dt - omega * (self._seen - zmp)
+            self._rate = self._rate + self._dt / (self._dt + self._config.filter_s) * (unexplained - self._rate)
+        self._seen = dcm.copy()
+        rate = float(np.hypot(*self._rate))
+        return self._config.ahead_s * max(0.0, 1.0 - self._config.rate_least / max(rate, 1e-9)) * self._rate

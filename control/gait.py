@@ -17,7 +17,7 @@ from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
 from .footsteps import orbit_plan, step_width
-from .foresight import Foresight
+from .foresight import Foresight, PushWatch
 from .lip import GRAVITY
 from .polygon import clamp_inside, margin_inside, support_hull
 from .reaction import dcm_of_swing, left_to_the_body, legs_momentum_as_shift, momentum_as_shift
@@ -57,6 +57,7 @@ class Walker:
         self._advisor = Advisor(config.mpc, self._limits, self._cop_box, config.mpc_delay)
         self.feedback = StepFeedback(config.feedback)
         self._foresight = Foresight(config.foresight, period_s)
+        self._push = PushWatch(config.push, period_s)
         self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
 
@@ -72,6 +73,7 @@ class Walker:
         self.swing: SwingFoot | None = None
         self.feedback.reset()
         self._foresight.reset()
+        self._push.reset()
         self._dcm_reference: Array | None = None
         self._placed: Array | None = None  # where the pelvis was when the stand began
         self._shift_from = np.zeros(2)
@@ -155,6 +157,7 @@ class Walker:
         self.phase, self.time, self.swing = "stand", 0.0, None
         self._dcm_reference, self._placed = None, None
         self._foresight.reset()
+        self._push.reset()
         self.feedback.stand()
 
     def _best_stance(self) -> int:
@@ -162,7 +165,7 @@ class Walker:
         costs = []
         for stance in (LEFT, RIGHT):
             self._begin_step(stance, 0.0)
-            costs.append(float(self._adapt()[8]))
+            costs.append(float(self._adapt(self.dcm)[8]))
         return int(np.argmin(costs))
 
     def _two_feet_reference(self) -> Reference:
@@ -205,6 +208,7 @@ class Walker:
     def _begin_step(self, stance: int, double_support: float) -> None:
         swing = 1 - stance
         self.phase, self.time, self.stance, self.swing = "step", 0.0, stance, None
+        self._push.begin_step()
         self.double_support = double_support
         self.step_duration = self._command.step_duration_s
         self.last_step = turned(-self.sole_yaw[stance], self._soles[stance, :2] - self._soles[swing, :2])
@@ -303,12 +307,12 @@ class Walker:
         fading = self.urgency - self._dt / self._config.urgent_s
         self.urgency = min(1.0, max(0.0, fading, (off_m - low) / (high - low)))
 
-    def _adapt(self) -> Array:
-        """The current step around its nominal one, (10,) as `replan` gives it."""
+    def _adapt(self, dcm: Array) -> Array:
+        """The current step around its nominal one, (10,) as `replan` gives it, of a DCM (2,) m."""
         nominal, command, twist, swing = self._nominal, self._command, self._twist(), self.swing
         advised = nominal is not None and nominal.usable and nominal.step == self.touchdowns
         return replan(
-            self.dcm,
+            dcm,
             self._soles,
             self.sole_yaw,
             self.stance,
@@ -333,9 +337,15 @@ class Walker:
             *self._for_replan,
         )
 
+    def _dcm_to_come(self) -> Array:
+        """The DCM to plan with: pushed on for a while, but in a step off two feet, which came early for what is to come."""
+        thrown = np.zeros(2) if self.swing is None else self._shift_now() * self.swing.state[2, :2]
+        push = self._push(self.dcm, self._omega, self.zmp - thrown)
+        return self.dcm + push if self.double_support > 0.0 else self.dcm
+
     def _step_reference(self) -> Reference:
         swing, rate = 1 - self.stance, float(self._command.twist[2])
-        plan = self._adapt()
+        plan = self._adapt(self._dcm_to_come())
         self.step_duration, self.foothold, self.zmp, self.dcm_target = float(plan[0]), plan[1:4], plan[4:6], plan[6:8]
         self._sense_urgency(float(plan[9]))
         self.heading = wrap_angle(self.heading + self._dt * rate)
@@ -378,4 +388,4 @@ _FIXED = {
 def _copied(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight) else value
+    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight | PushWatch) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .adaptation import AdaptationConfig
-from .foresight import ForesightConfig
+from .foresight import ForesightConfig, PushConfig
 from .mpc import MpcConfig
 from .step_feedback import FeedbackConfig
 
@@ -21,6 +21,7 @@ class WalkerConfig:
     cop_inset: float = 0.002  # kept from the sole polygon's edge
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
     foresight: ForesightConfig = ForesightConfig()
+    push: PushConfig = PushConfig()
     still_twist: float = 0.02  # commands below it mean: stand
     stop_length: float = 0.06  # longest step after which it may stop
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff

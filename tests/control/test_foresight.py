@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poise.control.foresight import Foresight, ForesightConfig
+from poise.control.foresight import Foresight, ForesightConfig, PushConfig, PushWatch
 from poise.robots.types import Array
 
 DT = 0.002
@@ -43,3 +43,33 @@ def test_reset_forgets_and_a_copy_goes_its_own_way() -> None:
     foresight.reset()
     np.testing.assert_array_equal(foresight(way[-1]), way[-1])
     assert other(way[-1])[0] > way[-1, 0]
+
+
+def pushed(force_rate: Array, seconds: float = 0.2) -> Array:
+    """What is said after a pendulum, ω = 4/s over a ZMP at 0 with a swing foot that shifts it, was pushed for a while by F/(m ω)."""
+    watch, dcm, zmp, out = PushWatch(PushConfig(), DT), np.array([0.05, -0.03]), np.array([0.01, 0.02]), np.zeros(2)
+    for _ in range(round(seconds / DT)):
+        out = watch(dcm, 4.0, zmp)
+        dcm = dcm + DT * (4.0 * (dcm - zmp) + force_rate)
+    return out
+
+
+def test_what_the_pendulum_explains_is_no_push() -> None:
+    np.testing.assert_allclose(pushed(np.zeros(2)), 0.0, atol=1e-12)
+
+
+def test_a_push_goes_on_for_a_while_less_what_may_be_an_error() -> None:
+    """Of 1 m/s to (0.6, 0.8), 0.3 m/s may be an error: the rest for 60 ms; of 0.2 m/s nothing is left."""
+    along = np.array([0.6, 0.8])
+    np.testing.assert_allclose(pushed(along), 0.06 * 0.7 * along, rtol=1e-3)
+    np.testing.assert_array_equal(pushed(0.2 * along), 0.0)
+
+
+def test_a_new_step_keeps_the_push_and_forgets_the_dcm() -> None:
+    watch, zero = PushWatch(PushConfig(), DT), np.zeros(2)
+    for k in range(100):
+        before = watch(np.array([0.002 * k, 0.0]), 4.0, np.array([0.002 * k, 0.0]))
+    watch.begin_step()
+    np.testing.assert_array_equal(watch(np.array([5.0, 0.0]), 4.0, zero), before)
+    watch.reset()
+    np.testing.assert_array_equal(watch(np.array([5.0, 0.0]), 4.0, zero), zero)
