@@ -29,7 +29,7 @@ def test_the_rate_comes_with_its_time_constant() -> None:
 
 
 def test_noise_of_a_stand_foresees_no_step() -> None:
-    """1 mm of white noise, a tenth of the way to the edge that makes a step at 1 cm."""
+    """1 mm of white noise moves what is foreseen by less than 2 cm: a stand has 5 cm and more to where it makes a step."""
     noise = np.random.default_rng(0).normal(0.0, 0.001, (5000, 2))
     foresight = Foresight(ForesightConfig(), DT)
     assert np.abs([foresight(dcm) for dcm in noise]).max() < 0.02
