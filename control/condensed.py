@@ -19,20 +19,10 @@ from numpy.typing import NDArray
 
 from poise.robots.types import Array
 
+from .contacts import LIMIT_ROWS, Contacts, force_rows
 from .dynamics import Terms, terms_of
 from .linalg import add_scaled, backward, cholesky, dot, forward
-from .tasks import (
-    LIMIT_ROWS,
-    TASK_ROWS,
-    Contacts,
-    Posture,
-    TaskGains,
-    TaskWeights,
-    force_rows,
-    generalised_forces,
-    tabulate,
-    whole_cost,
-)
+from .tasks import TASK_ROWS, Posture, TaskGains, TaskWeights, generalised_forces, tabulate, whole_cost
 
 BASE = 6
 MOST_LIMITS = 10  # joint limits met at once; beyond it the whole QP is solved

@@ -21,10 +21,11 @@ from poise.robots import RobotModel
 from poise.robots.types import Array
 
 from .condensed import GO_ON, SOLVED, finish, start, work_of, work_sizes
+from .contacts import EDGES, LIMIT_ROWS, Contacts
 from .dynamics import Dynamics
 from .lip import GRAVITY
 from .qp import QpProblem, make_solver
-from .tasks import EDGES, LIMIT_ROWS, TASK_ROWS, Contacts, Posture, TaskGains, TaskWeights, build, unpack
+from .tasks import TASK_ROWS, Posture, TaskGains, TaskWeights, build, unpack
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,17 @@ import pytest
 from oracles import random_state
 from scipy.spatial import ConvexHull
 
+from poise.control.contacts import EDGES, LIMIT_ROWS, Contacts, friction_edges
 from poise.control.dynamics import Dynamics
 from poise.control.qp import QpProblem
 from poise.control.tasks import (
-    EDGES,
-    LIMIT_ROWS,
     TASK_ROWS,
-    Contacts,
     Posture,
     TaskGains,
     TaskWeights,
     acceleration_bounds,
     body_tasks,
     build,
-    friction_edges,
     generalised_forces,
     sole_tasks,
     swing_reaction,
