@@ -140,10 +140,10 @@ class Walker:
 
     def _leave_two_feet(self, moving: bool) -> None:
         self._hull = support_hull(self._soles, self.sole_yaw, self._polygon)
-        coming = self._foresight(self.dcm)
-        if margin_inside(coming, self._hull) < self._config.stand_margin and (self.phase == "shift" or self.time > 0.1):
+        coming, settled = self._foresight(self.dcm), self.time > self._config.settle_s
+        if margin_inside(coming, self._hull) < self._config.stand_margin and (self.phase == "shift" or settled):
             self._begin_step(self._best_stance(), 0.0)
-        elif self.phase == "stand" and moving:
+        elif self.phase == "stand" and moving and settled:
             side = self._command.twist[1] + 0.3 * self._command.twist[2]
             self.stance = RIGHT if side > 0.02 else LEFT
             self.phase, self.time = "shift", 0.0

@@ -14,8 +14,8 @@ from .protocols import Situation
 
 KNOTS, PERIOD_S = 10, 0.1
 ARM_SWING_RAD = 0.15  # of each shoulder's pitch, each way, at 1 m/s: it takes up some of the legs' yaw momentum
-# Beyond this speed, of which a m/s sideways counts SIDEWAYS, a step is shorter, and the centre of mass lower to reach further, by so
-# much per m/s.
+# Beyond this speed, of which a m/s sideways counts SIDEWAYS, the centre of mass is lower, to reach further, and a step sideways
+# shorter, by so much per m/s.
 BRISK_MPS, SIDEWAYS, BRISKER_S, BRISKER_M = 0.5, 3.3, 0.1, 0.05
 
 
@@ -42,7 +42,8 @@ class ScriptedProposer:
         """One proposal, always feasible for a robot that stands or walks."""
         intent, gait = situation.intent, self._gait
         forward, sideways = abs(situation.twist[:2])
-        brisk = max(0.0, float(max(forward, SIDEWAYS * sideways)) - BRISK_MPS)
+        aside = max(0.0, float(SIDEWAYS * sideways) - BRISK_MPS)
+        brisk = max(aside, float(forward) - BRISK_MPS)
         wanted = gait.com_height_m - BRISKER_M * brisk if intent.height_m is None else intent.height_m
         height = float(np.clip(wanted, *gait.height_range_m))
         torso = np.zeros(3) if intent.torso_rpy is None else np.clip(np.array(intent.torso_rpy), -0.4, 0.4)
@@ -54,7 +55,7 @@ class ScriptedProposer:
                 height_m=np.full(KNOTS, height),
                 torso_rpy=np.tile(torso, (KNOTS, 1)),
                 arm_position=self._arms + np.outer(self._arm_swing(situation), self._shoulders),
-                step_duration_s=gait.step_duration_s - BRISKER_S * brisk,
+                step_duration_s=gait.step_duration_s - BRISKER_S * aside,
                 footstep_offset=np.zeros((2, 2)),
             ),
         )

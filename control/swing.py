@@ -1,8 +1,9 @@
 """Swing foot: replanning every tick towards a moving foothold in the plane, height and yaw driven by the phase.
 
-A calm step takes the way of least acceleration, whose speed peaks at 1.5 times its mean: the leg's kinetic energy, which the
-motors put in and take out, is what swinging costs. A hurried one takes the way of least jerk (1.875 times), which is slow near
-the ground and forgives a touchdown that comes early.
+A calm step ramps its speed up, coasts and ramps down: the leg's kinetic energy, which the motors put in and take out, is what
+swinging costs, and of all ways with that acceleration this one's speed peaks lowest (1.24 times its mean; 1.5 on the way of least
+acceleration). A hurried one takes the way of least jerk (1.875 times), which is slow near the ground and forgives a touchdown
+that comes early.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from .rotation import wrap_angle
 
 DESCENT_MPS = 0.2  # downward speed at the planned touchdown
 LATE_DESCENT_MPS = 0.25  # and while the ground is late
-JERK_MAX = 1000.0  # m/s³, of a calm step
+RAMP = 6.5  # of way/T²: the ramps' acceleration; at 6 it is that of both ends of the way of least acceleration
+BRAKE_MOST = 3.0  # times the ramps' acceleration, of a foot whose target came nearer
+TIMELY = 1.05  # times the time that is left: braking that lasts no longer is in time
+LAST_S = 0.03  # the least time that a step is planned for
+COAST_S = 0.02  # in which a foot that coasts comes back to its speed
+JERK_MAX = 2000.0  # m/s³, of a calm step
 
 
 @njit(cache=True)
@@ -41,14 +47,27 @@ def quintic_step(
 
 @njit(cache=True)
 def easy_step(
-    position: float, velocity: float, acceleration: float, target: float, time_left: float, dt: float
+    position: float, velocity: float, acceleration: float, target: float, time_left: float, most: float, dt: float
 ) -> tuple[float, float, float]:
-    """One step of dt on the way of least ∫ẍ²dt from (position, velocity) to rest at `target` in `time_left` s.
+    """One step of dt from (position, velocity) to rest at `target` in `time_left` s, by ramps of `most` m/s² and a coast between them.
 
-    Its acceleration, 6 e/T² − 4 v/T at any time of it, is reached with bounded jerk.
+    A ramp from v to the coast's speed c, the coast and the ramp to rest cover the way e in T with c² − (a T + v) c + a e + v²/2 = 0.
+    From where the last ramp leads to the target, v² = 2 a e, it is braked by v²/2e, if that is in time. Out of the ramps' reach, where
+    the target has moved, it goes the way of least ∫ẍ²dt: 6 e/T² − 4 v/T at any time of it. The acceleration is reached with bounded
+    jerk, whose lag is foreseen.
     """
-    t = max(time_left, 0.03)
-    wanted = 6.0 * (target - position) / (t * t) - 4.0 * velocity / t
+    lag = 0.5 * most / JERK_MAX + dt
+    t, v = max(time_left - lag, LAST_S), velocity + lag * acceleration
+    e = target - position - 0.5 * lag * (velocity + v)
+    wanted = 6.0 * e / (t * t) - 4.0 * v / t
+    sign = 1.0 if e > 0.0 else -1.0
+    gain = most * t + sign * v
+    root = gain * gain - 4.0 * most * sign * e - 2.0 * v * v
+    if 0.0 < 2.0 * sign * e <= TIMELY * sign * v * t and v * v >= 2.0 * most * sign * e:
+        wanted = -sign * min(0.5 * v * v / (sign * e), BRAKE_MOST * most)
+    elif root > 0.0:
+        coast = 0.5 * (gain - np.sqrt(root))
+        wanted = sign * min(most, max(-most, (coast - sign * v) / COAST_S))
     end = acceleration + min(JERK_MAX * dt, max(-JERK_MAX * dt, wanted - acceleration))
     mean = 0.5 * (acceleration + end)
     return position + velocity * dt + 0.5 * mean * dt * dt, velocity + mean * dt, end
@@ -90,6 +109,7 @@ def advance(
     start_height: float,
     start_yaw: float,
     phase: float,
+    most: Array,
     foothold: Array,
     time_left: float,
     aloft: float,
@@ -98,11 +118,16 @@ def advance(
     urgency: float,
     dt: float,
 ) -> tuple[float, float]:
-    """Move position, velocity and acceleration (3, 3) by dt, in place; gives phase and yaw after it. See SwingFoot.advance."""
+    """Move position, velocity and acceleration (3, 3) by dt, in place; gives phase and yaw after it. See SwingFoot.advance.
+
+    most (2,) m/s² is the acceleration of the step's ramps, which its first tick sets.
+    """
     position, velocity, acceleration = state[0], state[1], state[2]
     for axis in range(2):
+        if phase == 0.0:
+            most[axis] = RAMP * abs(foothold[axis] - position[axis]) / (max(time_left, dt) * max(time_left, dt))
         here = (position[axis], velocity[axis], acceleration[axis])
-        easy = easy_step(*here, foothold[axis], time_left, dt)
+        easy = easy_step(*here, foothold[axis], time_left, most[axis], dt)
         hurried = quintic_step(*here, foothold[axis], time_left, dt)
         position[axis] = easy[0] + urgency * (hurried[0] - easy[0])
         velocity[axis] = easy[1] + urgency * (hurried[1] - easy[1])
@@ -128,11 +153,12 @@ class SwingFoot:
         self.state = np.zeros((3, 3))  # position, velocity, acceleration, m
         self.state[0] = position
         self.phase, self.yaw = 0.0, yaw
+        self._most = np.zeros(2)
 
     def copy(self) -> SwingFoot:
         """An independent copy."""
         other = copy(self)
-        other.state = self.state.copy()
+        other.state, other._most = self.state.copy(), self._most.copy()
         return other
 
     def advance(self, foothold: Array, time_left: float, aloft: float, height: float, landing_z: float, urgency: float) -> None:
@@ -140,6 +166,5 @@ class SwingFoot:
 
         urgency leads from 0, a calm step, to 1, one that has to catch the robot.
         """
-        self.phase, self.yaw = advance(
-            self.state, self._start_height, self._start_yaw, self.phase, foothold, time_left, aloft, height, landing_z, urgency, self._dt
-        )
+        start = (self._start_height, self._start_yaw, self.phase, self._most)
+        self.phase, self.yaw = advance(self.state, *start, foothold, time_left, aloft, height, landing_z, urgency, self._dt)

@@ -14,7 +14,7 @@ from numba import njit
 
 from poise.robots.types import Array
 
-MOST = 2.0  # m/s²
+MOST = 2.6  # m/s²
 
 
 @njit(cache=True)

@@ -19,6 +19,7 @@ class WalkerConfig:
     placed_max: float = 0.015  # how far from the middle it is held, so that the pelvis stays where the stand began
     shift_s: float = 0.45
     cop_inset: float = 0.002  # kept from the sole polygon's edge
+    settle_s: float = 0.1  # that a stand lasts: a robot that is let down is not what it is taken for before its feet have met the ground
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
     foresight: ForesightConfig = ForesightConfig()
     push: PushConfig = PushConfig()
@@ -31,8 +32,8 @@ class WalkerConfig:
     late_s: float = 0.12  # and after this any foot
     swing_lag: float = 0.03  # that the swing foot may be behind its reference, along each axis
     turn_max: float = 0.5  # rad a step
-    vault_share: float = 0.8  # of a stiff leg's rise and fall
-    vault_lag: float = 0.8  # rad of the step's 2π by which the lowest point comes after touchdown
+    vault_share: float = 1.0  # of a stiff leg's rise and fall
+    vault_lag: float = 0.9  # rad of the step's 2π by which the lowest point comes after touchdown
     mpc_every: int = 10  # ticks
     # How far the MPC may move the orbit's foothold and DCM offset. It plans at fixed timing: left alone after a push, it
     # settles for an offset that can be reached in time, and the step comes later than it could (15 of 24 pushes of

@@ -57,6 +57,16 @@ def test_it_stands_still(seed: int) -> None:
     assert np.ptp(feet, axis=0).max() < 0.01
 
 
+def test_a_robot_that_is_let_down_walks_once_it_has_stood() -> None:
+    """Dropped by 2 cm with a command in force: in the air the DCM is not what a stand's would be, and a step off it is a fall."""
+    loop, settle = make_loop(1), WalkerConfig().settle_s
+    loop.backend.data.qpos[2] += 0.02
+    walk = plans(loop.run(2.5))
+    stood = next(i for i, plan in enumerate(walk) if plan.phase != "stand") * loop.stack.period_s
+    assert stood == pytest.approx(settle, abs=0.005)
+    assert loop.stands and steps(walk)
+
+
 @pytest.mark.parametrize("heading", [0.0, 0.8])
 def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
     """Wherever the pelvis has to go back to: 1 cm as asked, 5 cm cut to `placed_max`, whatever the heading."""
@@ -80,11 +90,12 @@ def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
 
 
 def standing_walker(twist: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Walker:
-    """A walker after its first tick over the nominal posture, with a command."""
+    """A walker that has stood over the nominal posture for as long as it takes to settle, with a command."""
     robot = g1_parts()[0]
     walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
     d.update(robot.standing_configuration(), np.zeros(d.nv))
-    walker.update(d, np.ones(2), GaitCommand(np.array(twist), 0.42, 0.62, np.zeros((2, 2))))
+    while walker.time <= WalkerConfig().settle_s and walker.phase == "stand":
+        walker.update(d, np.ones(2), GaitCommand(np.array(twist), 0.42, 0.62, np.zeros((2, 2))))
     return walker
 
 

@@ -87,13 +87,13 @@ def test_another_schema_is_refused(changed: Write, g1: RobotModel, schema: str) 
     [
         ('name = "g1"\n', "", "entry 'name' is missing"),
         ("friction = 0.6", "", "entry 'friction' is missing"),
-        ("swing_height_m = 0.035", "", "entry 'swing_height_m' is missing"),
+        ("swing_height_m = 0.028", "", "entry 'swing_height_m' is missing"),
         ("default = { torque = 25.0, velocity = 37.0, kp = 40.0, kd = 2.0 }", "", "entry 'default' is missing"),
         ("default = { torque = 25.0, ", "default = { ", "entry 'torque' is missing"),
         ("[gait]", "[gaits]", "unknown [gaits]"),
         ("[collision]", "[colision]", "unknown [colision]"),
         ("[soles]", "[soles]\nsize = 2", "unknown size in [soles]"),
-        ("swing_height_m = 0.035", "swing_height_m = 0.035\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
+        ("swing_height_m = 0.028", "swing_height_m = 0.028\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
         ('kd = 2.0 }\n"*_hip_pitch', 'ki = 2.0, kd = 2.0 }\n"*_hip_pitch', "unknown ki in motor"),
     ],
 )
