@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from .arguments import File, Mode, Switch
-from .bench_runs import BatchOptions, MakeStack
+from .bench_runs import FALLS, BatchOptions, MakeStack, print_falls
 
 if TYPE_CHECKING:
     from .output import Exit
@@ -31,27 +31,30 @@ class Tour(BatchOptions):
     def __call__(self) -> Exit:
         """Run what is not done yet, and report."""
         from poise.robots import load_robot
-        from poise.sim.tour import Harness, TourConfig, TourWork, summarise
+        from poise.sim.tour import SCHEMA, Harness, TourConfig, TourWork, summarise
 
         from .options import console_for, parse_seeds
         from .output import Exit, print_rows, write_json
         from .run_folder import versions
 
         self.check()
-        config = TourConfig(self.seconds, None if self.plant is None else Path(self.plant))
+        config = TourConfig(self.seconds, None if self.plant is None else Path(self.plant).resolve())
         stages = [stage.strip() for stage in self.stages.split(",")]
         cases = [{"stage": stage, "seed": seed} for seed in parse_seeds(self.seeds) for stage in stages]
         robot, make_stack = load_robot("g1"), self.make_stack()
         period_s = make_stack(robot, 0).period_s
         for stage in stages:  # unusable input is said before the work begins
             Harness(robot, stage, 0, config, period_s)
-        setup = {"tour": asdict(config), **asdict(make_stack), "versions": versions()}
+        setup = {"schema": SCHEMA, "tour": asdict(config), **asdict(make_stack), "versions": versions()}
         folder = self.folder("tour")
-        runs = self.run(folder, TourWork(robot, make_stack, config), cases, setup, _said)
+        work = TourWork(robot, make_stack, config, folder / FALLS, setup)
+        runs = self.run(folder, work, cases, setup, _said)
         summary = summarise(runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at the controller's tick, on the benchmark's draws"
-        print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console_for(self.json))
+        console = console_for(self.json)
+        print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console)
+        print_falls(folder, console)
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})
         return Exit.HELD

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from .bench_runs import BatchOptions
+from .bench_runs import FALLS, BatchOptions, print_falls
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from .output import Exit
-
-FALLS = "falls"
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,7 @@ class Locomotion(BatchOptions):
         if result["push"]:
             write_push_polar(result["push"], folder / "pushes.svg")
             console.print(f"plot: {folder / 'pushes.svg'}", soft_wrap=True, highlight=False)
-        if (folder / FALLS).exists():
-            words = f"each fall has a folder in {folder / FALLS}: poise replay runs one again, poise explain says what was done"
-            console.print(words, soft_wrap=True, highlight=False)
+        print_falls(folder, console)
         write_json(folder / "summary.json", result)
         if self.json is not None:
             write_json(self.json, result)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .arguments import File, Mode
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from poise.control import Stack
     from poise.learning.policy import PolicyController
     from poise.robots import RobotModel
@@ -19,6 +21,7 @@ Said = Callable[[dict[str, Any]], str]
 """What the last run came to, in some words."""
 
 RUNS_FILE = "runs.jsonl"
+FALLS = "falls"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,13 @@ class BatchOptions:
         batch = run_batch(work, cases, ledger, self.processes or os.cpu_count() or 1)
         _show_progress(folder.name, batch, sum(map(ledger.has, cases)), len(cases), said)
         return ledger.of(cases)
+
+
+def print_falls(folder: Path, console: Console) -> None:
+    """Say where the recordings of falls are, if there are any."""
+    if (folder / FALLS).exists():
+        words = f"each fall has a folder in {folder / FALLS}: poise replay runs one again, poise explain says what was done"
+        console.print(words, soft_wrap=True, highlight=False)
 
 
 def _show_progress(name: str, runs: Iterable[dict[str, Any]], done: int, total: int, said: Callable[[dict[str, Any]], str]) -> None:

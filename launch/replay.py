@@ -14,16 +14,17 @@ from .bench_runs import MakePolicy, MakeStack
 
 if TYPE_CHECKING:
     from poise.sim.locomotion import LocomotionWork
+    from poise.sim.tour import TourWork
 
     from .output import Exit
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Run a fall of `bench locomotion` again from its seed, and compare each tick with its recording, bit for bit."""
+    """Run a fall of `bench locomotion` or `bench tour` again from its seed, and compare each tick with its recording, bit for bit."""
 
     folder: Positional[Annotated[str, arg(metavar="FALL")]]
-    """Its folder, as runs/locomotion-…/falls/…"""
+    """Its folder, as runs/tour-…/falls/…"""
     json: File = None
     """Write the result there; - is standard output."""
 
@@ -53,22 +54,27 @@ class Replay:
         return Exit.HELD if difference is None else Exit.FAILED
 
 
-def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork:
+def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     """What ran the case.
 
     Raises:
         PoiseError: this version cannot.
     """
     from poise.robots import RecordError, load_robot
-    from poise.sim.locomotion import SCHEMA, LocomotionConfig, LocomotionWork
+    from poise.sim import locomotion, tour
 
-    if meta.get("schema") != SCHEMA:
-        raise RecordError(f"{folder}: the fall is of {meta.get('schema')}; this version runs {SCHEMA} again")
-    config = dict(meta["locomotion"])
-    plant = None if config["plant"] is None else Path(config["plant"])
     maker = MakePolicy if "policy" in meta else MakeStack
     make_stack = maker(**{field.name: meta[field.name] for field in fields(maker)})
-    return LocomotionWork(load_robot("g1"), make_stack, LocomotionConfig(**{**config, "plant": plant}))
+    robot, schema = load_robot("g1"), meta.get("schema")
+    if schema == locomotion.SCHEMA:
+        return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
+    if schema == tour.SCHEMA:
+        return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
+    raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
+
+
+def _config(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    return {**recorded, "plant": None if recorded["plant"] is None else Path(recorded["plant"])}
 
 
 def _sentence(result: Mapping[str, Any]) -> str:

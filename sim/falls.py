@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from poise.robots.log_vectors import TICK_FIELDS, tick_values
 from poise.robots.plain import to_plain
 from poise.robots.record import Log, LogWriter, read_log
 
-from .batch import Case
 from .pushing import LocomotionStack
 
 LOG = "log.mcap"
@@ -57,21 +57,21 @@ class Watched(ABC):
 
 
 class Tape(Watched):
-    """Holds the ticks since the last reset or restore; 15 s of a 29-joint robot are about 50 MB."""
+    """Holds the ticks since the last reset or restore, the latest `keep_s` of them; 15 s of a 29-joint robot are about 50 MB."""
 
-    def __init__(self, stack: LocomotionStack) -> None:
+    def __init__(self, stack: LocomotionStack, keep_s: float | None = None) -> None:
         super().__init__(stack)
-        self.ticks: list[tuple[RobotState, Decision]] = []
+        self.ticks: deque[tuple[RobotState, Decision]] = deque(maxlen=None if keep_s is None else round(keep_s / stack.period_s))
 
     def reset(self, seed: int) -> None:
         """Start anew."""
         super().reset(seed)
-        self.ticks = []
+        self.ticks.clear()
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot."""
         super().restore(snapshot)
-        self.ticks = []
+        self.ticks.clear()
 
     def note(self, state: RobotState, decision: Decision) -> None:
         """Keep a tick."""
@@ -133,12 +133,6 @@ class Comparison(Watched):
         return Difference(tick, "end", np.nan, np.nan)
 
 
-def fall_name(case: Case) -> str:
-    """A folder's name for a case, as push-0.5_0_0-direction2-timing1-seed0."""
-    rest = (f"{key}{value}" for key, value in case.items() if key not in ("case", "command", "first_ns"))
-    return "-".join((case["case"], "_".join(f"{part:g}" for part in case["command"]), *rest))
-
-
 def read_fall(folder: str | Path) -> Log:
     """The recording of a fall; its `meta` holds the case and how it was run.
 
@@ -146,10 +140,10 @@ def read_fall(folder: str | Path) -> Log:
         RecordError: there is none, it is of something else, or not whole.
     """
     if not (Path(folder) / LOG).is_file():
-        raise RecordError(f"{folder}: no fall of a benchmark there; give one of its folders, as runs/locomotion-…/falls/…")
+        raise RecordError(f"{folder}: no fall of a benchmark there; give one of its folders, as runs/tour-…/falls/…")
     log = read_log(Path(folder) / LOG)
     if "case" not in log.meta:
-        raise RecordError(f"{folder}: not the fall of a benchmark; give one of its folders, as runs/locomotion-…/falls/…")
+        raise RecordError(f"{folder}: not the fall of a benchmark; give one of its folders, as runs/tour-…/falls/…")
     ticks = log.tick.get("tick", np.zeros(0))
     if not log.complete or not len(ticks) or (np.diff(ticks) != 1.0).any():
         raise RecordError(f"{folder}: the recording is not whole; run its case again to have another")

@@ -16,7 +16,7 @@ from poise.robots.record import Log
 
 from .batch import Case
 from .disturbances import Friction, contact_friction
-from .falls import Comparison, Tape, fall_name
+from .falls import Comparison, Tape
 from .intervals import wilson
 from .metrics import fallen
 from .mujoco_backend import MujocoBackend
@@ -83,6 +83,12 @@ def run(case: Case, stack: LocomotionStack, backend: MujocoBackend) -> dict[str,
     contacts = contact_friction(backend.model, backend.data)
     mu = float(contacts.min()) if contacts.size else None  # read back from what really touches
     return {**case, **CASES[case["case"]](stack, backend, case), "mu": mu}
+
+
+def fall_name(case: Case) -> str:
+    """A folder's name for a case, as push-0.5_0_0-direction2-timing1-seed0."""
+    rest = (f"{key}{value}" for key, value in case.items() if key not in ("case", "command", "first_ns"))
+    return "-".join((case["case"], "_".join(f"{part:g}" for part in case["command"]), *rest))
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

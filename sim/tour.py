@@ -8,46 +8,34 @@ moves its own arms; a harness holds them; the harness moves them at random; and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import mujoco
 import numpy as np
 
-from poise.robots import Decision, Intent, JointCommand, PoiseError, RobotModel, RobotState
+from poise.robots import Intent, JointCommand, PoiseError, RobotModel
 from poise.robots.plant import compile_plant
+from poise.robots.record import Log
 from poise.robots.types import Array
 
 from .batch import Case
 from .disturbances import Disturbance, Friction, body_id, contact_friction
+from .falls import Comparison, Tape
 from .intervals import wilson
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
+from .pushing import LocomotionStack
 from .senses import plant_map
 
+SCHEMA = "poise.tour/1"  # of a fall's recording
 STAGES = ("own", "arms_hold", "arms_walk", "punches")
 PHYSICS_S = 0.002
 COMMAND_S = 0.02  # the harness's own period
+FALL_KEPT_S = 10.0  # of a run that ends in a fall: two waypoints and two punches
 TURN_MAX = 1.0  # rad/s; with the benchmark's 0.2 even a perfect follower ends 42° off
-
-
-class TourStack(Protocol):
-    """What the tour needs of a stack."""
-
-    @property
-    def period_s(self) -> float:
-        """Control period, s."""
-        ...
-
-    def reset(self, seed: int = 0) -> None:
-        """Start a run."""
-        ...
-
-    def step(self, state: RobotState, intent: Intent) -> Decision:
-        """Decide one control period."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -118,12 +106,25 @@ class TourWork:
     """Does one run of a batch, a case being {"stage": …, "seed": …}; picklable where `make_stack` is."""
 
     robot: RobotModel
-    make_stack: Callable[[RobotModel, int], TourStack]
+    make_stack: Callable[[RobotModel, int], LocomotionStack]
     config: TourConfig
+    falls: Path | None = None  # folder in which each fall leaves a folder; None: none does
+    head: Mapping[str, Any] = field(default_factory=dict)  # what a fall's recording says of how it was run, beside its case
 
     def __call__(self, case: Case) -> dict[str, Any]:
         """The result of the case's run."""
-        return run_tour(self.make_stack(self.robot, case["seed"]), self.robot, case["stage"], case["seed"], self.config)
+        tape = Tape(self.make_stack(self.robot, case["seed"]), FALL_KEPT_S)
+        result = run_tour(tape, self.robot, case["stage"], case["seed"], self.config)
+        if self.falls is not None and not result["complete"]:
+            tape.write(self.falls / f"{case['stage']}-seed{case['seed']}", self.robot, {**self.head, "case": case, "seed": case["seed"]})
+        return result
+
+    def replay(self, log: Log) -> Comparison:
+        """Run the case of a fall's recording again, held against it from where that begins."""
+        case = log.meta["case"]
+        comparison = Comparison(self.make_stack(self.robot, case["seed"]), log)
+        run_tour(comparison, self.robot, case["stage"], case["seed"], self.config)
+        return comparison
 
 
 def draws() -> Any:
@@ -220,7 +221,7 @@ class Harness:
         return poses
 
 
-def run_tour(stack: TourStack, robot: RobotModel, stage: str, seed: int, config: TourConfig) -> dict[str, Any]:
+def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, config: TourConfig) -> dict[str, Any]:
     """One tour.
 
     Returns:

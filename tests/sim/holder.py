@@ -76,6 +76,12 @@ class Holder:
     def reset(self, seed: int = 0) -> None:
         self.ticks = 0
 
+    def snapshot(self) -> int:
+        return self.ticks
+
+    def restore(self, snapshot: int) -> None:
+        self.ticks = snapshot
+
     def step(self, state: RobotState, intent: Intent) -> Decision:
         start = time.thread_time_ns()
         proposals = () if self.proposer is None else self.proposer.propose(_situation(self.ticks, state, intent))
@@ -94,6 +100,16 @@ class Holder:
             proposal_age_s=0.0,
             timings_us={"tick": (time.thread_time_ns() - start) / 1e3},
         )
+
+
+class Weak(Holder):
+    """Falls by itself; takes no time."""
+
+    def __init__(self, robot: RobotModel = G1, seed: int = 0) -> None:
+        super().__init__(robot, gain=0.3)
+
+    def step(self, state: RobotState, intent: Intent) -> Decision:
+        return replace(super().step(state, intent), timings_us={})
 
 
 def belief_at(position: Array, yaw: float) -> Belief:

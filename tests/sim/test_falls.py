@@ -9,31 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from holder import G1, Holder
+from holder import G1, Weak
 
 from poise.launch.bench_runs import MakeStack
-from poise.robots import Decision, Intent, RecordError, RobotModel, RobotState
+from poise.robots import Decision, RecordError, RobotModel, RobotState
 from poise.robots.record import LogWriter
 from poise.robots.types import Array
 from poise.sim import pushing
-from poise.sim.falls import LOG, Difference, Tape, fall_name, read_fall
-from poise.sim.locomotion import LocomotionConfig, LocomotionWork, run
-
-
-class Weak(Holder):
-    """Falls by itself; counts from where it is restored, as a stack does."""
-
-    def __init__(self, robot: RobotModel = G1, seed: int = 0) -> None:
-        super().__init__(robot, gain=0.5)
-
-    def step(self, state: RobotState, intent: Intent) -> Decision:
-        return replace(super().step(state, intent), timings_us={})
-
-    def snapshot(self) -> int:
-        return self.ticks
-
-    def restore(self, snapshot: int) -> None:
-        self.ticks = snapshot
+from poise.sim.falls import LOG, Difference, Tape, read_fall
+from poise.sim.locomotion import LocomotionConfig, LocomotionWork, fall_name, run
 
 
 @dataclass(frozen=True)
@@ -47,7 +31,7 @@ class Fall:
     def difference(self, ticks: Iterable[tuple[RobotState, Decision]], folder: Path) -> Difference | None:
         """Where a run differs from a recording of these ticks."""
         tape = Tape(Weak())
-        tape.ticks = list(ticks)
+        tape.ticks.extend(ticks)
         tape.write(folder, G1, read_fall(self.folder).meta)
         return self.work.replay(read_fall(folder)).difference()
 

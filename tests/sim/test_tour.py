@@ -9,11 +9,12 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from holder import G1, Holder, g1_plant
+from holder import G1, Holder, Weak, g1_plant
 
 from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState
 from poise.robots.commands import hold_command
-from poise.sim import MujocoBackend
+from poise.sim import MujocoBackend, tour
+from poise.sim.falls import read_fall
 from poise.sim.tour import STAGES, Crane, Harness, Punch, TourConfig, TourWork, draws, run_tour, summarise
 
 pytest.importorskip("gaitkeeper.tour")
@@ -232,3 +233,17 @@ def test_the_summary_of_known_runs() -> None:
     assert summary["punches"]["energy_kj"] is None
     assert summarise([]) == {}
     assert set(summary) <= set(STAGES)
+
+
+def test_a_fall_is_kept_from_its_last_seconds_on_and_replays_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tour, "FALL_KEPT_S", 0.5)
+    work = TourWork(G1, Weak, TourConfig(seconds=5.0), tmp_path, {"mode": "weak"})
+    result = work({"stage": "punches", "seed": 2})
+    log = read_fall(tmp_path / "punches-seed2")
+    assert log.meta["case"] == {"stage": "punches", "seed": 2} and log.meta["mode"] == "weak"
+    assert not result["complete"] and len(log.tick["tick"]) == 250
+    assert log.tick["tick"][-1] == round(result["survival_s"] / 0.002)
+    comparison = work.replay(log)
+    assert comparison.difference() is None and comparison.ticks == 250
+    other = TourWork(G1, make_holder, work.config).replay(log).difference()
+    assert other is not None and other.tick == log.tick["tick"][0]
