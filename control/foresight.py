@@ -1,7 +1,8 @@
 """Where the DCM is about to be: a step that waits for the end of a push comes too late.
 
 On two feet it is taken at its present rate: a sideways push takes the DCM from between the feet over the edge in a tenth of a second,
-the best part of a step's time. In a step, where it moves anyway, at the rate that the pendulum does not explain.
+the best part of a step's time. In a step, where it moves anyway, at the rate that the pendulum does not explain; a stand meets that
+rate with its ZMP at once.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class PushConfig:
 
 
 class PushWatch:
-    """How far a push takes the DCM of a stepping robot: ξ̇ − ω (ξ − p + s a) of a force F is F/(m ω); called once a tick."""
+    """How fast a push moves the DCM: ξ̇ − ω (ξ − p + s a) of a force F is F/(m ω); called once a tick."""
 
     def __init__(self, config: PushConfig, period_s: float) -> None:
         self._config, self._dt = config, period_s
@@ -77,7 +78,7 @@ class PushWatch:
         return copy(self)
 
     def __call__(self, dcm: Array, omega: float, zmp: Array) -> Array:
-        """How far the DCM is pushed, (2,) m in the world.
+        """How fast the DCM is pushed, (2,) m/s in the world.
 
         dcm (2,) m is that of now, omega in 1/s; zmp (2,) m was in force since the last call, less s a of the swing foot.
         """
@@ -86,4 +87,4 @@ class PushWatch:
             self._rate = self._rate + self._dt / (self._dt + self._config.filter_s) * (unexplained - self._rate)
         self._seen = dcm.copy()
         rate = float(np.hypot(*self._rate))
-        return self._config.ahead_s * max(0.0, 1.0 - self._config.rate_least / max(rate, 1e-9)) * self._rate
+        return max(0.0, 1.0 - self._config.rate_least / max(rate, 1e-9)) * self._rate

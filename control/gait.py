@@ -74,6 +74,8 @@ class Walker:
         self.feedback.reset()
         self._foresight.reset()
         self._push.reset()
+        self.zmp = np.zeros(2)
+        self._lift = self._gait.swing_height_m  # of the step in progress
         self._dcm_reference: Array | None = None
         self._placed: Array | None = None  # where the pelvis was when the stand began
         self._shift_from = np.zeros(2)
@@ -169,9 +171,10 @@ class Walker:
         return int(np.argmin(costs))
 
     def _two_feet_reference(self) -> Reference:
+        push = self._push(self.dcm, self._omega, self.zmp)
         reference, rate = self._shift_reference() if self.phase == "shift" else self._stand_reference()
         self._sense_urgency(float(np.hypot(*(self.dcm - reference))))
-        zmp = self.dcm - rate / self._omega + self._config.dcm_gain / self._omega * (self.dcm - reference)
+        zmp = self.dcm + (push - rate + self._config.dcm_gain * (self.dcm - reference)) / self._omega
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
@@ -341,7 +344,7 @@ class Walker:
         """The DCM to plan with: pushed on for a while, but in a step off two feet, which came early for what is to come."""
         thrown = np.zeros(2) if self.swing is None else self._shift_now() * self.swing.state[2, :2]
         push = self._push(self.dcm, self._omega, self.zmp - thrown)
-        return self.dcm + push if self.double_support > 0.0 else self.dcm
+        return self.dcm + self._config.push.ahead_s * push if self.double_support > 0.0 else self.dcm
 
     def _step_reference(self) -> Reference:
         swing, rate = 1 - self.stance, float(self._command.twist[2])
@@ -354,10 +357,11 @@ class Walker:
             return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, rise, self.urgency)
         if self.swing is None:
             self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
+            self._lift = self._gait.swing_height_m * (1.0 + self._config.lift_urgent * self.urgency)
         at = self._soles[swing, :2]
         self.swing.state[0, :2] = toward(at, self.swing.state[0, :2], self._config.swing_lag)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._gait.swing_height_m, ground, self.urgency)
+        self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._lift, ground, self.urgency)
         where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
         return Reference(*where, self.heading, rate, ground, rise, self.urgency)
 

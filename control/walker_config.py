@@ -30,6 +30,7 @@ class WalkerConfig:
     late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down
     late_height: float = 0.004
     late_s: float = 0.12  # and after this any foot
+    lift_urgent: float = 0.25  # by this share a foot that has to catch the robot is lifted higher
     swing_lag: float = 0.03  # that the swing foot may be behind its reference, along each axis
     turn_max: float = 0.5  # rad a step
     vault_share: float = 1.0  # of a stiff leg's rise and fall

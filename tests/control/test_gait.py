@@ -104,10 +104,20 @@ def test_a_stand_brings_the_dcm_back_at_its_gain() -> None:
     walker, config, period = standing_walker(), WalkerConfig(), 0.002
     home = walker.dcm.copy()
     walker._dcm_reference, walker.dcm = home + [0.01, 0.0], home + [0.01, 0.005]
+    walker._push.reset()
     for _ in range(150):
         walker.dcm = dcm_after(walker.dcm, walker._two_feet_reference().zmp, walker._omega, period)
     assert walker.dcm_target[0] - home[0] == pytest.approx(0.01 * np.exp(-config.dcm_return_rate * 0.3), rel=0.02)
     np.testing.assert_allclose(walker.dcm - walker.dcm_target, [0.0, 0.005 * np.exp(-config.dcm_gain * 0.3)], atol=5e-5)
+
+
+def test_a_stand_meets_a_push_with_its_zmp_at_once() -> None:
+    """Of 0.5 m/s forward that the ZMP does not explain 0.2 count: ω (ξ − p) is that much less, before there is any error."""
+    calm, pushed = standing_walker(), standing_walker()
+    pushed._push.begin_step()
+    pushed._push._rate = np.array([0.5, 0.0])
+    ahead = pushed._two_feet_reference().zmp - calm._two_feet_reference().zmp
+    np.testing.assert_allclose(ahead, [0.2 / calm._omega, 0.0], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -299,6 +309,17 @@ def test_a_step_is_planned_with_the_push_but_not_the_one_off_two_feet() -> None:
             walker.zmp = walker.dcm - 0.002 * np.array([4.0 * 0.006 * 20.0 + 1.0, 0.0])
         before = walker.dcm - 0.002 * np.array([4.0 * 0.006 * 20.0 + 1.0, 0.0])
         np.testing.assert_allclose(coming - before, [share * 0.06 * 0.7, 0.0], atol=1e-6)
+
+
+def test_a_foot_that_has_to_catch_the_robot_is_lifted_higher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Walker, "_sense_urgency", lambda walker, off_m: None)
+    for urgency, share in ((0.0, 1.0), (1.0, 1.25)):
+        walker, d = standing_walker((0.4, 0.0, 0.0)), Dynamics(g1_parts()[0])
+        d.update(g1_parts()[0].standing_configuration(), np.zeros(d.nv))
+        walker._begin_step(LEFT, 0.0)
+        walker.urgency = urgency
+        walker._step_reference()
+        assert walker._lift == pytest.approx(share * GAIT.swing_height_m)
 
 
 def test_the_swing_reference_stays_near_the_foot() -> None:
