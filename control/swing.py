@@ -1,7 +1,7 @@
 """Swing foot: replanning every tick towards a moving foothold in the plane, height and yaw driven by the phase.
 
 A calm step ramps its speed up, coasts and ramps down: the leg's kinetic energy, which the motors put in and take out, is what
-swinging costs, and of all ways with that acceleration this one's speed peaks lowest (1.24 times its mean; 1.5 on the way of least
+swinging costs, and of all ways with that acceleration this one's speed peaks lowest (1.23 times its mean; 1.5 on the way of least
 acceleration). A hurried one takes the way of least jerk (1.875 times), which is slow near the ground and forgives a touchdown
 that comes early.
 """
@@ -20,7 +20,7 @@ from .rotation import wrap_angle
 DESCENT_MPS = 0.2  # downward speed at the planned touchdown
 LATE_DESCENT_MPS = 0.25  # and while the ground is late
 RAMP = 6.5  # of way/T²: the ramps' acceleration; at 6 it is that of both ends of the way of least acceleration
-BRAKE_MOST = 3.0  # times the ramps' acceleration, of a foot whose target came nearer
+BRAKE_MOST = 3.0  # times the ramps' acceleration, of a foot whose target came nearer, if the way of least acceleration has no more
 TIMELY = 1.05  # times the time that is left: braking that lasts no longer is in time
 LAST_S = 0.03  # the least time that a step is planned for
 COAST_S = 0.02  # in which a foot that coasts comes back to its speed
@@ -54,7 +54,7 @@ def easy_step(
     A ramp from v to the coast's speed c, the coast and the ramp to rest cover the way e in T with c² − (a T + v) c + a e + v²/2 = 0.
     From where the last ramp leads to the target, v² = 2 a e, it is braked by v²/2e, if that is in time. Out of the ramps' reach, where
     the target has moved, it goes the way of least ∫ẍ²dt: 6 e/T² − 4 v/T at any time of it. The acceleration is reached with bounded
-    jerk, whose lag is foreseen.
+    jerk, whose lag is foreseen. (c is that of a foot slower than it; a faster one is led there by replanning.)
     """
     lag = 0.5 * most / JERK_MAX + dt
     t, v = max(time_left - lag, LAST_S), velocity + lag * acceleration
@@ -64,7 +64,7 @@ def easy_step(
     gain = most * t + sign * v
     root = gain * gain - 4.0 * most * sign * e - 2.0 * v * v
     if 0.0 < 2.0 * sign * e <= TIMELY * sign * v * t and v * v >= 2.0 * most * sign * e:
-        wanted = -sign * min(0.5 * v * v / (sign * e), BRAKE_MOST * most)
+        wanted = -sign * min(0.5 * v * v / (sign * e), max(BRAKE_MOST * most, abs(wanted)))
     elif root > 0.0:
         coast = 0.5 * (gain - np.sqrt(root))
         wanted = sign * min(most, max(-most, (coast - sign * v) / COAST_S))
@@ -125,7 +125,7 @@ def advance(
     position, velocity, acceleration = state[0], state[1], state[2]
     for axis in range(2):
         if phase == 0.0:
-            most[axis] = RAMP * abs(foothold[axis] - position[axis]) / (max(time_left, dt) * max(time_left, dt))
+            most[axis] = RAMP * abs(foothold[axis] - position[axis]) / max(time_left, LAST_S) ** 2
         here = (position[axis], velocity[axis], acceleration[axis])
         easy = easy_step(*here, foothold[axis], time_left, most[axis], dt)
         hurried = quintic_step(*here, foothold[axis], time_left, dt)

@@ -63,14 +63,14 @@ def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     from poise.robots import RecordError, load_robot
     from poise.sim import locomotion, tour
 
+    robot, schema = load_robot("g1"), meta.get("schema")
+    if schema not in (locomotion.SCHEMA, tour.SCHEMA):
+        raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
     maker = MakePolicy if "policy" in meta else MakeStack
     make_stack = maker(**{field.name: meta[field.name] for field in fields(maker)})
-    robot, schema = load_robot("g1"), meta.get("schema")
     if schema == locomotion.SCHEMA:
         return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
-    if schema == tour.SCHEMA:
-        return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
-    raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
+    return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
 
 
 def _config(recorded: Mapping[str, Any]) -> dict[str, Any]:

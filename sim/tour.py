@@ -30,7 +30,7 @@ from .noise import NOISE
 from .pushing import LocomotionStack
 from .senses import plant_map
 
-SCHEMA = "poise.tour/1"  # of a fall's recording
+SCHEMA = "poise.tour/1"  # of a run's setup and a fall's recording
 STAGES = ("own", "arms_hold", "arms_walk", "punches")
 PHYSICS_S = 0.002
 COMMAND_S = 0.02  # the harness's own period

@@ -10,8 +10,8 @@ from foreign_policy import contract_entries, write_contract, write_linear
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
-from poise.launch.replay import Replay
-from poise.robots import PoiseError, RobotModel
+from poise.launch.replay import Replay, _work
+from poise.robots import PoiseError, RecordError, RobotModel
 from poise.sim import locomotion, pushing, tracking
 
 
@@ -109,6 +109,8 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "differs at tick" in capsys.readouterr().out
     with pytest.raises(PoiseError, match="no fall of a benchmark there"):
         Replay(str(tmp_path))()
+    with pytest.raises(RecordError, match=r"the fall is of poise\.locomotion/1; this version runs"):
+        _work("folder", {"schema": "poise.locomotion/1"})
 
 
 def test_a_foreign_policy_is_measured(g1: RobotModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +128,9 @@ def test_a_foreign_policy_is_measured(g1: RobotModel, tmp_path: Path, monkeypatc
     assert (result["mode"], result["policy"], result["contract"]) == ("learned", policy, contract)
     assert [run["fell"] for run in result["runs"]] == [False, True]
     (fall,) = tmp_path.glob("locomotion-*/falls/*")
+    assert Replay(str(fall))() is Exit.HELD
+    assert Tour(seeds="0", stages="own", seconds=5.0, policy=policy, contract=contract, processes=1, out=str(tmp_path))() is Exit.HELD
+    (fall,) = tmp_path.glob("tour-*/falls/own-seed0")
     assert Replay(str(fall))() is Exit.HELD
     slow = str(write_contract(tmp_path / "slow.toml", entries | {"rate_hz": 25}))
     with pytest.raises(PoiseError, match="a control period of 0.04 s does not divide that"):
