@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poise.control.vault import MOST, vault
+from poise.control.vault import vault
 
 HEIGHT, DURATION, LAG = 0.66, 0.45, 0.8
 
@@ -43,8 +43,9 @@ def test_a_late_step_stays_where_it_ends() -> None:
 
 @pytest.mark.parametrize("duration", np.linspace(0.18, 0.6, 8))
 def test_no_step_asks_for_a_hop(duration: float) -> None:
+    """The soles keep seven tenths of the weight on them, and are asked for three tenths more at most."""
     for time in np.linspace(0.0, duration, 50):
-        assert abs(vault(0.5, time, duration, HEIGHT, 1.0, LAG)[2]) <= MOST + 1e-12
+        assert abs(vault(0.5, time, duration, HEIGHT, 1.0, LAG)[2]) < 0.3 * 9.81
 
 
 def test_in_place_nothing_rises() -> None:
