@@ -25,6 +25,16 @@ def stride_angle(situation: Situation) -> float:
     return math.pi * (min(max(done, 0.0), 1.0) + (0.0 if situation.stance == LEFT else 1.0))
 
 
+def _aside(twist: Array) -> float:
+    """By how much a twist is faster sideways than is walked in the nominal way, as a speed forward; m/s."""
+    return max(0.0, SIDEWAYS * abs(float(twist[1])) - BRISK_MPS)
+
+
+def step_shortening_s(twist: Array) -> float:
+    """By how much a step at a twist (3,) is shorter than the nominal one: where it is fast sideways."""
+    return BRISKER_S * _aside(twist)
+
+
 class ScriptedProposer:
     """Arms about the nominal posture, torso and height as the intent asks, nominal step time, no footstep shift."""
 
@@ -41,9 +51,7 @@ class ScriptedProposer:
     def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
         """One proposal, always feasible for a robot that stands or walks."""
         intent, gait = situation.intent, self._gait
-        forward, sideways = abs(situation.twist[:2])
-        aside = max(0.0, float(SIDEWAYS * sideways) - BRISK_MPS)
-        brisk = max(aside, float(forward) - BRISK_MPS)
+        brisk = max(_aside(situation.twist), abs(float(situation.twist[0])) - BRISK_MPS)
         wanted = gait.com_height_m - BRISKER_M * brisk if intent.height_m is None else intent.height_m
         height = float(np.clip(wanted, *gait.height_range_m))
         torso = np.zeros(3) if intent.torso_rpy is None else np.clip(np.array(intent.torso_rpy), -0.4, 0.4)
@@ -55,7 +63,7 @@ class ScriptedProposer:
                 height_m=np.full(KNOTS, height),
                 torso_rpy=np.tile(torso, (KNOTS, 1)),
                 arm_position=self._arms + np.outer(self._arm_swing(situation), self._shoulders),
-                step_duration_s=gait.step_duration_s - BRISKER_S * aside,
+                step_duration_s=gait.step_duration_s - step_shortening_s(situation.twist),
                 footstep_offset=np.zeros((2, 2)),
             ),
         )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from poise.control.protocols import Situation
-from poise.control.scripted import stride_angle
+from poise.control.scripted import step_shortening_s, stride_angle
 from poise.robots import Intent, MotionProposal, RobotModel
 from poise.robots.types import LEFT, Array
 
@@ -175,9 +175,9 @@ class OperatorProposer:
         return size * math.cos(angle) * self._pitch, -frequency * size * math.sin(angle) * self._pitch
 
     def _step_duration(self, situation: Situation) -> float:
-        """Slower while gesturing, faster at speed and after a disturbance; s."""
+        """Slower while gesturing, faster sideways and after a disturbance; s."""
         busy = float(self._gestures.at(situation.stamp_s)[1].busy.max(initial=0.0))
-        wanted = self._style.step_duration_s + 0.03 * busy - 0.04 * abs(situation.twist[0]) - 0.06 * self._recovery
+        wanted = self._style.step_duration_s + 0.03 * busy - step_shortening_s(situation.twist) - 0.06 * self._recovery
         low, high = self.config.step_duration_range
         return float(min(max(wanted, low), high))
 
@@ -214,7 +214,7 @@ def _draw_style(rng: np.random.Generator, joints: tuple[str, ...]) -> Style:
         swing_gain=float(rng.uniform(0.5, 1.3)),
         swing_lag=float(rng.normal(0.0, 0.15)),
         posture=arm_vector(joints, posture),
-        step_duration_s=float(rng.uniform(0.40, 0.46)),
+        step_duration_s=float(rng.uniform(0.43, 0.47)),
         turn_gain_s=float(rng.uniform(0.08, 0.20)),
         recovery_gain=float(rng.uniform(0.1, 0.5)),
         outward_m=float(rng.uniform(0.0, 0.015)),
