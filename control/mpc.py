@@ -209,7 +209,7 @@ class LipMpc:
         self._problem = QpProblem(
             np.zeros((SIZE, SIZE)), np.zeros(SIZE), np.zeros((ROWS, SIZE)), np.zeros(SIZE + ROWS), np.zeros(SIZE + ROWS)
         )
-        self._solver = OsqpSolver(tolerance=2.0 * config.tolerance, eps=0.3 * config.tolerance, max_iterations=400)
+        self._solver = OsqpSolver(tolerance=2.0 * config.tolerance, eps=0.3 * config.tolerance, max_iterations=400, rho=1.0)
 
     def problem(self, given: MpcInput) -> QpProblem:
         """The QP unsolved; overwritten by the next call."""

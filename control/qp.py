@@ -17,7 +17,6 @@ from scipy import sparse
 from poise.robots.types import Array
 
 INFINITY = 1e30
-_RHO = 0.1  # OSQP's first step size
 _CONVERGED = (osqp.SolverStatus.OSQP_SOLVED, osqp.SolverStatus.OSQP_SOLVED_INACCURATE)
 _EQUALITY = 5  # DAQP's mark of an equality
 
@@ -143,16 +142,17 @@ class OsqpSolver:
 
     name = "osqp"
 
-    def __init__(self, tolerance: float = 1e-4, eps: float = 1e-5, max_iterations: int = 1000) -> None:
-        self._tolerance = tolerance
+    def __init__(self, tolerance: float = 1e-4, eps: float = 1e-5, max_iterations: int = 1000, rho: float = 0.1) -> None:
+        """`rho` is the first step size; the iterations adapt it."""
+        self._tolerance, self._rho, self._adapted = tolerance, rho, False
         self._settings = {
             "eps_abs": eps,
             "eps_rel": 0.0,
             "max_iter": max_iterations,
-            "check_termination": 5,
+            "check_termination": 10,
             "scaling": 0,
             "warm_starting": False,
-            "rho": _RHO,
+            "rho": rho,
         }
         self._solver: osqp.OSQP | None = None
         self._shape = (0, 0)
@@ -170,10 +170,12 @@ class OsqpSolver:
                 return _unsolved(problem, f"osqp {error}")
         else:
             values = problem.hessian[self._upper_index]
-            self._solver.update_settings(rho=_RHO)  # forget what the last problem adapted
+            if self._adapted:  # forget what the last problem made of the step size
+                self._solver.update_settings(rho=self._rho)
             self._solver.update(q=problem.gradient, l=problem.lower, u=problem.upper, Px=values, Ax=_stacked(problem).T.ravel())
         assert self._solver is not None
         result = self._solver.solve(raise_error=False)
+        self._adapted = result.info.rho_updates > 0
         x, status = np.asarray(result.x, dtype=float), f"osqp {result.info.status}"
         if x.size != n or not np.isfinite(x).all():
             return QpSolution(np.zeros(n), False, np.inf, int(result.info.iter), status, np.zeros(n + m))

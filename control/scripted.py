@@ -35,6 +35,11 @@ def step_shortening_s(twist: Array) -> float:
     return BRISKER_S * _aside(twist)
 
 
+def lowering_m(twist: Array) -> float:
+    """By how much the centre of mass is lower at a twist (3,) than on a calm walk, to reach further."""
+    return BRISKER_M * max(_aside(twist), abs(float(twist[0])) - BRISK_MPS)
+
+
 class ScriptedProposer:
     """Arms about the nominal posture, torso and height as the intent asks, nominal step time, no footstep shift."""
 
@@ -51,8 +56,7 @@ class ScriptedProposer:
     def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
         """One proposal, always feasible for a robot that stands or walks."""
         intent, gait = situation.intent, self._gait
-        brisk = max(_aside(situation.twist), abs(float(situation.twist[0])) - BRISK_MPS)
-        wanted = gait.com_height_m - BRISKER_M * brisk if intent.height_m is None else intent.height_m
+        wanted = gait.com_height_m - lowering_m(situation.twist) if intent.height_m is None else intent.height_m
         height = float(np.clip(wanted, *gait.height_range_m))
         torso = np.zeros(3) if intent.torso_rpy is None else np.clip(np.array(intent.torso_rpy), -0.4, 0.4)
         return (
