@@ -11,6 +11,19 @@ ARM_RATE = 14.0  # 1/s, filter poles
 BODY_RATE = 8.0
 SPEED_MAX = 4.0  # rad/s (and m/s, never reached)
 TORSO_MAX = 0.45  # rad, roll, pitch and yaw of the torso in the heading frame
+# The speed, of which a m/s sideways counts SIDEWAYS, beyond which legs have to reach far, and by how much lower for each m/s of
+# it the centre of mass has to be.
+BRISK_MPS, SIDEWAYS, LOWER_M = 0.5, 3.3, 0.05
+
+
+def brisk_mps(forward: float, sideways: float) -> float:
+    """How much faster than a calm walk these velocities are, either way, m/s."""
+    return max(0.0, abs(forward) - BRISK_MPS, SIDEWAYS * abs(sideways) - BRISK_MPS)
+
+
+def highest_m(nominal_m: float, twist: Array) -> float:
+    """The height of the centre of mass over the stance sole that leaves the legs their reach at a twist (3,); own rule, measured."""
+    return nominal_m - LOWER_M * brisk_mps(float(twist[0]), float(twist[1]))
 
 
 @njit(cache=True)
@@ -50,7 +63,7 @@ class MotionReference:
         self._rate = np.concatenate((np.full(arms, ARM_RATE), np.full(4, BODY_RATE)))
         self.position, self._velocity, self._target, self._start = np.zeros((4, arms + 4))
         self._knots = np.zeros((1, arms + 4))
-        self._period = 1.0
+        self._period, self._nominal_m = 1.0, height_range_m[1]
         # Views, in which every tick shows.
         self.arms, self.arms_velocity = self.position[:arms], self._velocity[:arms]  # (n_arms,) rad, rad/s
         self.torso_rpy = self.position[arms : arms + 3]  # rad, in the heading frame
@@ -60,6 +73,7 @@ class MotionReference:
         """Rest at an arm posture (n_arms,) rad, upright, at a height."""
         self.position[:] = np.concatenate((arms, np.zeros(3), [height_m]))
         self._velocity[:] = 0.0
+        self._nominal_m = height_m
         self._start[:] = self.position
         self._knots, self._period = self.position[None, :].copy(), 1.0
 
@@ -69,8 +83,8 @@ class MotionReference:
         self._knots = np.column_stack((proposal.arm_position, proposal.torso_rpy, proposal.height_m))
         self._period = proposal.period_s
 
-    def advance(self, age_s: float, intent: Intent) -> None:
-        """One tick at an age of the proposal; posture targets of the intent go before its knots."""
+    def advance(self, age_s: float, intent: Intent, twist: Array) -> None:
+        """One tick at an age of the proposal; posture targets of the intent go before its knots, and what a twist asks for before both."""
         interpolate(self._knots, self._start, self._period, age_s, self._target)
         if intent.arms is not None:
             self._arms_target[:] = intent.arms
@@ -78,6 +92,8 @@ class MotionReference:
             self._torso_target[:] = intent.torso_rpy
         if intent.height_m is not None:
             self._target[-1] = intent.height_m
+        if (highest := highest_m(self._nominal_m, twist)) < self._nominal_m:
+            self._target[-1] = min(self._target[-1], highest)
         follow(self.position, self._velocity, self._target, self._low, self._high, self._rate, SPEED_MAX, self._dt)
 
     @property

@@ -9,14 +9,12 @@ import numpy as np
 from poise.robots import MotionProposal, RobotModel
 from poise.robots.types import LEFT, Array
 
-from .motion import ARM_RATE
+from .motion import ARM_RATE, brisk_mps
 from .protocols import Situation
 
 KNOTS, PERIOD_S = 10, 0.1
 ARM_SWING_RAD = 0.15  # of each shoulder's pitch, each way, at 1 m/s: it takes up some of the legs' yaw momentum
-# Beyond this speed, of which a m/s sideways counts SIDEWAYS, the centre of mass is lower, to reach further, and a step sideways
-# shorter, by so much per m/s.
-BRISK_MPS, SIDEWAYS, BRISKER_S, BRISKER_M = 0.5, 3.3, 0.1, 0.05
+BRISKER_S = 0.1  # by which a step is shorter for each m/s, as `brisk_mps` counts it, that it is fast sideways
 
 
 def stride_angle(situation: Situation) -> float:
@@ -25,19 +23,9 @@ def stride_angle(situation: Situation) -> float:
     return math.pi * (min(max(done, 0.0), 1.0) + (0.0 if situation.stance == LEFT else 1.0))
 
 
-def _aside(twist: Array) -> float:
-    """By how much a twist is faster sideways than is walked in the nominal way, as a speed forward; m/s."""
-    return max(0.0, SIDEWAYS * abs(float(twist[1])) - BRISK_MPS)
-
-
 def step_shortening_s(twist: Array) -> float:
     """By how much a step at a twist (3,) is shorter than the nominal one: where it is fast sideways."""
-    return BRISKER_S * _aside(twist)
-
-
-def lowering_m(twist: Array) -> float:
-    """By how much the centre of mass is lower at a twist (3,) than on a calm walk, to reach further."""
-    return BRISKER_M * max(_aside(twist), abs(float(twist[0])) - BRISK_MPS)
+    return BRISKER_S * brisk_mps(0.0, float(twist[1]))
 
 
 class ScriptedProposer:
@@ -56,7 +44,7 @@ class ScriptedProposer:
     def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
         """One proposal, always feasible for a robot that stands or walks."""
         intent, gait = situation.intent, self._gait
-        wanted = gait.com_height_m - lowering_m(situation.twist) if intent.height_m is None else intent.height_m
+        wanted = gait.com_height_m if intent.height_m is None else intent.height_m
         height = float(np.clip(wanted, *gait.height_range_m))
         torso = np.zeros(3) if intent.torso_rpy is None else np.clip(np.array(intent.torso_rpy), -0.4, 0.4)
         return (

@@ -202,7 +202,7 @@ class Stack:
         assert self._acting is not None
         proposal = self._acting.acting
         self._twist = toward(self._twist, proposal.twist, self._slew)
-        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent)
+        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent, self._twist)
         command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self.estimator.contact, command)
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from poise.control.protocols import Situation
-from poise.control.scripted import lowering_m, step_shortening_s, stride_angle
+from poise.control.scripted import step_shortening_s, stride_angle
 from poise.robots import Intent, MotionProposal, RobotModel
 from poise.robots.types import LEFT, Array
 
@@ -162,8 +162,7 @@ class OperatorProposer:
         yaw = style.turn_gain_s * wz + 0.25 * vy + 0.08 * float(gesture.busy @ self._pitch)
         torso = [0.0, 0.05 * vx + 1.2 * max(crouch, 0.0), min(max(yaw, -0.3), 0.3)]
         rate = np.concatenate([free * swing_rate + gesture.swing * beat_rate, np.zeros(4)])
-        brisk = robot.overlay.gait.com_height_m - lowering_m(situation.twist)
-        return np.concatenate([arms, torso, [min(height, brisk)]]), rate
+        return np.concatenate([arms, torso, [height]]), rate
 
     def _arm_swing(self, situation: Situation, ahead_s: float) -> tuple[Array, Array]:
         """Shoulder pitch in counter-phase with the legs: the left arm goes forward (negative pitch) with the right leg."""

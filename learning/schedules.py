@@ -48,7 +48,7 @@ def draw_velocity(rng: np.random.Generator, index: int, gait: Gait) -> tuple[flo
     kind = str(rng.choice(COMMANDS, p=COMMAND_SHARES))
     vx, vy, wz = gait.velocity_max
     side = float(rng.choice([-1.0, 1.0]))
-    speed = float(rng.uniform(0.15, 0.9))
+    speed = float(rng.uniform(0.15, 1.0))
     velocity = {
         "stand": (0.0, 0.0, 0.0),
         "forward": (speed * vx, 0.0, 0.0),

@@ -69,7 +69,7 @@ def unlimited() -> MotionReference:
 def advanced(reference: MotionReference, ticks: int, intent: Intent = NOTHING, start: int = 0) -> None:
     """Advance through that many ticks of a proposal's age."""
     for tick in range(start, start + ticks):
-        reference.advance(tick * DT, intent)
+        reference.advance(tick * DT, intent, np.zeros(3))
 
 
 def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
@@ -137,7 +137,7 @@ def test_taking_another_proposal_does_not_jump() -> None:
         base = proposal()
         reference.take(replace(base, arm_position=sign * base.arm_position))
         for tick in range(100):
-            reference.advance(tick * DT, NOTHING)
+            reference.advance(tick * DT, NOTHING, np.zeros(3))
             trail.append(reference.position.copy())
     assert np.abs(np.diff(trail, n=2, axis=0)).max() < 20.0 * DT**2  # rad/s²
 
@@ -155,3 +155,15 @@ def test_snapshot_continues_bit_for_bit() -> None:
         advanced(reference, 50)
         results.append(reference.position.copy())
     np.testing.assert_array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize(
+    ("vx", "vy", "asked", "given"), [(0.5, 0.1, None, 0.62), (1.0, 0.0, None, 0.595), (-1.0, 0.0, 0.65, 0.595), (0.0, 1.0 / 3.3, 0.5, 0.5)]
+)
+def test_a_brisk_walk_leaves_the_legs_their_reach(vx: float, vy: float, asked: float | None, given: float) -> None:
+    """2.5 cm lower at 1 m/s, and at 0.3 m/s sideways, whatever is proposed or asked for."""
+    reference = unlimited()
+    reference.reset(np.zeros(ARMS), 0.62)
+    for tick in range(1500):
+        reference.advance(tick * DT, Intent(height_m=asked), np.array([vx, vy, 0.0]))
+    assert reference.height_m == pytest.approx(given, abs=1e-4)

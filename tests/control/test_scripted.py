@@ -49,12 +49,11 @@ def test_arms_swing_against_the_legs(g1: RobotModel) -> None:
     np.testing.assert_allclose(swing[:, pitch[0]], ARM_SWING_RAD * wanted, atol=1e-12)
 
 
-def test_a_brisk_walk_goes_lower_and_sideways_takes_shorter_steps(g1: RobotModel) -> None:
+def test_sideways_takes_shorter_steps(g1: RobotModel) -> None:
     gait = g1.overlay.gait
-    for vx, vy, shorter, lower in ((0.5, 0.1, 0.0, 0.0), (1.0, 0.0, 0.0, 0.025), (-1.0, 0.0, 0.0, 0.025), (0.5, -1.0 / 3.3, 0.05, 0.025)):
+    for vx, vy, shorter in ((0.5, 0.1, 0.0), (1.0, 0.0, 0.0), (0.5, -1.0 / 3.3, 0.05)):
         (proposal,) = ScriptedProposer(g1).propose(replace(situation(g1, Intent()), twist=np.array([vx, vy, 0.0])))
         assert proposal.step_duration_s == pytest.approx(gait.step_duration_s - shorter)
-        np.testing.assert_allclose(proposal.height_m, gait.com_height_m - lower)
 
 
 def test_posture_targets_are_taken_within_the_robots_range(g1: RobotModel) -> None:
