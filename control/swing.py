@@ -32,7 +32,7 @@ def quintic_step(
     position: float, velocity: float, acceleration: float, target: float, time_left: float, dt: float
 ) -> tuple[float, float, float]:
     """One step of dt on the quintic from (position, velocity, acceleration) to rest at `target` in `time_left` s."""
-    t = max(time_left, 0.03)
+    t = max(time_left, LAST_S)
     e = target - position
     c3 = (20.0 * e - 12.0 * velocity * t - 3.0 * acceleration * t * t) / (2.0 * t**3)
     c4 = (-30.0 * e + 16.0 * velocity * t + 3.0 * acceleration * t * t) / (2.0 * t**4)
