@@ -1,4 +1,4 @@
-"""From the proposal in force to this tick's references: interpolated knots behind a critically damped filter."""
+"""From the proposal in force to this tick's references: interpolated knots behind a critically damped filter, and a slow step duration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from poise.robots.types import Array, Intent, MotionProposal
 
 ARM_RATE = 14.0  # 1/s, filter poles
 BODY_RATE = 8.0
+STEP_RATE = 1.0  # 1/s, of the step duration: draws of a policy differ ten times a second, and each change costs energy
 SPEED_MAX = 4.0  # rad/s (and m/s, never reached)
 TORSO_MAX = 0.45  # rad, roll, pitch and yaw of the torso in the heading frame
 # The speed, of which a m/s sideways counts SIDEWAYS, beyond which legs have to reach far, and by how much lower for each m/s of
@@ -64,13 +65,15 @@ class MotionReference:
         self.position, self._velocity, self._target, self._start = np.zeros((4, arms + 4))
         self._knots = np.zeros((1, arms + 4))
         self._period, self._nominal_m = 1.0, height_range_m[1]
+        self.step_duration_s = self._step_s = 0.0
         # Views, in which every tick shows.
         self.arms, self.arms_velocity = self.position[:arms], self._velocity[:arms]  # (n_arms,) rad, rad/s
         self.torso_rpy = self.position[arms : arms + 3]  # rad, in the heading frame
         self._arms_target, self._torso_target = self._target[:arms], self._target[arms : arms + 3]
 
-    def reset(self, arms: Array, height_m: float) -> None:
-        """Rest at an arm posture (n_arms,) rad, upright, at a height."""
+    def reset(self, arms: Array, height_m: float, step_duration_s: float) -> None:
+        """Rest at an arm posture (n_arms,) rad, upright, at a height, about to walk with steps of a duration."""
+        self.step_duration_s = self._step_s = step_duration_s
         self.position[:] = np.concatenate((arms, np.zeros(3), [height_m]))
         self._velocity[:] = 0.0
         self._nominal_m = height_m
@@ -81,7 +84,7 @@ class MotionReference:
         """Follow a proposal from the present reference on."""
         self._start[:] = self.position
         self._knots = np.column_stack((proposal.arm_position, proposal.torso_rpy, proposal.height_m))
-        self._period = proposal.period_s
+        self._period, self._step_s = proposal.period_s, proposal.step_duration_s
 
     def advance(self, age_s: float, intent: Intent, twist: Array) -> None:
         """One tick at an age of the proposal; posture targets of the intent go before its knots, and what a twist asks for before both."""
@@ -94,6 +97,7 @@ class MotionReference:
             self._target[-1] = intent.height_m
         if (highest := highest_m(self._nominal_m, twist)) < self._nominal_m:
             self._target[-1] = min(self._target[-1], highest)
+        self.step_duration_s += STEP_RATE * self._dt * (self._step_s - self.step_duration_s)
         follow(self.position, self._velocity, self._target, self._low, self._high, self._rate, SPEED_MAX, self._dt)
 
     @property
@@ -101,11 +105,13 @@ class MotionReference:
         """Centre of mass above the stance sole, m."""
         return float(self.position[-1])
 
-    def snapshot(self) -> tuple[Array, Array, Array, Array, float]:
+    def snapshot(self) -> tuple[Array, Array, Array, Array, tuple[float, float, float]]:
         """The state, copied."""
-        return self.position.copy(), self._velocity.copy(), self._start.copy(), self._knots.copy(), self._period
+        times = (self._period, self._step_s, self.step_duration_s)
+        return self.position.copy(), self._velocity.copy(), self._start.copy(), self._knots.copy(), times
 
-    def restore(self, snapshot: tuple[Array, Array, Array, Array, float]) -> None:
+    def restore(self, snapshot: tuple[Array, Array, Array, Array, tuple[float, float, float]]) -> None:
         """Go back to a snapshot."""
         self.position[:], self._velocity[:], self._start[:] = snapshot[:3]
-        self._knots, self._period = snapshot[3].copy(), snapshot[4]
+        self._knots = snapshot[3].copy()
+        self._period, self._step_s, self.step_duration_s = snapshot[4]

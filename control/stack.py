@@ -121,7 +121,7 @@ class Stack:
         self._proposer.reset(seed)
         self.estimator.reset()
         self._walker.reset(0.0)
-        self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m)
+        self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m, robot.overlay.gait.step_duration_s)
         self._monitor.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
@@ -203,7 +203,7 @@ class Stack:
         proposal = self._acting.acting
         self._twist = toward(self._twist, proposal.twist, self._slew)
         self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent, self._twist)
-        command = GaitCommand(self._twist, proposal.step_duration_s, self._motion.height_m, proposal.footstep_offset)
+        command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self.estimator.contact, command)
 
     def _track(self, reference: Reference, intent: Intent, state: RobotState) -> tuple[WholeBodySolution, JointCommand]:

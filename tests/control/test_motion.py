@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, TORSO_MAX, MotionReference, follow, interpolate
+from poise.control.motion import ARM_RATE, BODY_RATE, SPEED_MAX, STEP_RATE, TORSO_MAX, MotionReference, follow, interpolate
 from poise.robots import Intent, MotionProposal
 
-DT, ARMS, NOTHING = 0.002, 3, Intent()
+DT, ARMS, NOTHING, STEP_S = 0.002, 3, Intent(), 0.45
 FAR = np.full(2, np.inf)
 
 
@@ -74,7 +74,7 @@ def advanced(reference: MotionReference, ticks: int, intent: Intent = NOTHING, s
 
 def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
     reference = unlimited()
-    reference.reset(np.array([0.1, 0.0, -0.1]), 0.62)
+    reference.reset(np.array([0.1, 0.0, -0.1]), 0.62, STEP_S)
     advanced(reference, 100)
     np.testing.assert_array_equal(reference.arms, [0.1, 0.0, -0.1])
     assert reference.height_m == 0.62
@@ -89,7 +89,7 @@ def test_reference_starts_at_rest_and_reaches_the_last_knot() -> None:
 def test_a_ramp_is_followed_with_the_filters_lag() -> None:
     """A critically damped filter follows a ramp of slope s at a distance 2s/rate."""
     reference = unlimited()
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     reference.take(proposal())
     advanced(reference, 475)
     t = 474 * DT
@@ -99,7 +99,7 @@ def test_a_ramp_is_followed_with_the_filters_lag() -> None:
 
 def test_given_arms_override_the_proposals_and_only_them() -> None:
     reference, arms = unlimited(), np.array([0.7, 0.7, 0.7])
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     reference.take(proposal())
     advanced(reference, 1500, Intent(arms=arms))
     np.testing.assert_allclose(reference.arms, arms, atol=1e-6)
@@ -108,7 +108,7 @@ def test_given_arms_override_the_proposals_and_only_them() -> None:
 
 def test_given_torso_and_height_override_the_proposals() -> None:
     reference = unlimited()
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     reference.take(proposal())
     advanced(reference, 1500, Intent(torso_rpy=(0.1, -0.2, 0.3), height_m=0.6))
     np.testing.assert_allclose(reference.torso_rpy, [0.1, -0.2, 0.3], atol=1e-6)
@@ -119,7 +119,7 @@ def test_given_torso_and_height_override_the_proposals() -> None:
 def test_targets_stop_at_the_limits() -> None:
     low, high = np.array([-0.1, -0.1, -1.0]), np.array([0.2, 0.5, 1.0])
     reference = MotionReference((low, high), (0.6, 0.64), DT)
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     reference.take(proposal())
     advanced(reference, 1500)
     np.testing.assert_allclose(reference.arms, [0.2, -0.1, 0.1], atol=1e-6)
@@ -132,7 +132,7 @@ def test_targets_stop_at_the_limits() -> None:
 
 def test_taking_another_proposal_does_not_jump() -> None:
     reference, trail = unlimited(), []
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     for sign in (1.0, -1.0, 1.0):
         base = proposal()
         reference.take(replace(base, arm_position=sign * base.arm_position))
@@ -144,7 +144,7 @@ def test_taking_another_proposal_does_not_jump() -> None:
 
 def test_snapshot_continues_bit_for_bit() -> None:
     reference, results = unlimited(), []
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     reference.take(proposal())
     advanced(reference, 50)
     saved = reference.snapshot()
@@ -163,7 +163,23 @@ def test_snapshot_continues_bit_for_bit() -> None:
 def test_a_brisk_walk_leaves_the_legs_their_reach(vx: float, vy: float, asked: float | None, given: float) -> None:
     """2.5 cm lower at 1 m/s, and at 0.3 m/s sideways, whatever is proposed or asked for."""
     reference = unlimited()
-    reference.reset(np.zeros(ARMS), 0.62)
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
     for tick in range(1500):
         reference.advance(tick * DT, Intent(height_m=asked), np.array([vx, vy, 0.0]))
     assert reference.height_m == pytest.approx(given, abs=1e-4)
+
+
+def test_the_step_duration_follows_slowly_whatever_is_drawn() -> None:
+    """A first-order lag of 1/STEP_RATE towards 0.4 s, and hardly a ripple of draws that differ by 0.06 s ten times a second."""
+    reference = unlimited()
+    reference.reset(np.zeros(ARMS), 0.62, STEP_S)
+    given = []
+    for tick in range(2000):
+        if tick % 50 == 0:
+            reference.take(replace(proposal(), step_duration_s=0.4 + (0.03 if tick % 100 else -0.03)))
+        reference.advance(0.0, NOTHING, np.zeros(3))
+        given.append(reference.step_duration_s)
+    means = np.array(given).reshape(-1, 100).mean(axis=1)  # over a pair of draws
+    at = DT * (100 * np.arange(20) + 50)
+    np.testing.assert_allclose(means, 0.4 + 0.05 * np.exp(-STEP_RATE * at), atol=0.002)
+    assert np.ptp(given[-100:]) < 0.004
