@@ -16,6 +16,7 @@ from .adaptation import StepLimits, horizon_start, lead_of
 from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
+from .footing import Footing
 from .footsteps import orbit_plan, step_width
 from .foresight import Foresight, PushWatch
 from .lip import GRAVITY
@@ -58,6 +59,7 @@ class Walker:
         self.feedback = StepFeedback(config.feedback)
         self._foresight = Foresight(config.foresight, period_s)
         self._push = PushWatch(config.push, period_s)
+        self._footing = Footing(config.footing)
         self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
 
@@ -74,6 +76,7 @@ class Walker:
         self.feedback.reset()
         self._foresight.reset()
         self._push.reset()
+        self._footing.reset()
         self.zmp = np.zeros(2)
         self._lift = self._gait.swing_height_m  # of the step in progress
         self._dcm_reference: Array | None = None
@@ -100,6 +103,7 @@ class Walker:
         self._command = command
         self.sense(d, command.height_m)
         moving = max(map(abs, command.twist.tolist())) > self._config.still_twist
+        self._keep_footing(d)
         if self.phase == "step":
             self._land(contact, moving)
         if self.phase != "step":
@@ -137,6 +141,16 @@ class Walker:
     def dcm_offset(self) -> Array:
         """DCM from the stance sole, in its yaw frame, (2,) m."""
         return turned(-self.sole_yaw[self.stance], self.dcm - self._soles[self.stance, :2])
+
+    def _keep_footing(self, d: Dynamics) -> None:
+        """Stand on the other foot where the one to stand on is knocked away."""
+        if self.phase == "stand" and self.time <= self._config.settle_s:  # it may be let down still
+            self._footing.reset()
+        standing = _ONE[1 - self.stance] if self.swing is not None else _BOTH
+        gone = self._footing(standing, d.sole_position, d.sole_velocity)
+        if gone is not None and (self.phase != "step" or gone == self.stance):
+            self.touchdowns += 1  # what the MPC was asked is about another step
+            self._begin_step(1 - gone, 0.0)
 
     # -- on two feet ------------------------------------------------------------------------------------------
 
@@ -392,4 +406,4 @@ _FIXED = {
 def _copied(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.copy()
-    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight | PushWatch) else value
+    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight | PushWatch | Footing) else value

@@ -64,7 +64,7 @@ class Posture(NamedTuple):
     stiffness: Array  # 1/s²
     damping: Array  # 1/s
     weight: Array
-    position_min: Array  # rad
+    position_min: Array  # rad, of where walking keeps the joints
     position_max: Array
     velocity_limit: Array  # rad/s
     torque_limit: Array  # N·m

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .adaptation import AdaptationConfig
+from .footing import FootingConfig
 from .foresight import ForesightConfig, PushConfig
 from .mpc import MpcConfig
 from .step_feedback import FeedbackConfig
@@ -21,6 +22,7 @@ class WalkerConfig:
     cop_inset: float = 0.002  # kept from the sole polygon's edge
     settle_s: float = 0.1  # that a stand lasts: a robot that is let down is not what it is taken for before its feet have met the ground
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
+    footing: FootingConfig = FootingConfig()
     foresight: ForesightConfig = ForesightConfig()
     push: PushConfig = PushConfig()
     still_twist: float = 0.02  # commands below it mean: stand

@@ -120,7 +120,7 @@ class WholeBody:
         joint_weight, kp, kd = np.full(n, config.weight_legs), np.full(n, config.posture[0]), np.full(n, config.posture[1])
         joint_weight[robot.waist], joint_weight[robot.arms] = config.weight_waist, config.weight_arms
         kp[robot.arms], kd[robot.arms] = config.arms
-        limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit)
+        limits = (robot.walking_min, robot.walking_max, robot.velocity_limit, robot.torque_limit)
         self._posture = Posture(kp, kd, joint_weight, *limits)
         # For the kernels, as arrays, which cost a call less than named tuples.
         posture, self._arms = np.array(self._posture), robot.arms

@@ -43,8 +43,8 @@ def check_names(overlay: Overlay, bodies: Sequence[str], joints: Sequence[str]) 
     ):
         missing = sorted(names - set(known))
         _refuse_if(bool(missing), overlay, f"{what} {', '.join(missing)} are not in the description; mend the names")
-    idle = overlay.unmatched_motors(joints)
-    _refuse_if(bool(idle), overlay, f"motors {', '.join(idle)} match no joint; mend the patterns")
+    idle = overlay.unmatched(joints)
+    _refuse_if(bool(idle), overlay, f"{', '.join(idle)} match no joint; mend the patterns")
     odd = sorted(set(joints) ^ set(grouped)) or sorted({joint for joint in grouped if grouped.count(joint) > 1})
     _refuse_if(bool(odd), overlay, f"each joint must be in exactly one group; look at {', '.join(odd)}")
 
@@ -102,15 +102,15 @@ def mass_matrix_error(robot: RobotModel, mj: mujoco.MjModel, states: int = STATE
 
 
 def check_stance(robot: RobotModel) -> None:
-    """Refuse a nominal posture outside the limits or with soles that are not level, and soles that are no mirror images.
+    """Refuse a nominal posture outside limits or walking range or with soles that are not level, and soles that are no mirror images.
 
     Raises:
         RobotDescriptionError: with the first thing that is wrong.
     """
     overlay, joints = robot.overlay, robot.joint_names
-    outside = (robot.posture < robot.position_min) | (robot.posture > robot.position_max)
+    outside = (robot.posture < robot.walking_min) | (robot.posture > robot.walking_max)
     beyond = ", ".join(joints[i] for i in np.flatnonzero(outside))
-    _refuse_if(bool(beyond), overlay, f"the posture is outside the limits of {beyond}; mend [posture]")
+    _refuse_if(bool(beyond), overlay, f"the posture is outside the limits or the walking range of {beyond}; mend either")
     data = robot.pinocchio.createData()
     pin.framesForwardKinematics(robot.pinocchio, data, robot.standing_configuration())
     soles = [data.oMf[frame] for frame in robot.sole_frames]

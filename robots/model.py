@@ -33,6 +33,8 @@ class RobotModel:
     joint_names: tuple[str, ...]
     position_min: Array  # (n,) rad
     position_max: Array  # (n,) rad
+    walking_min: Array  # (n,) rad, of where walking keeps the joints: within their limits
+    walking_max: Array  # (n,) rad
     velocity_limit: Array  # (n,) rad/s
     torque_limit: Array  # (n,) N·m
     hold_kp: Array  # (n,) N·m/rad, for holding a posture without a torque plan
@@ -102,14 +104,18 @@ def build_robot(description: Path, overlay: Overlay) -> RobotModel:
     soles = [_add_frame(model, f"{side}_sole", body, overlay.sole_origin) for side, body in sides]
     imu = _add_frame(model, "imu", overlay.base, overlay.imu_position_base)
     motors = [overlay.motor(joint) for joint in joints]
+    position_min, position_max = np.array(model.lowerPositionLimit[7:]), np.array(model.upperPositionLimit[7:])
+    walking = np.array([overlay.walking(joint) for joint in joints])
     robot = RobotModel(
         name=overlay.name,
         description=description,
         overlay=overlay,
         pinocchio=model,
         joint_names=joints,
-        position_min=np.array(model.lowerPositionLimit[7:]),
-        position_max=np.array(model.upperPositionLimit[7:]),
+        position_min=position_min,
+        position_max=position_max,
+        walking_min=np.maximum(position_min, walking[:, 0]),
+        walking_max=np.minimum(position_max, walking[:, 1]),
         velocity_limit=np.array([m.velocity for m in motors]),
         torque_limit=np.array([m.torque for m in motors]),
         hold_kp=np.array([m.kp for m in motors]),

@@ -6,13 +6,14 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatch
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import RobotDescriptionError
 
 SCHEMA = "poise.overlay/1"
+T = TypeVar("T")
 
 # Every table and its entries, so that a misspelt one is refused rather than passed over.
 _TABLES = {
@@ -21,7 +22,7 @@ _TABLES = {
     "groups": ("legs", "waist", "arms"),
     "collision": ("capsules", "pairs"),
 }
-_FREE_TABLES = ("posture", "gait", "motors")  # joints, patterns, and what their types name
+_FREE_TABLES = ("posture", "gait", "motors", "walking_range")  # joints, patterns, and what their types name
 
 
 @dataclass(frozen=True)
@@ -86,20 +87,34 @@ class Overlay:
     arms: tuple[str, ...]
     gait: Gait
     motors: Mapping[str, Motor]  # pattern → motor; the last match wins
+    walking_range: Mapping[str, tuple[float, float]]  # pattern → rad: where walking keeps a joint, within its limits; the last match wins
     capsules: tuple[Capsule, ...]
     collision_pairs: tuple[tuple[str, str], ...]
 
     def motor(self, joint: str) -> Motor:
         """The motor of a joint: the last pattern that matches its name, else `default`."""
-        found = self.motors["default"]
-        for pattern, motor in self.motors.items():
-            if fnmatch(joint, pattern):
-                found = motor
-        return found
+        return _last_match(self.motors, joint, self.motors["default"])
 
-    def unmatched_motors(self, joints: Sequence[str]) -> list[str]:
-        """The patterns that match none of the joints: misspelt, most likely."""
-        return [pattern for pattern in self.motors if pattern != "default" and not any(fnmatch(joint, pattern) for joint in joints)]
+    def walking(self, joint: str) -> tuple[float, float]:
+        """Where walking keeps a joint, rad: all of the line unless a pattern matches its name."""
+        return _last_match(self.walking_range, joint, (-inf, inf))
+
+    def unmatched(self, joints: Sequence[str]) -> list[str]:
+        """The tables and patterns that match none of the joints: misspelt, most likely."""
+        tables = {"motors": [pattern for pattern in self.motors if pattern != "default"], "walking_range": list(self.walking_range)}
+        return [
+            f"[{table}] {pattern}"
+            for table, patterns in tables.items()
+            for pattern in patterns
+            if not any(fnmatch(joint, pattern) for joint in joints)
+        ]
+
+
+def _last_match(table: Mapping[str, T], joint: str, found: T) -> T:
+    for pattern, value in table.items():
+        if fnmatch(joint, pattern):
+            found = value
+    return found
 
 
 def read_overlay(path: Path) -> Overlay:
@@ -152,6 +167,7 @@ def _parse(raw: Mapping[str, Any]) -> Overlay:
         arms=_names(groups["arms"]),
         gait=Gait(**_numbers(Gait, raw["gait"])),
         motors={"default": motors.pop("default"), **motors},
+        walking_range={pattern: _range(values, pattern) for pattern, values in raw.get("walking_range", {}).items()},
         capsules=tuple(_capsule(entry) for entry in collision.get("capsules", ())),
         collision_pairs=tuple((a, b) for a, b in collision.get("pairs", ())),
     )
@@ -184,6 +200,15 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise TypeError(f"{names!r} must be a list")
     return tuple(names)
+
+
+def _range(values: Sequence[Any], name: str) -> tuple[float, float]:
+    if len(values) != 2:
+        raise ValueError(f"{name} takes 2 numbers, got {values!r}")
+    low, high = (_number(value, name) for value in values)
+    if not low < high:
+        raise ValueError(f"{name} goes from {low:g} to {high:g}")
+    return low, high
 
 
 def _triple(values: Sequence[Any], name: str) -> tuple[float, float, float]:

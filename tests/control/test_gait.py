@@ -120,6 +120,24 @@ def test_a_stand_meets_a_push_with_its_zmp_at_once() -> None:
     np.testing.assert_allclose(ahead, [0.2 / calm._omega, 0.0], atol=1e-9)
 
 
+@pytest.mark.parametrize("gone", [LEFT, RIGHT])
+def test_a_robot_whose_foot_is_knocked_away_stands_on_the_other_at_once(gone: int) -> None:
+    """On two feet; not where the foot that flies swings anyway; and again in the step that follows, its foot hardly off the ground."""
+    walker, d = standing_walker(), Dynamics(g1_parts()[0])
+
+    def knock(foot: int) -> tuple[str, int, int]:
+        d.update(g1_parts()[0].standing_configuration(), np.zeros(d.nv))
+        walker.update(d, np.ones(2), GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2))))
+        d.sole_position[foot, 0] += 0.06
+        d.sole_velocity[foot, 0] = 2.0
+        walker.update(d, np.ones(2), walker._command)
+        return walker.phase, walker.stance, walker.touchdowns
+
+    assert knock(gone) == ("step", 1 - gone, 1)
+    assert knock(gone) == ("step", 1 - gone, 1)
+    assert knock(1 - gone) == ("step", gone, 2)
+
+
 @pytest.mark.parametrize(
     ("twist", "stance"), [((0.4, 0.0, 0.0), LEFT), ((0.0, 0.2, 0.0), RIGHT), ((0.0, -0.2, 0.0), LEFT), ((0.0, 0.0, 0.5), RIGHT)]
 )

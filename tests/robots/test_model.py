@@ -72,6 +72,7 @@ def overlay(g1: RobotModel) -> Overlay:
         waist=("waist",),
         arms=("arm",),
         motors={"default": g1.overlay.motors["default"]},
+        walking_range={},
         capsules=(),
         collision_pairs=(),
     )
@@ -239,7 +240,10 @@ STAR = tuple((0.1 * float(np.cos(0.8 * np.pi * i)), 0.1 * float(np.sin(0.8 * np.
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"posture": {"left_leg": 1.2}}, "the posture is outside the limits of left_leg; mend [posture]"),
+        (
+            {"posture": {"left_leg": 1.2}},
+            "the posture is outside the limits or the walking range of left_leg; mend either",
+        ),
         ({"posture": {"right_leg": 0.2}}, "the sole of right_foot is tilted by 0.200 rad in [posture]; level it"),
         ({"sole_bodies": ("right_foot", "left_foot")}, "the first sole, of right_foot, is not on the left; swap [soles] bodies"),
         ({"sole_origin": (0.0, 0.01, 0.0)}, "the soles are 20.0 mm off being mirror images in [posture]; mend it or [soles]"),

@@ -48,6 +48,18 @@ def test_the_g1_s_overlay_is_read_as_it_is_written() -> None:
     assert len(overlay.legs + overlay.waist + overlay.arms) == 29
 
 
+def test_walking_keeps_a_joint_within_its_limits_and_its_range(changed: Write, g1: RobotModel) -> None:
+    line = '"*_knee_joint" = [0.2, 2.87]'
+    knee, elbow = (g1.joint_names.index(f"left_{joint}_joint") for joint in ("knee", "elbow"))
+    assert (g1.walking_min[knee], g1.walking_max[knee]) == (0.2, 2.87)
+    assert (g1.walking_min[elbow], g1.walking_max[elbow]) == (g1.position_min[elbow], g1.position_max[elbow])
+    later = load_robot(g1.description, changed(line, line + '\n"left_*" = [-9.0, 1.0]'))
+    assert (later.walking_min[knee], later.walking_max[knee]) == (g1.position_min[knee], 1.0), "the last match, and the joint's own limit"
+    assert later.walking_min[knee + 6] == 0.2
+    without = load_robot(g1.description, changed(line, ""))
+    assert (without.walking_min == without.position_min).all() and (without.walking_max == without.position_max).all()
+
+
 def test_the_last_pattern_that_matches_gives_the_motor(changed: Write) -> None:
     overlay = read_overlay(OVERLAY)
     assert overlay.motor("left_knee_joint") == Motor(torque=139.0, velocity=20.0, kp=200.0, kd=5.0)
@@ -114,6 +126,9 @@ def test_missing_and_misspelt_entries_are_named(changed: Write, g1: RobotModel, 
         ("height_range_m = [0.54, 0.675]", "height_range_m = 0.6", "height_range_m takes 2 numbers, got 0.6"),
         ("origin = [0.035, 0.0, -0.035]", "origin = [0.035]", "origin takes 3 numbers, got [0.035]"),
         ('waist = ["waist_yaw_joint", "waist_roll_joint", "waist_pitch_joint"]', 'waist = "waist"', "'waist' must be a list"),
+        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [0.2]', "*_knee_joint takes 2 numbers, got [0.2]"),
+        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [0.2, nan]', "*_knee_joint: nan is not a finite number"),
+        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [2.0, 0.2]', "*_knee_joint goes from 2 to 0.2"),
         ("[posture]", "[[posture]]", "wrong entry"),
         ("[frames]", "[[frames]]", "wrong entry"),
     ],
@@ -131,7 +146,8 @@ def test_values_of_the_wrong_kind_are_named(changed: Write, g1: RobotModel, old:
         ("left_knee_joint = 0.72", "left_knee = 0.72", "posture joints left_knee are not in the description"),
         ('["waist_yaw_joint", ', '["waist_jaw_joint", ', "grouped joints waist_jaw_joint are not in the description"),
         ('["left_upper_arm", "torso_left"]', '["left_upper_arm", "torso"]', "capsules torso are not in the description"),
-        ('"*_knee_joint" =', '"*_knee" =', "motors *_knee match no joint"),
+        ('"*_knee_joint" = {', '"*_knee" = {', "[motors] *_knee match no joint"),
+        ('"*_knee_joint" = [', '"*_knee" = [', "[walking_range] *_knee match no joint"),
     ],
 )
 def test_names_that_the_description_has_not_are_named(changed: Write, g1: RobotModel, old: str, new: str, said: str) -> None:
