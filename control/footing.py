@@ -18,13 +18,13 @@ class FootingConfig:
     """Lengths in m, speeds in m/s."""
 
     still: float = 0.3  # below it a foot that is put down has come to rest
-    moved: float = 0.05  # so far from there,
+    moved: float = 0.05  # so far from where it last was at rest,
     speed: float = 0.8  # and still so fast: a foot that slips is not both
-    low: float = 0.05  # a foot in the air is close to the ground up to this height over the other
+    low: float = 0.05  # a foot in the air is close to the ground up to this height over where the other was at rest
 
 
 class Footing:
-    """Where the feet that stand came to rest; called once a tick."""
+    """Where the feet that stand were last at rest; called once a tick."""
 
     def __init__(self, config: FootingConfig) -> None:
         self._config = config
@@ -32,7 +32,7 @@ class Footing:
 
     def reset(self) -> None:
         """Forget: the feet that stand next have come to rest nowhere yet."""
-        self._rest: tuple[tuple[float, float] | None, ...] = (None, None)
+        self._rest: tuple[list[float] | None, ...] = (None, None)  # x, y, z in the world, m; never written to
 
     def copy(self) -> Footing:
         """An independent copy."""
@@ -44,17 +44,17 @@ class Footing:
         standing (2,): above 0.5 where a foot stands by plan; soles (2, 3) m and their velocities (2, 3 or more) m/s in the world.
         """
         cfg, gone, rest = self._config, [], list(self._rest)
-        for foot, ((x, y, _), (vx, vy, *_)) in enumerate(zip(soles.tolist(), velocities.tolist(), strict=True)):
+        for foot, (place, (vx, vy, *_)) in enumerate(zip(soles.tolist(), velocities.tolist(), strict=True)):
             here, speed = rest[foot], hypot(vx, vy)
             if standing[foot] <= 0.5:
                 rest[foot] = None
-            elif here is None:
-                rest[foot] = (x, y) if speed < cfg.still else None
-            elif speed > cfg.speed and hypot(x - here[0], y - here[1]) > cfg.moved:
-                gone.append(foot)
+            elif speed < cfg.still:
+                rest[foot] = place
+            elif here is not None and speed > cfg.speed and hypot(place[0] - here[0], place[1] - here[1]) > cfg.moved:
+                gone.append((foot, here[2]))
         self._rest = tuple(rest)
         if len(gone) != 1:
             return None
-        foot = gone[0]
-        near = standing[1 - foot] > 0.5 or soles[1 - foot, 2] - soles[foot, 2] <= cfg.low
+        foot, ground = gone[0]
+        near = standing[1 - foot] > 0.5 or soles[1 - foot, 2] - ground <= cfg.low
         return foot if near else None

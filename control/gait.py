@@ -1,8 +1,9 @@
 """The walker: phases, footholds and LIP references of one tick.
 
 Phases: "stand" (both feet, DCM held near the middle), "shift" (the DCM is brought to where the first step starts) and
-"step" (double support, then single support, until the swing foot lands). Plans are in the odometry world frame. The
-MPC gives the nominal foothold and DCM offset, at its own rate; timing and placement are adapted around it every tick.
+"step" (double support, then single support, until the swing foot lands or the stance foot is knocked away). Plans are in
+the odometry world frame. The MPC gives the nominal foothold and DCM offset, at its own rate; timing and placement are adapted around it
+every tick.
 """
 
 from __future__ import annotations
@@ -144,12 +145,11 @@ class Walker:
 
     def _keep_footing(self, d: Dynamics) -> None:
         """Stand on the other foot where the one to stand on is knocked away."""
-        if self.phase == "stand" and self.time <= self._config.settle_s:  # it may be let down still
-            self._footing.reset()
         standing = _ONE[1 - self.stance] if self.swing is not None else _BOTH
         gone = self._footing(standing, d.sole_position, d.sole_velocity)
         if gone is not None and (self.phase != "step" or gone == self.stance):
             self.touchdowns += 1  # what the MPC was asked is about another step
+            self.feedback.interrupted()
             self._begin_step(1 - gone, 0.0)
 
     # -- on two feet ------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ class Stack:
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s)
         self.whole_body = WholeBody(robot, cfg.whole_body)
         self.certifier = Certifier(robot, cfg.safety, cfg.period_s)
-        arm_limits = (robot.position_min[robot.arms], robot.position_max[robot.arms])
+        arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._slew = np.array(cfg.slew) * cfg.period_s

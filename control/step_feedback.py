@@ -59,6 +59,10 @@ class StepFeedback:
         self.twist_trim = np.zeros(3)  # m/s, heading frame, and nothing for the turning rate
         self._marks: list[_Mark] = []
 
+    def interrupted(self) -> None:
+        """A step ended without a touchdown: those before and after it make no pair."""
+        self._marks = []
+
     def copy(self) -> StepFeedback:
         """An independent copy."""
         other = StepFeedback(self._config)

@@ -45,6 +45,13 @@ def test_a_foot_that_is_put_down_in_motion_is_not_knocked_away_before_it_has_com
     assert footing(BOTH, *moved(0, 0.3 + 1.1 * CONFIG.moved, 2.0)) == 0
 
 
+def test_a_foot_that_slides_and_rests_is_measured_from_there() -> None:
+    footing = at_rest()
+    assert footing(BOTH, *moved(0, 0.2, 0.9 * CONFIG.still)) is None
+    assert footing(BOTH, *moved(0, 0.2 + 0.9 * CONFIG.moved, 2.0)) is None
+    assert footing(BOTH, *moved(0, 0.2 + 1.1 * CONFIG.moved, 2.0)) == 0
+
+
 def test_a_foot_that_swings_is_not_knocked_away_and_rests_anew_where_it_lands() -> None:
     footing, right = at_rest(), np.array([0.0, 1.0])
     assert footing(right, *moved(0, 0.3, 2.0)) is None
@@ -60,7 +67,7 @@ def test_there_must_be_another_foot_to_stand_on() -> None:
     left = np.array([1.0, 0.0])
     for height, foot in ((0.9 * CONFIG.low, 0), (1.1 * CONFIG.low, None)):
         soles = flies[0].copy()
-        soles[1, 2] = height
+        soles[:, 2] = 0.15, height  # over where the left foot was at rest, however high that flies
         assert at_rest(left)(left, soles, flies[1]) == foot
 
 

@@ -68,6 +68,18 @@ def test_the_lead_takes_up_how_late_touchdowns_are() -> None:
         assert feedback.lead_s == bound
 
 
+def test_a_step_without_a_touchdown_makes_no_pair() -> None:
+    feedback, twist = StepFeedback(FeedbackConfig()), np.array([0.3, 0.0, 0.0])
+    for k in range(12):
+        if k % MARKED_STEPS == 0:
+            feedback.interrupted()
+        feedback.touchdown(0.0, 0.4 * k, np.zeros(2), 0.0, twist)
+    assert (feedback.twist_trim == 0.0).all(), "never five in a row"
+    feedback.lead_s, feedback.twist_trim = 0.03, np.array([0.1, 0.0, 0.0])
+    feedback.interrupted()
+    assert feedback.lead_s == 0.03 and feedback.twist_trim[0] == 0.1
+
+
 def test_standing_forgets_the_trim_and_keeps_the_lead() -> None:
     feedback = StepFeedback(CONFIG)
     walked(feedback, (0.1, 0.0), 10)

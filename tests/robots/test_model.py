@@ -240,10 +240,9 @@ STAR = tuple((0.1 * float(np.cos(0.8 * np.pi * i)), 0.1 * float(np.sin(0.8 * np.
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            {"posture": {"left_leg": 1.2}},
-            "the posture is outside the limits or the walking range of left_leg; mend either",
-        ),
+        ({"posture": {"left_leg": 1.2}}, "the posture is outside the limits or the walking range of left_leg; mend either"),
+        ({"walking_range": {"left_leg": (0.2, 1.0)}}, "the posture is outside the limits or the walking range of left_leg; mend either"),
+        ({"walking_range": {"right_leg": (5.0, 6.0)}}, "the posture is outside the limits or the walking range of right_leg; mend either"),
         ({"posture": {"right_leg": 0.2}}, "the sole of right_foot is tilted by 0.200 rad in [posture]; level it"),
         ({"sole_bodies": ("right_foot", "left_foot")}, "the first sole, of right_foot, is not on the left; swap [soles] bodies"),
         ({"sole_origin": (0.0, 0.01, 0.0)}, "the soles are 20.0 mm off being mirror images in [posture]; mend it or [soles]"),

@@ -49,9 +49,9 @@ def test_the_g1_s_overlay_is_read_as_it_is_written() -> None:
 
 
 def test_walking_keeps_a_joint_within_its_limits_and_its_range(changed: Write, g1: RobotModel) -> None:
-    line = '"*_knee_joint" = [0.2, 2.87]'
+    line = '"*_knee_joint" = [0.2, 3.0]'
     knee, elbow = (g1.joint_names.index(f"left_{joint}_joint") for joint in ("knee", "elbow"))
-    assert (g1.walking_min[knee], g1.walking_max[knee]) == (0.2, 2.87)
+    assert (g1.walking_min[knee], g1.walking_max[knee]) == (0.2, g1.position_max[knee])
     assert (g1.walking_min[elbow], g1.walking_max[elbow]) == (g1.position_min[elbow], g1.position_max[elbow])
     later = load_robot(g1.description, changed(line, line + '\n"left_*" = [-9.0, 1.0]'))
     assert (later.walking_min[knee], later.walking_max[knee]) == (g1.position_min[knee], 1.0), "the last match, and the joint's own limit"
@@ -126,9 +126,9 @@ def test_missing_and_misspelt_entries_are_named(changed: Write, g1: RobotModel, 
         ("height_range_m = [0.54, 0.675]", "height_range_m = 0.6", "height_range_m takes 2 numbers, got 0.6"),
         ("origin = [0.035, 0.0, -0.035]", "origin = [0.035]", "origin takes 3 numbers, got [0.035]"),
         ('waist = ["waist_yaw_joint", "waist_roll_joint", "waist_pitch_joint"]', 'waist = "waist"', "'waist' must be a list"),
-        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [0.2]', "*_knee_joint takes 2 numbers, got [0.2]"),
-        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [0.2, nan]', "*_knee_joint: nan is not a finite number"),
-        ('"*_knee_joint" = [0.2, 2.87]', '"*_knee_joint" = [2.0, 0.2]', "*_knee_joint goes from 2 to 0.2"),
+        ('"*_knee_joint" = [0.2, 3.0]', '"*_knee_joint" = [0.2]', "*_knee_joint takes 2 numbers, got [0.2]"),
+        ('"*_knee_joint" = [0.2, 3.0]', '"*_knee_joint" = [0.2, nan]', "*_knee_joint: nan is not a finite number"),
+        ('"*_knee_joint" = [0.2, 3.0]', '"*_knee_joint" = [2.0, 0.2]', "*_knee_joint goes from 2 to 0.2"),
         ("[posture]", "[[posture]]", "wrong entry"),
         ("[frames]", "[[frames]]", "wrong entry"),
     ],
