@@ -89,6 +89,18 @@ def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
         np.testing.assert_allclose(walker.dcm_target - middle, held * ahead, atol=1e-4)
 
 
+def test_feet_that_slide_as_a_robot_is_let_down_are_not_knocked_away() -> None:
+    robot, command = g1_parts()[0], GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    for _ in range(round(0.5 * WalkerConfig().settle_s / 0.002)):
+        walker.update(d, np.ones(2), command)
+    d.sole_position[LEFT, 0] += 0.06
+    d.sole_velocity[LEFT, 0] = 2.0
+    walker.update(d, np.ones(2), command)
+    assert walker.phase == "stand" and walker.touchdowns == 0
+
+
 def standing_walker(twist: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Walker:
     """A walker that has stood over the nominal posture for as long as it takes to settle, with a command."""
     robot = g1_parts()[0]
