@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from poise.robots.overlay import Gait
 from poise.robots.types import Array
 
 from .crossing import BESIDE, WAYS, late_share, reach_of_way, way_of
@@ -234,6 +235,20 @@ class StepLimits(NamedTuple):
     time_max: float
     across: float  # how far beyond the stance sole a foot may land that is `apart` ahead or behind
     apart: float
+
+
+def limits_of(gait: Gait) -> StepLimits:
+    """Those of an overlay's gait; a step may be as short as a hurried one."""
+    return StepLimits(
+        forward=gait.reach_forward_m,
+        backward=gait.reach_backward_m,
+        inward=gait.reach_inward_m,
+        outward=gait.reach_outward_m,
+        time_min=gait.step_duration_hurried_s,
+        time_max=gait.step_duration_max_s,
+        across=gait.reach_across_m,
+        apart=gait.reach_apart_m,
+    )
 
 
 @njit(cache=True)

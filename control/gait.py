@@ -8,12 +8,14 @@ every tick.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
-from .adaptation import StepLimits, horizon_start, lead_of
+from .adaptation import horizon_start, lead_of, limits_of
 from .advice import Advice, Advisor, Question
 from .crossing import waypoint
 from .dynamics import Dynamics
@@ -45,17 +47,7 @@ class Walker:
         self._cop_box = np.array(
             [[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]]
         )
-        g = gait
-        self._limits = StepLimits(
-            forward=g.reach_forward_m,
-            backward=g.reach_backward_m,
-            inward=g.reach_inward_m,
-            outward=g.reach_outward_m,
-            time_min=g.step_duration_hurried_s,
-            time_max=g.step_duration_max_s,
-            across=g.reach_across_m,
-            apart=g.reach_apart_m,
-        )
+        self._limits = limits_of(gait)
         self._advisor = Advisor(config.mpc, self._limits, self._cop_box, config.mpc_delay)
         self.feedback = StepFeedback(config.feedback)
         self._foresight = Foresight(config.foresight, period_s)
@@ -213,10 +205,9 @@ class Walker:
         side = 1.0 if self.stance == LEFT else -1.0
         _, _, here, _ = self._orbit(side)
         # No forward speed yet: the first step gains it.
-        start = np.array([0.0, here[1] + self._kappa * side * self._gait.step_width_m])
-        yaw = self.sole_yaw[self.stance]
-        end = self._soles[self.stance, :2] + turned(yaw, start)
-        end_rate = self._omega * turned(yaw, start)
+        beside = np.array([0.0, here[1] + self._kappa * side * self._gait.step_width_m])
+        start = turned(self.sole_yaw[self.stance], beside)
+        end, end_rate = self._soles[self.stance, :2] + start, self._omega * start
         total = self._config.shift_s
         s, delta = min(1.0, self.time / total), end - self._shift_from
         (way, speed, _), (push, pull, _) = rest_to_rest(s), slope_at_the_end(s)
@@ -398,14 +389,12 @@ class Walker:
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right
 _LEVEL, _NO_SWING, _NO_ADVICE = np.zeros(3), np.zeros((3, 3)), np.full((2, 2), np.nan)
 
-
 _FIXED = {
     *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advisor", "_swing_shift"),
     *("_command", "_soles", "_pelvis", "_momentum", "_weight", "_velocity"),  # of the tick
 }
 
 
-def _copied(value: object) -> object:
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return value.copy() if isinstance(value, SwingFoot | StepFeedback | Foresight | PushWatch | Footing) else value
+def _copied(value: Any) -> Any:
+    """What can be copied, copied; numbers, words and tuples, and plans, which are never written to, as they are."""
+    return value.copy() if hasattr(value, "copy") else value

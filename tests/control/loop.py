@@ -10,6 +10,10 @@ import mujoco
 import numpy as np
 
 from poise.control import Proposer, Stack, StackConfig
+from poise.control.dynamics import Dynamics
+from poise.control.gait import Walker
+from poise.control.references import GaitCommand
+from poise.control.walker_config import WalkerConfig
 from poise.learning.world_model import LipWorldModel
 from poise.robots import Decision, Intent, RobotModel, RobotState, load_robot
 from poise.robots.plant import compile_plant
@@ -70,3 +74,13 @@ def statuses(decisions: Sequence[Decision]) -> list[str]:
 def torques(decisions: Sequence[Decision]) -> Array:
     """Torques sent, (ticks, n) N·m."""
     return np.array([decision.command.tau for decision in decisions])
+
+
+def standing_walker(twist: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Walker:
+    """A walker that has stood over the nominal posture for as long as it takes to settle, with a command."""
+    robot = g1_parts()[0]
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    while walker.time <= WalkerConfig().settle_s and walker.phase == "stand":
+        walker.update(d, np.ones(2), GaitCommand(np.array(twist), 0.42, 0.62, np.zeros((2, 2))))
+    return walker

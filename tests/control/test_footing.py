@@ -1,12 +1,17 @@
-"""When a foot that stands by plan counts as knocked away."""
+"""When a foot that stands by plan counts as knocked away, and what the walker does then."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from loop import g1_parts, standing_walker
 
+from poise.control.dynamics import Dynamics
 from poise.control.footing import Footing, FootingConfig
-from poise.robots.types import Array
+from poise.control.gait import Walker
+from poise.control.references import GaitCommand
+from poise.control.walker_config import WalkerConfig
+from poise.robots.types import LEFT, RIGHT, Array
 
 BOTH, CONFIG = np.ones(2), FootingConfig()
 SOLES = np.array([[0.0, 0.1, 0.0], [0.0, -0.1, 0.0]])
@@ -77,3 +82,57 @@ def test_a_copy_goes_its_own_way() -> None:
     other.reset()
     flies = moved(1, 0.1, 2.0)
     assert (footing(BOTH, *flies), other(BOTH, *flies)) == (1, None)
+
+
+def test_a_foot_whose_place_or_speed_is_not_known_is_not_knocked_away() -> None:
+    for unknown in (np.nan, np.inf):
+        places, velocities = moved(0, 0.1, 2.0)
+        velocities[0] = np.nan
+        assert at_rest()(BOTH, places, velocities) is None
+        places[0], velocities[0] = np.nan, (unknown, 0.0, 0.0)
+        assert at_rest()(BOTH, places, velocities) is None
+
+
+def test_feet_that_slide_as_a_robot_is_let_down_are_not_knocked_away() -> None:
+    robot, command = g1_parts()[0], GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
+    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
+    d.update(robot.standing_configuration(), np.zeros(d.nv))
+    for _ in range(round(0.5 * WalkerConfig().settle_s / 0.002)):
+        walker.update(d, np.ones(2), command)
+    d.sole_position[LEFT, 0] += 0.06
+    d.sole_velocity[LEFT, 0] = 2.0
+    walker.update(d, np.ones(2), command)
+    assert walker.phase == "stand" and walker.touchdowns == 0
+
+
+@pytest.mark.parametrize("gone", [LEFT, RIGHT])
+def test_a_robot_whose_foot_is_knocked_away_stands_on_the_other_at_once(gone: int) -> None:
+    """On two feet, and in the step that follows, its foot hardly off the ground; not where the foot that flies is about to swing."""
+    walker, d = standing_walker(), Dynamics(g1_parts()[0])
+
+    def knock(foot: int) -> tuple[str, int, int]:
+        d.update(g1_parts()[0].standing_configuration(), np.zeros(d.nv))
+        walker.update(d, np.ones(2), GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2))))
+        d.sole_position[foot, 0] += 0.06
+        d.sole_velocity[foot, 0] = 2.0
+        walker.update(d, np.ones(2), walker._command)
+        return walker.phase, walker.stance, walker.touchdowns
+
+    assert knock(gone) == ("step", 1 - gone, 1)
+    assert knock(1 - gone) == ("step", gone, 2)
+    walker._begin_step(gone, 0.1)  # on two feet, of which the other is about to swing
+    assert knock(1 - gone) == ("step", gone, 2)
+
+
+def test_a_walker_that_is_restored_remembers_where_its_feet_were_at_rest() -> None:
+    walker, d = standing_walker(), Dynamics(g1_parts()[0])
+    command = GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
+    d.update(g1_parts()[0].standing_configuration(), np.zeros(d.nv))
+    walker.update(d, np.ones(2), command)
+    snapshot = walker.snapshot()
+    walker._footing.reset()
+    walker.restore(snapshot)
+    d.sole_position[LEFT, 0] += 0.06
+    d.sole_velocity[LEFT, 0] = 2.0
+    walker.update(d, np.ones(2), command)
+    assert (walker.phase, walker.stance) == ("step", RIGHT)
