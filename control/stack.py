@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from .footsteps import twist_command
 from .gait import Walker
 from .lip import GRAVITY
 from .motion import MotionReference
+from .proposals import plain, trusted, well_formed
 from .protocols import Proposer, Situation, WorldModel
 from .reaction import left_to_the_body, leg_momentum
 from .references import GaitCommand, Reference
@@ -171,7 +172,7 @@ class Stack:
         watch.lap("estimate")
         proposals, verdicts, scores, fault = self._judged(situation, watch)
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
-        acting = _plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
+        acting = plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
         ready = self._tick + (0 if first else self.config.propose_delay)
         choice = _Choice(self._tick, ready, proposals, verdicts, chosen, acting, fault)
@@ -188,10 +189,10 @@ class Stack:
         try:
             proposals = tuple(self._proposer.propose(situation) or ())
             watch.lap("propose")
-            verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(_trusted(p, arms) for p in proposals)
+            verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(trusted(p, arms) for p in proposals)
             watch.lap("imagine")
             # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
-            scores = [v.score if v.accepted and _formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
+            scores = [v.score if v.accepted and well_formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
         except Exception as error:
             said = " ".join(str(error).split())[:200]
             return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"
@@ -347,33 +348,6 @@ class Stack:
         self._walker.restore(walker)
         self._motion.restore(motion)
         self._monitor.restore(monitor)
-
-
-def _trusted(proposal: MotionProposal, arms: int) -> Verdict:
-    """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
-    if not _formed(proposal, arms):
-        return Verdict(False, "finite", -1.0, "", -np.inf)
-    return Verdict(True, "", 0.0, "", float(proposal.log_likelihood or 0.0))
-
-
-def _formed(proposal: MotionProposal, arms: int) -> bool:
-    """Whether all numbers of a proposal are finite and have their shapes."""
-    p = proposal
-    try:
-        k = np.size(p.height_m)
-        shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
-        sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
-        times = (float(p.period_s), float(p.step_duration_s))
-        return k > 0 and sound and min(times) > 0.0 and bool(np.isfinite((*times, float(p.log_likelihood or 0.0))).all())
-    except (TypeError, ValueError, OverflowError, AttributeError):  # no numbers, or no proposal
-        return False
-
-
-def _plain(proposal: MotionProposal) -> MotionProposal:
-    """The same motion in contiguous 64-bit arrays and floats, whatever a policy gave: kernels are compiled for these only."""
-    names = ("twist", "height_m", "torso_rpy", "arm_position", "footstep_offset")
-    changes: dict[str, Any] = {name: np.array(getattr(proposal, name), dtype=float, order="C") for name in names}
-    return replace(proposal, period_s=float(proposal.period_s), step_duration_s=float(proposal.step_duration_s), **changes)
 
 
 def _with_total(parts: Mapping[str, float]) -> dict[str, float]:

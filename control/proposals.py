@@ -1,0 +1,37 @@
+"""Whether a proposal can be followed at all, and its numbers as kernels want them: proposers and policies are others' code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from poise.robots.types import MotionProposal, Verdict
+
+
+def trusted(proposal: MotionProposal, arms: int) -> Verdict:
+    """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
+    if not well_formed(proposal, arms):
+        return Verdict(False, "finite", -1.0, "", -np.inf)
+    return Verdict(True, "", 0.0, "", float(proposal.log_likelihood or 0.0))
+
+
+def well_formed(proposal: MotionProposal, arms: int) -> bool:
+    """Whether all numbers of a proposal are finite and have their shapes."""
+    p = proposal
+    try:
+        k = np.size(p.height_m)
+        shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
+        sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
+        times = (float(p.period_s), float(p.step_duration_s))
+        return k > 0 and sound and min(times) > 0.0 and bool(np.isfinite((*times, float(p.log_likelihood or 0.0))).all())
+    except (TypeError, ValueError, OverflowError, AttributeError):  # no numbers, or no proposal
+        return False
+
+
+def plain(proposal: MotionProposal) -> MotionProposal:
+    """The same motion in contiguous 64-bit arrays and floats, whatever a policy gave: kernels are compiled for these only."""
+    names = ("twist", "height_m", "torso_rpy", "arm_position", "footstep_offset")
+    changes: dict[str, Any] = {name: np.array(getattr(proposal, name), dtype=float, order="C") for name in names}
+    return replace(proposal, period_s=float(proposal.period_s), step_duration_s=float(proposal.step_duration_s), **changes)
