@@ -137,8 +137,6 @@ class Walker:
 
     def _keep_footing(self, d: Dynamics) -> None:
         """Stand on the other foot where the one to stand on is knocked away."""
-        if self.phase == "stand" and self.time <= self._config.settle_s:  # it may have been let down: its feet hit the ground, and slide
-            self._footing.reset()
         standing = _ONE[1 - self.stance] if self.swing is not None else _BOTH
         gone = self._footing(standing, d.sole_position, d.sole_velocity)
         if gone is not None and (self.phase != "step" or gone == self.stance):

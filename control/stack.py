@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from poise.robots import RobotModel
+from poise.robots.commands import hold_command
 from poise.robots.types import (
     Array,
     Belief,
@@ -26,6 +27,7 @@ from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig, believed
 from .footsteps import twist_command
 from .gait import Walker
+from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
 from .proposals import plain, trusted, well_formed
@@ -33,7 +35,7 @@ from .protocols import Proposer, Situation, WorldModel
 from .reaction import left_to_the_body, leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
-from .safety import Certifier, SafetyConfig
+from .safety import UNCHANGED, Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
 from .stepping import toward
@@ -54,6 +56,7 @@ class StackConfig:
     # body's is 1.4 times that: the knee bends as well, and the trunk answers. At 1.0 m/s a share of 1 costs 1.7 times the power.
     swing_share: float = 1.5
     estimator: EstimatorConfig = EstimatorConfig()
+    let_down: LetDownConfig = LetDownConfig()
     walker: WalkerConfig = field(default_factory=WalkerConfig)
     whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
@@ -107,6 +110,7 @@ class Stack:
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
+        self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._slew = np.array(cfg.slew) * cfg.period_s
         self.reset()
 
@@ -143,6 +147,8 @@ class Stack:
             return self._held_decision(state, intent, problem, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
+        if self._let_down.posture is not None:
+            return self._aloft_decision(self._let_down.posture, state, intent, watch)
         made = self._propose_and_imagine(state, intent, watch)
         reference = self._refine(intent)
         watch.lap("refine")
@@ -155,11 +161,19 @@ class Stack:
         return decision
 
     def _estimate(self, state: RobotState) -> None:
-        assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
+        """Take a state; the first of a run, and the first on its feet of a robot that was let down, starts from standing still."""
+        orientation, accelerometer = state.base_orientation_wxyz, state.accelerometer_imu
+        assert orientation is not None and accelerometer is not None  # the monitor lets no state through without them
         self.estimator.update(state, self._monitor.stamp_s, self._contact)
         if not self._started:
-            self._started = True
-            self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
+            self._let_down.begin(self.dynamics)
+        elif self._let_down(self.dynamics, accelerometer, float(self.estimator.parts.wrench[:2, 2].sum())):
+            self.estimator.reset()
+            self.estimator.update(state, self._monitor.stamp_s, np.ones(2))
+        else:
+            return
+        self._started = True
+        self._walker.reset(float(yaw_of(matrix_from_quat(orientation))))
 
     def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> _Choice | None:
         """At its own rate; the result acts `propose_delay` ticks later, as it would from a thread of its own."""
@@ -272,22 +286,37 @@ class Stack:
         )
 
     def _held_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
-        return self._blind_decision(
-            state, intent, "degraded", f"{problem}: the last command is repeated", self._monitor.last_command, watch
-        )
+        reason = f"{problem}: the last command is repeated"
+        return self._blind_decision(state, intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
+
+    def _aloft_decision(self, posture: Array, state: RobotState, intent: Intent, watch: Stopwatch) -> Decision:
+        """In the air there is nothing to balance on."""
+        self._contact = np.zeros(2)
+        held = hold_command(self.robot, posture)
+        command, certificate = self.certifier.certify(self.dynamics, held, np.zeros(self.robot.n), self._contact)
+        self._monitor.sent(command)
+        reason = "falls from where it was let go: the posture is held until the feet carry the robot"
+        return self._blind_decision(state, intent, "degraded", reason, command, certificate, watch)
 
     def _safe_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
         self._started = False
         self.estimator.reset()
         command = self.certifier.damping(self._monitor.last_position)
-        return self._blind_decision(state, intent, "safe", f"{problem}: every joint is damped", command, watch)
+        reason = f"{problem}: every joint is damped"
+        return self._blind_decision(state, intent, "safe", reason, command, Certificate(True, (reason,), 0.0, "damping"), watch)
 
     def _blind_decision(
-        self, state: RobotState, intent: Intent, status: str, reason: str, command: JointCommand, watch: Stopwatch
+        self,
+        state: RobotState,
+        intent: Intent,
+        status: str,
+        reason: str,
+        command: JointCommand,
+        certificate: Certificate,
+        watch: Stopwatch,
     ) -> Decision:
         watch.lap("estimate")
-        method = "damping" if status == "safe" else "unchanged"
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,
@@ -297,7 +326,7 @@ class Stack:
             belief=None,
             plan=None,
             command=command,
-            certificate=Certificate(status == "safe", (reason,) if status == "safe" else (), 0.0, method),
+            certificate=certificate,
             proposal=self._acting.acting if self._acting else None,
             proposal_age_s=(self._tick - self._acting.born) * self.period_s if self._acting else 0.0,
             timings_us=_with_total(watch.parts),
@@ -337,17 +366,25 @@ class Stack:
     def snapshot(self) -> object:
         """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
         scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started)
-        return (scalars, self.estimator.snapshot(), self._walker.snapshot(), self._motion.snapshot(), self._monitor.snapshot())
+        return (
+            scalars,
+            self.estimator.snapshot(),
+            self._walker.snapshot(),
+            self._motion.snapshot(),
+            self._monitor.snapshot(),
+            self._let_down.copy(),
+        )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor = snapshot
+        scalars, estimator, walker, motion, monitor, let_down = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
         self._walker.restore(walker)
         self._motion.restore(motion)
         self._monitor.restore(monitor)
+        self._let_down = let_down.copy()
 
 
 def _with_total(parts: Mapping[str, float]) -> dict[str, float]:

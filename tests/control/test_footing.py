@@ -8,9 +8,7 @@ from loop import g1_parts, standing_walker
 
 from poise.control.dynamics import Dynamics
 from poise.control.footing import Footing, FootingConfig
-from poise.control.gait import Walker
 from poise.control.references import GaitCommand
-from poise.control.walker_config import WalkerConfig
 from poise.robots.types import LEFT, RIGHT, Array
 
 BOTH, CONFIG = np.ones(2), FootingConfig()
@@ -91,18 +89,6 @@ def test_a_foot_whose_place_or_speed_is_not_known_is_not_knocked_away() -> None:
         assert at_rest()(BOTH, places, velocities) is None
         places[0], velocities[0] = np.nan, (unknown, 0.0, 0.0)
         assert at_rest()(BOTH, places, velocities) is None
-
-
-def test_feet_that_slide_as_a_robot_is_let_down_are_not_knocked_away() -> None:
-    robot, command = g1_parts()[0], GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
-    walker, d = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), 0.006, WalkerConfig(), 0.002), Dynamics(robot)
-    d.update(robot.standing_configuration(), np.zeros(d.nv))
-    for _ in range(round(0.5 * WalkerConfig().settle_s / 0.002)):
-        walker.update(d, np.ones(2), command)
-    d.sole_position[LEFT, 0] += 0.06
-    d.sole_velocity[LEFT, 0] = 2.0
-    walker.update(d, np.ones(2), command)
-    assert walker.phase == "stand" and walker.touchdowns == 0
 
 
 @pytest.mark.parametrize("gone", [LEFT, RIGHT])

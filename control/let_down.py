@@ -1,0 +1,74 @@
+"""Is the robot on its feet at all? One that is let go of above the ground must not balance in the air.
+
+A run begins with the belief that the robot stands. Where its soles sink nevertheless, by the IMU integrated from rest and the
+legs' kinematics, it falls: the posture that it began with is held until the feet have carried it for a while, and the run begins anew.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from poise.robots.types import Array
+
+from .dynamics import Dynamics
+from .lip import GRAVITY
+
+
+class LetDownConfig(NamedTuple):
+    """Lengths in m, times in s, load as a share of the weight."""
+
+    watched_s: float = 0.1  # from the start: what falls later has lost its balance
+    sunk: float = 0.008  # of both soles; where a simulated plant begins, one is up to 6 mm above the ground
+    carried: float = 0.5  # more load on the feet,
+    carried_s: float = 0.04  # for so long, and they carry it
+
+
+class LetDown:
+    """`posture` (n,) rad is what is held in the air, None on the ground. Called once a tick."""
+
+    def __init__(self, config: LetDownConfig, weight_n: float, period_s: float) -> None:
+        self._config, self._weight, self._period = config, weight_n, period_s
+        self.posture: Array | None = None  # never written to
+        self._left_s = self._carried_s = 0.0
+
+    def begin(self, d: Dynamics) -> None:
+        """Begin to watch, from the first state of a run."""
+        self.posture, self._first = None, d.joint_position.copy()
+        self._left_s, self._carried_s = self._config.watched_s, 0.0
+        self._height = self._speed = 0.0  # of the base, m and m/s, since then
+        self._reach = _reach(d)
+
+    def copy(self) -> LetDown:
+        """An independent copy."""
+        return copy(self)
+
+    def __call__(self, d: Dynamics, specific_force: Array, load_n: float) -> bool:
+        """Whether in this tick a robot that was let go of has come to stand.
+
+        specific_force (3,): m/s², base axes; load_n: vertical force on both feet.
+        """
+        if self.posture is not None:
+            return self._carried(load_n)
+        if self._left_s > 0.0:
+            self._left_s -= self._period
+            self._speed += (float(d.base_rotation[2] @ specific_force) - GRAVITY) * self._period
+            self._height += self._speed * self._period
+            if (self._height + _reach(d) - self._reach).max() < -self._config.sunk:
+                self.posture, self._left_s = self._first, 0.0
+        return False
+
+    def _carried(self, load_n: float) -> bool:
+        cfg = self._config
+        self._carried_s = self._carried_s + self._period if load_n > cfg.carried * self._weight else 0.0
+        if self._carried_s < cfg.carried_s:
+            return False
+        self.posture = None
+        return True
+
+
+def _reach(d: Dynamics) -> Array:
+    """Height of the soles over the base, (2,) m."""
+    return np.asarray(d.sole_position[:, 2] - d.q[2])
