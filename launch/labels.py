@@ -43,6 +43,7 @@ LABELS = {
     "yaw_err_deg": "heading off by, °",
     "energy_kj": "energy, kJ",
     "mu": "friction of the feet",
+    "throw_from_m": "from, m",
     # locomotion
     "command": "command VX, VY, WZ",
     "cost_of_transport": "cost of transport",

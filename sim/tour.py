@@ -27,6 +27,7 @@ from .falls import Comparison, Tape
 from .intervals import wilson
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
+from .punches import Punch, by_throw, thrown_by
 from .pushing import LocomotionStack
 from .senses import plant_map
 
@@ -54,31 +55,6 @@ class TourConfig:
     def __post_init__(self) -> None:
         if self.seconds not in np.arange(5.0, 91.0, 5.0):
             raise PoiseError(f"tour of {self.seconds:g} s: a waypoint takes 5 s and there are 18; give a multiple of 5 from 5 to 90")
-
-
-@dataclass(frozen=True)
-class Punch:
-    """A force on a body at a point of it, both turning with a body."""
-
-    body: str
-    point: tuple[float, float, float]  # m, in the body's frame
-    force: tuple[float, float, float]  # N, in the frame of the body `frame`
-    frame: str
-    start_s: float
-    duration_s: float
-
-    def edit(self, model: mujoco.MjModel, robot: RobotModel) -> None:
-        """Nothing to change."""
-
-    def apply(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        """Add the force and its torque about the body's centre of mass while it lasts."""
-        if not -1e-9 <= data.time - self.start_s < self.duration_s - 1e-9:
-            return
-        body, frame = body_id(model, self.body), body_id(model, self.frame)
-        force = data.xmat[frame].reshape(3, 3) @ np.array(self.force)
-        arm = data.xmat[body].reshape(3, 3) @ np.array(self.point) + data.xpos[body] - data.xipos[body]
-        data.xfrc_applied[body, :3] += force
-        data.xfrc_applied[body, 3:] += np.cross(arm, force)
 
 
 @dataclass(frozen=True)
@@ -161,10 +137,10 @@ class Harness:
         plant = compile_plant(path)
         self.release_s: float = g.BENCH_INIT_S
         self.fall_height_m: float = g.BENCH_FALL_PELVIS_Z
+        drawn = g.bench_punches(seed, g.bench_motor_links(plant)) if stage == "punches" else ()
+        self.punches = [Punch(p.body, p.point, p.vector, p.frame, self.release_s + p.t, p.duration) for p in drawn]
         disturbances: list[Disturbance] = [Friction(config.mu), Crane(robot.overlay.base, g.BENCH_CRANE_HEIGHT_M, self.release_s)]
-        if stage == "punches":
-            drawn = g.bench_punches(seed, g.bench_motor_links(plant))
-            disturbances += [Punch(p.body, p.point, p.vector, p.frame, self.release_s + p.t, p.duration) for p in drawn]
+        disturbances += self.punches
         self.backend = MujocoBackend(
             robot, plant, physics=PHYSICS_S, period_s=period_s, noise=NOISE[config.noise], disturbances=disturbances
         )
@@ -227,7 +203,8 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
     Returns:
         stage, seed; complete; survival_s; targets: waypoints whose time was up before a fall; reached: how many of them;
         pos_err_cm and yaw_err_deg: means over them, None without one; energy_kj: ∫Σ|τ·q̇|dt over all joints; mu: read
-        back from the contacts, None in the air.
+        back from the contacts, None in the air; punches: what `thrown_by` says of each, and whether the robot fell before
+        the next.
     """
     harness = Harness(robot, stage, seed, config, stack.period_s)
     backend = harness.backend
@@ -235,16 +212,21 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
     stack.reset(seed)
     period, every, external = stack.period_s, round(COMMAND_S / stack.period_s), stage != "own"
     energy, fell_at, mu = backend.energy_j, None, None
+    coming, punches = list(harness.punches), list[dict[str, Any]]()
     for tick in range(round(config.seconds / period)):
         if tick % every == 0:
             intent = Intent(velocity=harness.velocity(tick * period), arms_external=external)
         decision = stack.step(backend.read(), intent)
+        if coming and coming[0].start_s < backend.data.time + period - 1e-9:
+            punches.append(thrown_by(coming.pop(0), backend.model, backend.data))
         backend.write(harness.with_arms(decision.command, tick // every))
         if mu is None and (contacts := contact_friction(backend.model, backend.data)).size:
             mu = float(contacts.min())
         if not backend.base_position_world[2] >= harness.fall_height_m:
             fell_at = (tick + 1) * period
             break
+    for k, punch in enumerate(punches):
+        punch["fell"] = fell_at is not None and k + 1 == len(punches)
     report = harness.tour.report(fell_at)
     return {
         "stage": stage,
@@ -257,6 +239,7 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
         "yaw_err_deg": _known(report["yaw_err_deg"]),
         "energy_kj": (backend.energy_j - energy) / 1000.0,
         "mu": mu,
+        "punches": punches,
     }
 
 
@@ -276,6 +259,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             "pos_err_cm": _mean([run["pos_err_cm"] for run in of]),
             "yaw_err_deg": _mean([run["yaw_err_deg"] for run in of]),
             "energy_kj": _mean([run["energy_kj"] for run in complete]),
+            "by_throw": by_throw([punch for run in of for punch in run.get("punches", ())]),
         }
     return summary
 

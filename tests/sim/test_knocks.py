@@ -15,8 +15,8 @@ from poise.control.walker_config import WalkerConfig
 from poise.robots import Intent, JointCommand, RobotModel
 from poise.sim import MujocoBackend, run
 from poise.sim.noise import NOISE
+from poise.sim.punches import Punch
 from poise.sim.runner import constant
-from poise.sim.tour import Punch
 
 NEVER = FootingConfig(moved=np.inf)
 

@@ -15,7 +15,8 @@ from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState
 from poise.robots.commands import hold_command
 from poise.sim import MujocoBackend, tour
 from poise.sim.falls import read_fall
-from poise.sim.tour import STAGES, Crane, Harness, Punch, TourConfig, TourWork, draws, run_tour, summarise
+from poise.sim.punches import Punch
+from poise.sim.tour import STAGES, Crane, Harness, TourConfig, TourWork, draws, run_tour, summarise
 
 pytest.importorskip("gaitkeeper.tour")
 
@@ -194,6 +195,11 @@ def test_a_run_repeats_and_its_work_is_picklable() -> None:
     first, second = (work({"stage": "punches", "seed": 2}) for _ in range(2))
     assert first == second
     assert (first["stage"], first["seed"]) == ("punches", 2)
+    drawn = draws().bench_punches(2, draws().bench_motor_links(g1_plant()))[0]
+    (punch,) = first["punches"]
+    assert punch["body"] == drawn.body
+    assert np.linalg.norm(punch["impulse_ns"]) == pytest.approx(np.linalg.norm(drawn.vector) * drawn.duration)
+    assert punch["fell"] is not first["complete"]
 
 
 def run(stage: str, seed: int, survival_s: float, energy_kj: float, error: float | None) -> dict[str, Any]:
@@ -205,6 +211,7 @@ def run(stage: str, seed: int, survival_s: float, energy_kj: float, error: float
         "pos_err_cm": error,
         "yaw_err_deg": error,
         "energy_kj": energy_kj,
+        "punches": [{"throw_m": 0.07, "fell": False}, {"throw_m": 0.32, "fell": survival_s < 90.0}] if stage == "punches" else [],
     }
 
 
@@ -225,7 +232,12 @@ def test_the_summary_of_known_runs() -> None:
         "pos_err_cm": 15.0,
         "yaw_err_deg": 15.0,
         "energy_kj": 6.0,
+        "by_throw": [],
     }
+    assert summary["punches"]["by_throw"] == [
+        {"throw_from_m": 0.0, "punches": 1, "fell": 0},
+        {"throw_from_m": 0.3, "punches": 1, "fell": 1},
+    ]
     # Wilson (1927): the roots of (p − k/n)² = z² p (1 − p) / n.
     for p in summary["own"]["complete_interval"]:
         assert (p - 1 / 3) ** 2 == pytest.approx(1.959964**2 * p * (1.0 - p) / 3, rel=1e-5)
