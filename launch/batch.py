@@ -7,12 +7,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from poise.learning.processes import pool_of
 from poise.robots import PoiseError
 
 from .closed_loop import RunPlan
@@ -96,8 +97,7 @@ def _several(plan: RunPlan, seeds: Sequence[int], stop: StopRequest) -> list[dic
     processes, told = min(len(seeds), os.cpu_count() or 1), False
     with (
         progress_bar("{task.completed:.0f} of {task.total:.0f} runs") as progress,
-        # Spawned, not forked: numerical libraries' threads do not survive a fork.
-        ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool,
+        pool_of(processes) as pool,
     ):
         task = progress.add_task(plan.command, total=len(seeds))
         while running or (waiting and not stop.requested):

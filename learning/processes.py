@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
+
+
+def pool_of(processes: int) -> ProcessPoolExecutor:
+    """Processes that end with this one, however it ends."""
+    # Spawned, not forked: numerical libraries' threads do not survive a fork.
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)  # killed, it cannot say so: nobody would take the results, and the next job would never come
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def finished(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Iterator[R]:
@@ -20,8 +39,7 @@ def finished(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Itera
         yield from map(work, jobs)
         return
     waiting, running = list(reversed(jobs)), set[Future[R]]()
-    # Spawned, not forked: numerical libraries' threads do not survive a fork.
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    with pool_of(min(processes, len(jobs))) as pool:
         while waiting or running:
             while waiting and len(running) < processes:  # a job that the pool holds cannot be taken back
                 running.add(pool.submit(work, waiting.pop()))

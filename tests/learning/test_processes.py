@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,3 +36,29 @@ def test_what_is_left_alone_begins_nothing_more(tmp_path: Path) -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(list(tmp_path.iterdir())) <= 4
+
+
+def left_running(folder: Path) -> None:
+    """Takes for ever, and touches a file all the while."""
+    while True:
+        (folder / str(os.getpid())).touch()
+        time.sleep(0.1)
+
+
+def until(sign: Callable[[], bool], seconds: float) -> bool:
+    """Whether something comes true in that time."""
+    end = time.monotonic() + seconds
+    while not sign() and time.monotonic() < end:
+        time.sleep(0.05)
+    return sign()
+
+
+def test_no_process_outlives_the_one_that_began_it(tmp_path: Path) -> None:
+    begin = f"from test_processes import *; list(finished(left_running, [Path({str(tmp_path)!r})] * 2, 2))"
+    parent = subprocess.Popen([sys.executable, "-c", begin], cwd=Path(__file__).parent)
+    try:
+        assert until(lambda: len(list(tmp_path.iterdir())) == 2, 60.0)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert until(lambda: all(time.time() - file.stat().st_mtime > 1.0 for file in tmp_path.iterdir()), 10.0)
