@@ -11,23 +11,28 @@ from poise.robots.types import MotionProposal, Verdict
 
 
 def trusted(proposal: MotionProposal, arms: int) -> Verdict:
-    """The verdict where there is no world model: well-formed proposals are accepted, by their own likelihood."""
+    """The verdict where there is no world model: well-formed proposals, for that many arm joints, are accepted, by their own likelihood."""
     if not well_formed(proposal, arms):
         return Verdict(False, "finite", -1.0, "", -np.inf)
     return Verdict(True, "", 0.0, "", float(proposal.log_likelihood or 0.0))
 
 
 def well_formed(proposal: MotionProposal, arms: int) -> bool:
-    """Whether all numbers of a proposal are finite and have their shapes."""
+    """Whether all numbers of a proposal, for that many arm joints, are real and finite and have their shapes."""
     p = proposal
     try:
         k = np.size(p.height_m)
         shapes = ((p.twist, (3,)), (p.height_m, (k,)), (p.torso_rpy, (k, 3)), (p.arm_position, (k, arms)), (p.footstep_offset, (2, 2)))
-        sound = all(np.shape(value) == shape and np.isfinite(value).all() for value, shape in shapes)
+        sound = all(np.shape(value) == shape and _real(value) for value, shape in shapes)
         times = (float(p.period_s), float(p.step_duration_s))
         return k > 0 and sound and min(times) > 0.0 and bool(np.isfinite((*times, float(p.log_likelihood or 0.0))).all())
     except (TypeError, ValueError, OverflowError, AttributeError):  # no numbers, or no proposal
         return False
+
+
+def _real(value: Any) -> bool:
+    """Whether an array, or what makes one, holds finite real numbers only."""
+    return not np.iscomplexobj(value) and bool(np.isfinite(np.asarray(value, dtype=float)).all())
 
 
 def plain(proposal: MotionProposal) -> MotionProposal:

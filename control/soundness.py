@@ -103,8 +103,7 @@ class SoundnessMonitor:
         return "" if fresh else "state stale: its stamp did not advance"
 
     def _copied(self, values: tuple[Any, ...]) -> int:
-        """Copy all readings into one block, and look at them: NO_STATE = RobotState(math.nan, np.zeros(0), np.zeros(0))
-        SOUND, UNUSABLE or NOT_UNIT."""
+        """Copy all readings into one block, and look at them: SOUND, UNUSABLE or NOT_UNIT."""
         try:
             if _shapes(values) != self._shapes:
                 return UNUSABLE

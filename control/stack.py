@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -142,9 +142,9 @@ class Stack:
         self._tick += 1
         problem, intent = self._monitor.check(state, intent)
         if problem and not self._monitor.bridged:
-            return self._safe_decision(state, intent, problem, watch)
+            return self._safe_decision(intent, problem, watch)
         if problem:
-            return self._held_decision(state, intent, problem, watch)
+            return self._held_decision(intent, problem, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
         if self._let_down.posture is not None:
@@ -161,19 +161,25 @@ class Stack:
         return decision
 
     def _estimate(self, state: RobotState) -> None:
-        """Take a state; the first of a run, and the first on its feet of a robot that was let down, starts from standing still."""
-        orientation, accelerometer = state.base_orientation_wxyz, state.accelerometer_imu
-        assert orientation is not None and accelerometer is not None  # the monitor lets no state through without them
+        """Take a state; after it a robot that was let down may have come to stand."""
         self.estimator.update(state, self._monitor.stamp_s, self._contact)
         if not self._started:
+            self._started = True
             self._let_down.begin(self.dynamics)
-        elif self._let_down(self.dynamics, accelerometer, float(self.estimator.parts.wrench[:2, 2].sum())):
-            self.estimator.reset()
-            self.estimator.update(state, self._monitor.stamp_s, np.ones(2))
-        else:
+            self._stand(state)
             return
-        self._started = True
-        self._walker.reset(float(yaw_of(matrix_from_quat(orientation))))
+        load = None if state.joint_torque is None else float(self.estimator.parts.wrench[:2, 2].sum())
+        assert state.accelerometer_imu is not None  # the monitor lets no state through without it; the IMU's axes are the base's
+        if self._let_down(self.dynamics, state.accelerometer_imu, load):
+            self._contact = np.ones(2)
+            self.estimator.reset()
+            self.estimator.update(state, self._monitor.stamp_s, self._contact)
+            self._stand(state)
+
+    def _stand(self, state: RobotState) -> None:
+        """Begin with a stand, facing where the robot does."""
+        assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
+        self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
 
     def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> _Choice | None:
         """At its own rate; the result acts `propose_delay` ticks later, as it would from a thread of its own."""
@@ -285,38 +291,35 @@ class Stack:
             timings_us=_with_total(watch.parts),
         )
 
-    def _held_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
+    def _held_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         reason = f"{problem}: the last command is repeated"
-        return self._blind_decision(state, intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
+        return self._unplanned(intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
 
     def _aloft_decision(self, posture: Array, state: RobotState, intent: Intent, watch: Stopwatch) -> Decision:
         """In the air there is nothing to balance on."""
         self._contact = np.zeros(2)
-        held = hold_command(self.robot, posture)
-        command, certificate = self.certifier.certify(self.dynamics, held, np.zeros(self.robot.n), self._contact)
+        self._walker.sense(self.dynamics, self._motion.height_m)
+        held = posture.copy()
+        if intent.arms_external:  # moved by something else: they are where they are measured
+            held[self.robot.arms] = state.joint_position[self.robot.arms]
+        wanted = hold_command(self.robot, held)
+        command, certificate = self.certifier.certify(self.dynamics, wanted, np.zeros(self.robot.n), self._contact)
         self._monitor.sent(command)
+        watch.lap("certify")
         reason = "falls from where it was let go: the posture is held until the feet carry the robot"
-        return self._blind_decision(state, intent, "degraded", reason, command, certificate, watch)
+        return replace(self._unplanned(intent, "degraded", reason, command, certificate, watch), belief=self._belief())
 
-    def _safe_decision(self, state: RobotState, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
+    def _safe_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
         self._started = False
         self.estimator.reset()
-        command = self.certifier.damping(self._monitor.last_position)
-        reason = f"{problem}: every joint is damped"
-        return self._blind_decision(state, intent, "safe", reason, command, Certificate(True, (reason,), 0.0, "damping"), watch)
+        reason, command = f"{problem}: every joint is damped", self.certifier.damping(self._monitor.last_position)
+        return self._unplanned(intent, "safe", reason, command, Certificate(True, (reason,), 0.0, "damping"), watch)
 
-    def _blind_decision(
-        self,
-        state: RobotState,
-        intent: Intent,
-        status: str,
-        reason: str,
-        command: JointCommand,
-        certificate: Certificate,
-        watch: Stopwatch,
+    def _unplanned(
+        self, intent: Intent, status: str, reason: str, command: JointCommand, certificate: Certificate, watch: Stopwatch
     ) -> Decision:
-        watch.lap("estimate")
+        watch.lap("record")
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,

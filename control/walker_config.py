@@ -20,7 +20,7 @@ class WalkerConfig:
     placed_max: float = 0.015  # how far from the middle it is held, so that the pelvis stays where the stand began
     shift_s: float = 0.45
     cop_inset: float = 0.002  # kept from the sole polygon's edge
-    settle_s: float = 0.1  # that a stand lasts: a robot that is let down is not what it is taken for before its feet have met the ground
+    settle_s: float = 0.1  # that a stand lasts at least: begun anew, the estimate of the velocity has not settled yet
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
     footing: FootingConfig = FootingConfig()
     foresight: ForesightConfig = ForesightConfig()

@@ -56,7 +56,7 @@ class Tour(BatchOptions):
         print_rows(title, [_row(stage, figures) for stage, figures in summary.items()], console)
         for stage, figures in summary.items():
             if figures["by_throw"]:
-                print_rows(f"{stage}: by how far they throw the DCM", figures["by_throw"], console)
+                print_rows(f"{stage}, by how far they throw the DCM (docs/locomotion.md)", figures["by_throw"], console)
         print_falls(folder, console)
         if self.json is not None:
             write_json(self.json, {"summary": summary, "runs": runs, **setup})

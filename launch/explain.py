@@ -70,7 +70,10 @@ def decision_sentences(decision: Decision, proposed: Decision | None = None) -> 
         sentences.append("Proposed: nothing so far; the scripted motion acts.")
     else:
         sentences += _proposals(decision, proposed)
-    planned = "nothing, because there was no usable estimate" if decision.plan is None else _plan(decision.plan)
+    if decision.plan is not None:
+        planned = _plan(decision.plan)
+    else:
+        planned = "nothing, because " + ("there was no usable estimate" if decision.belief is None else "the robot was not on its feet")
     sentences.append(f"Planned: {planned}.")
     if decision.belief is not None:
         sentences.append(_balance(decision))

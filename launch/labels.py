@@ -44,6 +44,7 @@ LABELS = {
     "energy_kj": "energy, kJ",
     "mu": "friction of the feet",
     "throw_from_m": "from, m",
+    "throw_to_m": "to, m",
     # locomotion
     "command": "command VX, VY, WZ",
     "cost_of_transport": "cost of transport",

@@ -166,7 +166,7 @@ class Decision:
 
     tick: int
     stamp_s: float
-    status: str  # "ok", "degraded" (walks on, with a reason), "safe" (the safe command was sent)
+    status: str  # "ok", "degraded" (goes on, with a reason), "safe" (the safe command was sent)
     reason: str  # one sentence; empty when status is "ok"
     intent: Intent
     belief: Belief | None  # None when the state could not be used

@@ -21,7 +21,7 @@ from poise.robots import RobotModel
 
 from .disturbances import body_id
 
-THROWS_M = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, np.inf)  # what a table of them is divided by
+THROWS_M = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, np.inf)  # edges of the table's rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Punch:
 
     def edit(self, model: mujoco.MjModel, robot: RobotModel) -> None:
         """Nothing to change."""
+
+    def begins_before(self, time_s: float) -> bool:
+        """Whether it has begun at that time, but for what the clock has rounded."""
+        return self.start_s < time_s - 1e-9
 
     def apply(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Add the force and its torque about the body's centre of mass while it lasts."""
@@ -71,6 +75,11 @@ def thrown_by(punch: Punch, model: mujoco.MjModel, data: mujoco.MjData) -> dict[
     }
 
 
+def judged(punches: Sequence[Mapping[str, Any]], fell: bool) -> list[dict[str, Any]]:
+    """The punches of a run, each with whether the robot fell before the next; `fell`: whether the run ended in a fall."""
+    return [{**punch, "fell": fell and punch is punches[-1]} for punch in punches]
+
+
 def by_throw(punches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How many there were, and after how many the robot fell, by how far they throw the DCM, m."""
     thrown = np.array([punch["throw_m"] for punch in punches])
@@ -79,5 +88,6 @@ def by_throw(punches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for low, high in zip(THROWS_M[:-1], THROWS_M[1:], strict=True):
         inside = (low <= thrown) & (thrown < high)
         if inside.any():
-            rows.append({"throw_from_m": low, "punches": int(inside.sum()), "fell": int(fell[inside].sum())})
+            to = None if np.isinf(high) else high
+            rows.append({"throw_from_m": low, "throw_to_m": to, "punches": int(inside.sum()), "fell": int(fell[inside].sum())})
     return rows

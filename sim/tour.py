@@ -27,7 +27,7 @@ from .falls import Comparison, Tape
 from .intervals import wilson
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
-from .punches import Punch, by_throw, thrown_by
+from .punches import Punch, by_throw, judged, thrown_by
 from .pushing import LocomotionStack
 from .senses import plant_map
 
@@ -112,7 +112,7 @@ def draws() -> Any:
     try:
         return import_module("gaitkeeper.tour")
     except ImportError as error:
-        raise PoiseError(f"the tour's draws need gaitkeeper ({error}): pip install -e '.[bench]' in the checkout") from error
+        raise PoiseError(f"the tour's draws need gaitkeeper ({error}): in the checkout, .venv/bin/pip install -e '.[bench]'") from error
 
 
 class Harness:
@@ -217,7 +217,7 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
         if tick % every == 0:
             intent = Intent(velocity=harness.velocity(tick * period), arms_external=external)
         decision = stack.step(backend.read(), intent)
-        if coming and coming[0].start_s < backend.data.time + period - 1e-9:
+        if coming and coming[0].begins_before(backend.data.time + period):
             punches.append(thrown_by(coming.pop(0), backend.model, backend.data))
         backend.write(harness.with_arms(decision.command, tick // every))
         if mu is None and (contacts := contact_friction(backend.model, backend.data)).size:
@@ -225,8 +225,6 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
         if not backend.base_position_world[2] >= harness.fall_height_m:
             fell_at = (tick + 1) * period
             break
-    for k, punch in enumerate(punches):
-        punch["fell"] = fell_at is not None and k + 1 == len(punches)
     report = harness.tour.report(fell_at)
     return {
         "stage": stage,
@@ -239,7 +237,7 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
         "yaw_err_deg": _known(report["yaw_err_deg"]),
         "energy_kj": (backend.energy_j - energy) / 1000.0,
         "mu": mu,
-        "punches": punches,
+        "punches": judged(punches, fell_at is not None),
     }
 
 
@@ -259,7 +257,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             "pos_err_cm": _mean([run["pos_err_cm"] for run in of]),
             "yaw_err_deg": _mean([run["yaw_err_deg"] for run in of]),
             "energy_kj": _mean([run["energy_kj"] for run in complete]),
-            "by_throw": by_throw([punch for run in of for punch in run.get("punches", ())]),
+            "by_throw": by_throw([punch for run in of for punch in run.get("punches", ())]),  # folders begun earlier have none
         }
     return summary
 

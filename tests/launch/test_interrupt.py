@@ -30,7 +30,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class InlinePool(ThreadPoolExecutor):
     """A pool that does each job at once, here; the second one sees a Ctrl-C."""
 
-    def __init__(self, processes: int, mp_context: object) -> None:
+    def __init__(self, processes: int) -> None:
         super().__init__(1)
         self.jobs = 0
 
@@ -44,7 +44,7 @@ class InlinePool(ThreadPoolExecutor):
 
 
 def test_after_ctrl_c_no_other_seed_is_begun(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("poise.launch.batch.ProcessPoolExecutor", InlinePool)
+    monkeypatch.setattr("poise.launch.batch.pool_of", InlinePool)
     assert run_main(*"walk --mode model --seeds 4,2,0-1 --json -".split()) == 130
     result = json.loads(capfd.readouterr().out)
     assert [run["seed"] for run in result["runs"]] == [4, 2]

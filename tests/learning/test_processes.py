@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,18 @@ def until(sign: Callable[[], bool], seconds: float) -> bool:
     return sign()
 
 
-def test_no_process_outlives_the_one_that_began_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signals", [(signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)])
+def test_no_process_outlives_the_one_that_began_it(signals: Sequence[signal.Signals], tmp_path: Path) -> None:
+    """Killed, or interrupted once more while it waits for the jobs that have begun."""
     begin = f"from test_processes import *; list(finished(left_running, [Path({str(tmp_path)!r})] * 2, 2))"
-    parent = subprocess.Popen([sys.executable, "-c", begin], cwd=Path(__file__).parent)
+    parent = subprocess.Popen([sys.executable, "-c", begin], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL)
     try:
         assert until(lambda: len(list(tmp_path.iterdir())) == 2, 60.0)
+        for number in signals:
+            assert parent.poll() is None
+            parent.send_signal(number)
+            time.sleep(0.3)
+        parent.wait(10.0)
     finally:
         parent.kill()
         parent.wait()

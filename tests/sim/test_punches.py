@@ -11,7 +11,7 @@ from holder import G1, g1_plant
 
 from poise.control.lip import GRAVITY, natural_frequency
 from poise.robots.types import Array
-from poise.sim.punches import Punch, by_throw, thrown_by
+from poise.sim.punches import Punch, by_throw, judged, thrown_by
 from poise.sim.senses import plant_map
 
 HAND = Punch("left_elbow_link", (0.05, 0.01, -0.02), (120.0, -200.0, 90.0), "left_shoulder_yaw_link", start_s=0.0, duration_s=0.01)
@@ -81,8 +81,20 @@ def test_a_blow_at_a_foot_throws_less_far_than_its_impulse_and_one_at_the_should
 def test_punches_are_counted_by_how_far_they_throw() -> None:
     punches = [{"throw_m": x, "fell": fell} for x, fell in ((0.1, False), (0.19, True), (0.05, False), (0.9, True))]
     assert by_throw(punches) == [
-        {"throw_from_m": 0.0, "punches": 1, "fell": 0},
-        {"throw_from_m": 0.1, "punches": 2, "fell": 1},
-        {"throw_from_m": 0.4, "punches": 1, "fell": 1},
+        {"throw_from_m": 0.0, "throw_to_m": 0.1, "punches": 1, "fell": 0},
+        {"throw_from_m": 0.1, "throw_to_m": 0.2, "punches": 2, "fell": 1},
+        {"throw_from_m": 0.4, "throw_to_m": None, "punches": 1, "fell": 1},
     ]
     assert by_throw([]) == []
+
+
+def test_only_the_last_punch_of_a_run_that_ends_in_a_fall_felled() -> None:
+    punches = [{"throw_m": 0.1}, {"throw_m": 0.1}]
+    assert [punch["fell"] for punch in judged(punches, True)] == [False, True]
+    assert [punch["fell"] for punch in judged(punches, False)] == [False, False]
+    assert judged([], True) == []
+
+
+def test_a_punch_begins_when_its_clock_says_so() -> None:
+    assert HAND.begins_before(0.002)
+    assert not HAND.begins_before(0.0) and not HAND.begins_before(1e-12)

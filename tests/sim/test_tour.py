@@ -199,7 +199,7 @@ def test_a_run_repeats_and_its_work_is_picklable() -> None:
     (punch,) = first["punches"]
     assert punch["body"] == drawn.body
     assert np.linalg.norm(punch["impulse_ns"]) == pytest.approx(np.linalg.norm(drawn.vector) * drawn.duration)
-    assert punch["fell"] is not first["complete"]
+    assert punch["fell"] is not first["complete"] and punch["throw_m"] > 0.0
 
 
 def run(stage: str, seed: int, survival_s: float, energy_kj: float, error: float | None) -> dict[str, Any]:
@@ -235,8 +235,8 @@ def test_the_summary_of_known_runs() -> None:
         "by_throw": [],
     }
     assert summary["punches"]["by_throw"] == [
-        {"throw_from_m": 0.0, "punches": 1, "fell": 0},
-        {"throw_from_m": 0.3, "punches": 1, "fell": 1},
+        {"throw_from_m": 0.0, "throw_to_m": 0.1, "punches": 1, "fell": 0},
+        {"throw_from_m": 0.3, "throw_to_m": 0.35, "punches": 1, "fell": 1},
     ]
     # Wilson (1927): the roots of (p − k/n)² = z² p (1 − p) / n.
     for p in summary["own"]["complete_interval"]:
