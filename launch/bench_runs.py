@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
 
 from .arguments import File, Mode
 
@@ -66,7 +68,7 @@ class BatchOptions:
     """What that policy takes and gives, TOML."""
     processes: int = 0
     """Runs at a time; 0: one a processor."""
-    resume: File = None
+    resume: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of an interrupted run with the same options, to go on with."""
     out: str = "runs"
     """Where the run folder is made."""

@@ -87,7 +87,7 @@ def flatten(result: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def show(value: Any) -> str:
-    """A value for people: three significant digits, yes and no, a dash for what is unknown."""
+    """A value for people: three significant digits, yes and no, none for an empty list, a dash for what is unknown."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -95,5 +95,5 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     if isinstance(value, list | tuple):
-        return ", ".join(show(item) for item in value)
+        return ", ".join(show(item) for item in value) or "none"
     return str(value)

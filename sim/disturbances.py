@@ -121,8 +121,8 @@ def body_id(model: mujoco.MjModel, name: str) -> int:
     """
     body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
     if body < 0:
-        known = ", ".join(model.body(b).name for b in range(1, model.nbody))
-        raise PoiseError(f"the plant has no body {name!r}; it has {known}")
+        known = ", ".join(filter(None, (model.body(b).name for b in range(1, model.nbody)))) or "none with a name"
+        raise PoiseError(f"the plant has no body {name!r}; it has {known}; give an MJCF of the robot")
     return int(body)
 
 

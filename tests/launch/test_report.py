@@ -114,7 +114,7 @@ def test_results_are_printed_and_written(tmp_path: Path) -> None:
     assert "CPU time of a tick, µs: median" in text and "712" in text and "no" in text and "yes" in text and "1.5" in text
     assert json.loads((tmp_path / "out.json").read_text()) == result
     assert list(flatten(result)) == [("fell", False), ("tick_us.p50", 712.345)]
-    assert [show(v) for v in (None, True, 0.012345, 12345.6, [1.0, 2.5])] == ["–", "yes", "0.0123", "12346", "1, 2.5"]
+    assert [show(v) for v in (None, True, 0.012345, 12345.6, [1.0, 2.5], [])] == ["–", "yes", "0.0123", "12346", "1, 2.5", "none"]
     with pytest.raises(PoiseError, match="cannot be written"):
         write_json(tmp_path / "none" / "out.json", result)
 

@@ -8,7 +8,7 @@ from holder import G1, g1_plant, g1_spec, pair_plant
 from poise.robots import PoiseError
 from poise.robots.commands import damping_command, hold_command
 from poise.sim import NOISE, Friction, MujocoBackend, Payload, Push, contact_friction
-from poise.sim.disturbances import Disturbance
+from poise.sim.disturbances import Disturbance, body_id
 
 
 def floating() -> mujoco.MjModel:
@@ -126,3 +126,12 @@ def test_what_cannot_be_done_is_refused_in_one_line(disturbance: Disturbance, wo
 
 def _plant(backend: MujocoBackend) -> tuple[mujoco.MjModel, mujoco.MjData]:
     return backend.model, backend.data
+
+
+def test_a_body_that_the_plant_lacks_is_said_with_those_that_it_has() -> None:
+    assert body_id(g1_plant(), "pelvis") > 0
+    with pytest.raises(PoiseError, match=r"no body 'hip'; it has pelvis, .*; give an MJCF of the robot"):
+        body_id(g1_plant(), "hip")
+    ball = mujoco.MjModel.from_xml_string("<mujoco><worldbody><body><freejoint/><geom size='.1'/></body></worldbody></mujoco>")
+    with pytest.raises(PoiseError, match="no body 'hip'; it has none with a name"):
+        body_id(ball, "hip")
