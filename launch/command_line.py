@@ -72,9 +72,10 @@ def parse(arguments: list[str] | None = None) -> Command:
             return tyro.cli(Command, args=arguments, prog="poise", description=DESCRIPTION, config=config)
     except SystemExit as end:
         if end.code:
-            words = sys.argv[1:] if arguments is None else arguments
-            command = " ".join(["poise", *takewhile(lambda word: not word.startswith("-"), words)][:3])
-            print(f"poise: {one_line(errors.getvalue()).replace('poise --help', f'{command} --help')}", file=sys.stderr)
+            words, said = sys.argv[1:] if arguments is None else arguments, one_line(errors.getvalue())
+            known = takewhile(lambda word: not word.startswith("-") and not said.startswith(f"unknown command {word!r}"), words)
+            command = " ".join(["poise", *known][:3])
+            print(f"poise: {said.replace('poise --help', f'{command} --help')}", file=sys.stderr)
         raise
 
 
