@@ -1,10 +1,14 @@
 """The certifier: the last stage of a tick. It bounds every command and says what it changed.
 
-Bounds: motor torque; joint velocity; joint position, by viability: with at least `braking` rad/s² of deceleration left,
-a joint may move towards a limit no faster than it can still stop, v ≤ √(2·braking·distance) (Del Prete, RA-L 2018).
-A request inside all bounds, or so near that the change would be numerical, passes as it is. Else OSQP finds the nearest torque:
-    min ‖(τ − τ_req)/τ_max‖²   s.t.  |τ| ≤ τ_max,   q̈_min ≤ q̈_req + W (τ − τ_req) ≤ q̈_max
-with W the joint block of the inverse inertia under the standing contacts. Then the box is clipped exactly.
+A request is the torque τ_req that a command asks of the motors at the measured joint positions and velocities. It passes as it is
+when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
+it one period later. Else what is sent is the first of these that does:
+    clip:  each torque in its own bounds;
+    qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  |τ| ≤ τ_most,   q̈_min ≤ W τ + q̈_0 ≤ q̈_max,
+           with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly;
+    brake: while the robot rests, the braking manoeuvre, which was open when this state was let into;
+    best:  while it moves on, the clipped torque with the joints damped that no torque keeps within their bounds.
+Without a finite measurement nothing is known: every joint is damped.
 """
 
 from __future__ import annotations
@@ -12,190 +16,191 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
 from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
+from .backup import HELD, Backup, BrakingConfig
+from .bounds import Look, look, motor_box, nearest_problem, target_kept, worst_excess
 from .dynamics import Dynamics
-from .qp import INFINITY, OsqpSolver, QpProblem
+from .qp import DaqpSolver, QpProblem, QpSolver
+from .support import Support, joint_acceleration, response_and_bias
+from .viability import viable_acceleration
 
+NO_FORCE = 1e-4  # multiplier of a scaled problem under which a bound is not met
 UNCHANGED = Certificate(False, (), 0.0, "unchanged")
-INSIDE, OUTSIDE, COMMAND_NOT_FINITE, PREDICTION_NOT_FINITE = range(4)
-_NOT_FINITE = {COMMAND_NOT_FINITE: "not finite", PREDICTION_NOT_FINITE: "prediction not finite"}
 
 
 @dataclass(frozen=True)
 class SafetyConfig:
-    """Braking deceleration assumed available (rad/s²), and how far a predicted acceleration may exceed its bound."""
+    """Braking that is counted on, and what is numerical."""
 
-    braking: float = 60.0
+    braking: float = 60.0  # rad/s²; of every joint, while the robot moves on,
+    fading: float = 500.0  # 1/s, down to 0.12 rad/s
+    resting: BrakingConfig = BrakingConfig()
     tolerance: float = 0.5  # rad/s²; rounding and the whole-body QP's residual, not a licence
     reported_change: float = 1e-3  # of the torque limit, below which a change is numerical
 
 
-@njit(cache=True)
-def viable_acceleration(
-    q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, braking: float, dt: float, lower: Array, upper: Array
-) -> None:
-    """Acceleration bounds (n,), rad/s², after which every joint can still stop before its limits.
+@dataclass(slots=True)
+class _Case:
+    """What one call is about."""
 
-    With V = √(2·braking·distance) now, a speed V − braking·dt after this period leaves room to stop in whole periods.
-    """
-    loss = braking * dt
-    for i in range(q.size):
-        fastest_up = min(v_max[i], max(0.0, np.sqrt(2.0 * braking * max(0.0, q_max[i] - q[i])) - loss))
-        fastest_down = min(v_max[i], max(0.0, np.sqrt(2.0 * braking * max(0.0, q[i] - q_min[i])) - loss))
-        # Already too fast, or beyond a limit: brake as hard as assumed possible, not harder.
-        upper[i] = max((fastest_up - v[i]) / dt, -braking)
-        lower[i] = min((-fastest_down - v[i]) / dt, braking)
-
-
-@njit(cache=True)
-def first_look(torque: Array, limit: Array, acceleration: Array, lower: Array, upper: Array, tolerance: float) -> bool:
-    """Whether a request is finite and inside all bounds."""
-    for i in range(torque.size):
-        if not (np.abs(torque[i]) <= limit[i]):
-            return False
-        if not (lower[i] - tolerance <= acceleration[i] <= upper[i] + tolerance):
-            return False
-    return True
-
-
-@njit(cache=True)
-def inspect(
-    q: Array,
-    v: Array,
-    wanted: Array,
-    rate: Array,
-    kp: Array,
-    kd: Array,
-    tau: Array,
-    acceleration: Array,
-    limits: Array,
-    numbers: Array,
-    torque: Array,
-    lower: Array,
-    upper: Array,
-) -> int:
-    """INSIDE or OUTSIDE all bounds, or which of command (with the measurement) and prediction is not finite.
-
-    Args:
-        q: joint position measured, v: velocity; wanted, rate, kp, kd, tau: the command; acceleration: what it is
-            predicted to cause; all (n,).
-        limits: least and greatest position, velocity, torque, (4, n).
-        numbers: braking, period, tolerance, (3,).
-        torque, lower, upper: of the command, and the least and greatest acceleration, (n,), written where the command is
-            finite.
-    """
-    total, foreseen = 0.0, 0.0
-    for i in range(q.size):
-        torque[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
-        foreseen += acceleration[i]
-        total += torque[i]  # not finite when any number of the command or the measurement is not: 0·∞ is NaN
-    if not np.isfinite(total):
-        return COMMAND_NOT_FINITE
-    if not np.isfinite(foreseen):
-        return PREDICTION_NOT_FINITE
-    viable_acceleration(q, v, limits[0], limits[1], limits[2], numbers[0], numbers[1], lower, upper)
-    return INSIDE if first_look(torque, limits[3], acceleration, lower, upper, numbers[2]) else OUTSIDE
+    d: Dynamics
+    support: Support
+    resting: bool
+    asked: Array  # (n,) N·m
+    most: Array  # (n,) N·m
+    lower: Array  # (n,) rad/s²
+    upper: Array  # (n,) rad/s²
 
 
 class Certifier:
-    """Bounds torque and joint motion; always returns a command that is finite and inside the motor limits."""
+    """Bounds torque, power and joint motion; always returns a command that is finite and inside the motor limits."""
 
-    def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
-        self._robot, self._config = robot, config
-        n = robot.n
-        self._lower, self._upper = np.zeros(n), np.zeros(n)
-        self._limits = np.array((robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit))
-        self._numbers = np.array((config.braking, period_s, config.tolerance))
-        self._solver = OsqpSolver(tolerance=1e-2, eps=1e-5, max_iterations=500)
+    def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float, solver: QpSolver | None = None) -> None:
+        """`solver`: of the nearest torque, in shares of the torque limits; None: DAQP."""
+        self._robot, self._config, self._period = robot, config, period_s
+        self._limits = (robot.position_min, robot.position_max, robot.velocity_limit)
+        self._moving = (np.full(robot.n, config.fading), np.full(robot.n, config.braking))
+        self._solver = solver or DaqpSolver(tolerance=1e-5)
+        self._identity = np.eye(robot.n)
+        self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
+        self._met = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
+        self.backup = Backup(robot, config.resting, period_s)
 
-    def certify(self, d: Dynamics, command: JointCommand, acceleration: Array, contact: Array) -> tuple[JointCommand, Certificate]:
-        """Bound a command whose predicted joint acceleration is (n,) rad/s²; contact (2,) says which soles stand.
+    def certify(self, d: Dynamics, command: JointCommand, support: Support, *, resting: bool = False) -> tuple[JointCommand, Certificate]:
+        """Bound a command in the state of `d`.
 
-        What is returned is the request itself exactly when the certificate says unchanged.
+        Args:
+            d: the rigid-body terms of the measured state.
+            command: what is asked for.
+            support: what stands still in the coming period.
+            resting: whether the robot may be stopped as it stands; while it steps, the next step is what stops it.
+
+        Returns:
+            What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
-        robot = self._robot
-        q, v = d.joint_position, d.joint_velocity
-        torque = np.empty(q.size)
-        c = command
-        seen = inspect(q, v, c.q, c.v, c.kp, c.kd, c.tau, acceleration, self._limits, self._numbers, torque, self._lower, self._upper)
-        if seen in _NOT_FINITE:
-            return self.damping(q), Certificate(True, (_NOT_FINITE[seen],), float(np.max(robot.torque_limit)), "damping")
-        limit = self._sound_limit(command)
-        if seen == INSIDE and limit is command.torque_limit:
-            return command, UNCHANGED
-        bounded, method = (torque, "clip") if seen == INSIDE else self._nearest(d, torque, acceleration, contact)
-        if self._is_numerical(torque, bounded):
-            if limit is command.torque_limit:
-                return command, UNCHANGED
-            return replace(command, torque_limit=limit), Certificate(True, ("torque limit",), 0.0, "clip")
-        zero = np.zeros(robot.n)
-        sent = JointCommand(command.q, command.v, zero, zero, bounded, limit)
-        return sent, Certificate(True, self._reasons(torque, acceleration), float(np.abs(bounded - torque).max()), method)
+        q, v, c = d.joint_position, d.joint_velocity, command
+        case = _Case(d, support, resting and support is not Support.NONE, *(np.empty(q.size) for _ in range(4)))
+        seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, case.asked)
+        if seen == Look.MEASUREMENT_NOT_FINITE:
+            return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
+        motor_box(v, self._robot.torque_limit, self._robot.power_limit, case.most)
+        if case.resting:
+            self.backup.viable(d, support, case.lower, case.upper)
+        else:
+            viable_acceleration(q, v, *self._limits, *self._moving, self._period, case.lower, case.upper)
+        if seen == Look.COMMAND_NOT_FINITE:
+            return self._torques(q, np.zeros(q.size), self._stop(case)), self._certificate(("not finite",), case.most, "brake")
+        inside = worst_excess(case.asked, -case.most, case.most) <= 0.0
+        if not (inside and self._kept(case, joint_acceleration(d.block, d.nv, int(support), case.asked))):
+            torque, certificate = self._bounded(case)
+            if case.resting or not self._is_numerical(case, torque):
+                return self._torques(c.q, c.v, torque), certificate
+        return self._with_sound_targets(case, command)
 
-    def _is_numerical(self, torque: Array, bounded: Array) -> bool:
+    def damping(self, q: Array) -> JointCommand:
+        """The safe command: every joint damped where it is, no stiffness, within the power limit up to full speed."""
+        robot, zero = self._robot, np.zeros(self._robot.n)
+        limit = np.minimum(robot.torque_limit, robot.power_limit / robot.velocity_limit)
+        return JointCommand(self._inside(np.nan_to_num(q)), zero, zero, robot.hold_kd, zero, limit)
+
+    # -- bounds -----------------------------------------------------------------------------------------------
+
+    def _kept(self, case: _Case, acceleration: Array) -> bool:
+        """Whether a joint acceleration (n,) keeps the joints' bounds, and leaves the manoeuvre open."""
+        if not case.resting:
+            return worst_excess(acceleration, case.lower, case.upper) <= self._config.tolerance
+        d, dt = case.d, self._period
+        v = d.joint_velocity + dt * acceleration
+        return self.backup.open_from(d, case.support, d.joint_position + dt * v, v)[0] == HELD
+
+    def _is_numerical(self, case: _Case, bounded: Array) -> bool:
         """Whether a request inside the motor limits need not be changed for so little."""
+        scale = self._config.reported_change * self._robot.torque_limit
+        return bool(((np.abs(case.asked) <= case.most) & (np.abs(bounded - case.asked) <= scale)).all())
+
+    def _reasons(self, case: _Case, acceleration: Array) -> tuple[str, ...]:
+        """What a request breaks: torque and power of its own, motion by the acceleration (n,) of what the motors can do of it."""
+        slack, asked, limit = self._config.tolerance, np.abs(case.asked), self._robot.torque_limit
+        power = (asked > case.most) & (case.most < limit)
+        broken = (asked > limit, power, (acceleration > case.upper + slack) | (acceleration < case.lower - slack))
+        return tuple([self._broken[i] for i in np.flatnonzero(np.concatenate(broken))]) or ("braking",)
+
+    # -- what is sent instead ---------------------------------------------------------------------------------
+
+    def _bounded(self, case: _Case) -> tuple[Array, Certificate]:
+        """The first torque (n,) that keeps all bounds, and what was broken."""
+        d, tolerance = case.d, self._config.tolerance
+        response, free = response_and_bias(d.block, d.nv, int(case.support))
+        torque, method, active = np.clip(case.asked, -case.most, case.most), "clip", dict[str, float]()
+        acceleration = response @ torque + free
+        reasons = self._reasons(case, acceleration)
+        if worst_excess(acceleration, case.lower, case.upper) > tolerance:
+            nearest, active = self._nearest(case, response, free)
+            method = "qp" if nearest is not None else "best"
+            torque = self._damped(case, torque, acceleration) if nearest is None else nearest
+        if case.resting and (method == "best" or not self._kept(case, response @ torque + free)):
+            torque, method = self._stop(case), "brake"
+        return torque, self._certificate(reasons, torque - case.asked, method, active)
+
+    def _nearest(self, case: _Case, response: Array, free: Array) -> tuple[Array | None, dict[str, float]]:
+        """The nearest torque (n,) inside the bounds, None where there is none, and the multipliers of those that it meets."""
         scale = self._robot.torque_limit
-        return bool(((np.abs(torque) <= scale) & (np.abs(bounded - torque) <= self._config.reported_change * scale)).all())
+        gradient, rows, low, high, size = nearest_problem(case.asked, case.most, scale, response, free, case.lower, case.upper)
+        solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))
+        if not solution.usable:
+            return None, {}
+        dual = solution.dual / np.concatenate((scale, size))
+        active = {self._met[i]: float(dual[i]) for i in np.flatnonzero(np.abs(solution.dual) > NO_FORCE)}
+        return np.clip(solution.x * scale, -case.most, case.most), active
+
+    def _damped(self, case: _Case, torque: Array, acceleration: Array) -> Array:
+        """No torque meets every bound: the joints that break theirs are damped."""
+        over = (acceleration > case.upper) | (acceleration < case.lower)
+        return np.clip(np.where(over, torque - self._robot.hold_kd * case.d.joint_velocity, torque), -case.most, case.most)
+
+    def _stop(self, case: _Case) -> Array:
+        """Torques (n,) of the braking manoeuvre; where nothing stands, of damping."""
+        d = case.d
+        torque = -self._robot.hold_kd * d.joint_velocity
+        if case.support is not Support.NONE:
+            braking = self.backup.torque(d, case.support)
+            torque = braking if np.isfinite(braking).all() else torque
+        return np.clip(torque, -case.most, case.most)
+
+    def _with_sound_targets(self, case: _Case, c: JointCommand) -> tuple[JointCommand, Certificate]:
+        """A command whose torque may pass: itself, or with targets and torque limit of the robot where its own are beyond."""
+        q, v = case.d.joint_position, case.d.joint_velocity
+        limit, reasons = self._sound_limit(c), list[str]()
+        if limit is not c.torque_limit:
+            reasons.append("torque limit")
+        targets = (c.q, c.v, c.tau)
+        if not target_kept(c.q, c.v, *self._limits):
+            reasons.append("target")
+            here, rate = self._inside(c.q), self._slow(c.v)
+            targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # the same torque, for now
+        if not reasons:
+            return c, UNCHANGED
+        return replace(c, q=targets[0], v=targets[1], tau=targets[2], torque_limit=limit), Certificate(True, tuple(reasons), 0.0, "clip")
 
     def _sound_limit(self, command: JointCommand) -> Array:
         """The command's own torque limit where it only tightens the robot's, else the robot's."""
         given, most = command.torque_limit, self._robot.torque_limit
         return given if given is most or ((given >= 0.0) & (given <= most)).all() else most
 
-    def damping(self, q: Array) -> JointCommand:
-        """The safe command: every joint damped where it is, no stiffness."""
-        robot, zero = self._robot, np.zeros(self._robot.n)
-        here = np.clip(np.nan_to_num(q), robot.position_min, robot.position_max)
-        return JointCommand(here, zero, zero, robot.hold_kd, zero, robot.torque_limit)
+    def _torques(self, q: Array, v: Array, torque: Array) -> JointCommand:
+        """A command that is nothing but torques, with its targets inside the joints' limits."""
+        zero = np.zeros(self._robot.n)
+        return JointCommand(self._inside(q), self._slow(v), zero, zero, torque, self._robot.torque_limit)
 
-    def _nearest(self, d: Dynamics, torque: Array, acceleration: Array, contact: Array) -> tuple[Array, str]:
-        """The nearest torque (n,) inside the bounds, and how it was found."""
-        robot, cfg = self._robot, self._config
-        scale = robot.torque_limit
-        response = response_matrix(d, contact)
-        base = acceleration - response @ torque
-        rows = response * scale  # unknown: τ / τ_max
-        low = np.concatenate((np.full(robot.n, -1.0), self._lower - base))
-        high = np.concatenate((np.full(robot.n, 1.0), self._upper - base))
-        row_scale = 1.0 / np.maximum(np.abs(rows).max(axis=1), 1e-6)
-        low[robot.n :] *= row_scale
-        high[robot.n :] *= row_scale
-        np.clip(low, -INFINITY, INFINITY, out=low)
-        np.clip(high, -INFINITY, INFINITY, out=high)
-        problem = QpProblem(np.eye(robot.n), -torque / scale, rows * row_scale[:, None], low, high)
-        solution = self._solver.solve(problem)
-        method = "qp" if solution.usable else "clip"
-        wanted = solution.x * scale if solution.usable else torque
-        bounded = np.clip(wanted, -scale, scale)
-        if not solution.usable:  # no torque meets every bound: brake the joints that break theirs
-            over = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
-            bounded = np.where(over, np.clip(bounded - robot.hold_kd * d.joint_velocity, -scale, scale), bounded)
-        return bounded, method
+    def _inside(self, q: Array) -> Array:
+        return np.clip(q, self._robot.position_min, self._robot.position_max)
 
-    def _reasons(self, torque: Array, acceleration: Array) -> tuple[str, ...]:
-        names, cfg = self._robot.joint_names, self._config
-        beyond_torque = np.abs(torque) > self._robot.torque_limit
-        beyond_motion = (acceleration > self._upper + cfg.tolerance) | (acceleration < self._lower - cfg.tolerance)
-        return tuple(
-            [f"torque {names[i]}" for i in np.flatnonzero(beyond_torque)] + [f"motion {names[i]}" for i in np.flatnonzero(beyond_motion)]
-        )
+    def _slow(self, v: Array) -> Array:
+        return np.clip(v, -self._robot.velocity_limit, self._robot.velocity_limit)
 
-
-def response_matrix(d: Dynamics, contact: Array) -> Array:
-    """Joint acceleration per joint torque, (n, n) rad/s² per N·m, with the standing soles held still.
-
-    M⁻¹ − M⁻¹Jᵀ(J M⁻¹ Jᵀ)⁻¹ J M⁻¹ with J the standing soles' Jacobian; its joint block.
-    """
-    inverse = np.linalg.inv(d.mass_matrix)
-    standing = np.flatnonzero(contact > 0.5)
-    if standing.size:
-        jacobian = d.sole_jacobian[standing].reshape(6 * standing.size, -1)
-        projected = jacobian @ inverse
-        # Two flat soles on a rigid floor are independent; the small term guards a singular leg.
-        gram = projected @ jacobian.T + 1e-9 * np.eye(6 * standing.size)
-        inverse = inverse - projected.T @ np.linalg.solve(gram, projected)
-    return np.asarray(inverse[6:, 6:])
+    @staticmethod
+    def _certificate(reasons: tuple[str, ...], change: Array, method: str, active: dict[str, float] | None = None) -> Certificate:
+        return Certificate(True, reasons, float(np.abs(change).max()), method, active or {})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,8 +37,12 @@ from .safety import UNCHANGED, Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
 from .stepping import toward
+from .stopwatch import Stopwatch
+from .support import Support, support_of
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
+
+RESTING_MPS = 0.2  # of the centre of mass; one that moves faster is to be balanced, not to be stopped as it stands
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,6 @@ class _Choice:
     chosen: int
     acting: MotionProposal
     fault: str  # why there are none, where the proposer or the world model failed
-
-
-class Stopwatch:
-    """Thread CPU time by part, µs."""
-
-    def __init__(self) -> None:
-        self._last = time.thread_time_ns()
-        self.parts: dict[str, float] = {}
-
-    def lap(self, part: str) -> None:
-        """Book the time since the last lap to a part."""
-        now = time.thread_time_ns()
-        self.parts[part] = self.parts.get(part, 0.0) + (now - self._last) * 1e-3
-        self._last = now
 
 
 class Stack:
@@ -154,7 +142,8 @@ class Stack:
         watch.lap("refine")
         solution, command = self._track(reference, intent, state)
         watch.lap("track")
-        command, certificate = self.certifier.certify(self.dynamics, command, solution.acceleration[6:], reference.contact)
+        resting = self._walker.phase == "stand" and reference.urgency == 0.0 and abs(self.dynamics.com_velocity).max() < RESTING_MPS
+        command, certificate = self.certifier.certify(self.dynamics, command, support_of(reference.contact), resting=resting)
         watch.lap("certify")
         decision = self._record(state, intent, made, command, certificate, solution, watch)
         self._monitor.sent(command)
@@ -288,7 +277,7 @@ class Stack:
             proposals=made.proposals if made else (),
             verdicts=made.verdicts if made else (),
             chosen=made.chosen if made else -1,
-            timings_us=_with_total(watch.parts),
+            timings_us=watch.with_total(),
         )
 
     def _held_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
@@ -303,7 +292,7 @@ class Stack:
         if intent.arms_external:  # moved by something else: they are where they are measured
             held[self.robot.arms] = state.joint_position[self.robot.arms]
         wanted = hold_command(self.robot, held)
-        command, certificate = self.certifier.certify(self.dynamics, wanted, np.zeros(self.robot.n), self._contact)
+        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE)
         self._monitor.sent(command)
         watch.lap("certify")
         reason = "falls from where it was let go: the posture is held until the feet carry the robot"
@@ -332,7 +321,7 @@ class Stack:
             certificate=certificate,
             proposal=self._acting.acting if self._acting else None,
             proposal_age_s=(self._tick - self._acting.born) * self.period_s if self._acting else 0.0,
-            timings_us=_with_total(watch.parts),
+            timings_us=watch.with_total(),
         )
 
     def _belief(self) -> Belief:
@@ -388,11 +377,6 @@ class Stack:
         self._motion.restore(motion)
         self._monitor.restore(monitor)
         self._let_down = let_down.copy()
-
-
-def _with_total(parts: Mapping[str, float]) -> dict[str, float]:
-    """The tick is everything but proposing and imagining, which have a thread of their own on the robot."""
-    return {**parts, "tick": sum(parts.values()) - parts.get("propose", 0.0) - parts.get("imagine", 0.0)}
 
 
 __all__ = ["Array", "Stack", "StackConfig"]

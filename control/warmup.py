@@ -7,6 +7,7 @@ import numpy as np
 from poise.robots import Intent, JointCommand, RobotState
 
 from .stack import Stack
+from .support import Support
 from .wholebody import WholeBodyTargets
 
 SECONDS = 0.6  # standing, weight shift, and into the first step
@@ -37,5 +38,6 @@ def warm_up(stack: Stack) -> None:
     )
     stack.whole_body.warm(stack.dynamics, targets)
     excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
-    stack.certifier.certify(stack.dynamics, excessive, zero, np.ones(2))
+    for support in Support:
+        stack.certifier.certify(stack.dynamics, excessive, support, resting=True)
     stack.reset()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from poise.control.safety import UNCHANGED
 from poise.control.soundness import SoundnessMonitor
-from poise.control.stack import Stopwatch
+from poise.control.stopwatch import Stopwatch
 from poise.robots import ContractError, RobotModel
 from poise.robots.commands import damping_command
 from poise.robots.types import Array, Certificate, Decision, Intent, JointCommand, RobotState

@@ -37,6 +37,7 @@ class RobotModel:
     walking_max: Array  # (n,) rad
     velocity_limit: Array  # (n,) rad/s
     torque_limit: Array  # (n,) N·m
+    power_limit: Array  # (n,) W, mechanical; infinite where it is not known
     hold_kp: Array  # (n,) N·m/rad, for holding a posture without a torque plan
     hold_kd: Array  # (n,) N·m·s/rad
     posture: Array  # (n,) rad, nominal
@@ -118,6 +119,7 @@ def build_robot(description: Path, overlay: Overlay) -> RobotModel:
         walking_max=np.minimum(position_max, walking[:, 1]),
         velocity_limit=np.array([m.velocity for m in motors]),
         torque_limit=np.array([m.torque for m in motors]),
+        power_limit=np.array([m.power for m in motors]),
         hold_kp=np.array([m.kp for m in motors]),
         hold_kd=np.array([m.kd for m in motors]),
         posture=np.array([overlay.posture.get(joint, 0.0) for joint in joints]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatch
 from math import inf, isfinite
 from pathlib import Path
@@ -55,6 +55,7 @@ class Motor:
     velocity: float  # rad/s
     kp: float  # N·m/rad
     kd: float  # N·m·s/rad
+    power: float = inf  # W, mechanical, driving or braking; may be left out: torque and velocity alone bound it
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,12 @@ def _capsule(entry: Mapping[str, Any]) -> Capsule:
 
 
 def _numbers(kind: type[Gait] | type[Motor], table: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries of a table of numbers, and of tuples of them, each of which its type names and needs."""
+    """Entries of a table of numbers, and of tuples of them, each of which its type names, and needs unless it has a default."""
     unknown = ", ".join(sorted(set(table) - {entry.name for entry in fields(kind)}))
     if unknown:
         raise ValueError(f"unknown {unknown} in {kind.__name__.lower()}")
-    return {entry.name: _entry(entry.name, str(entry.type), table[entry.name]) for entry in fields(kind)}
+    needed = [entry for entry in fields(kind) if entry.name in table or entry.default is MISSING]
+    return {entry.name: _entry(entry.name, str(entry.type), table[entry.name]) for entry in needed}
 
 
 def _entry(name: str, annotation: str, value: Any) -> float | tuple[float, ...]:

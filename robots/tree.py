@@ -26,6 +26,8 @@ class Tree:
     slides: NDArray[np.bool_]  # (n,)
     mass: Array  # (n + 1,) kg, of the links
     lever: Array  # (n + 1, 3) m, centre of mass in the link
+    inertia: Array  # (n + 1, 3, 3) kg·m² of the links about their centres of mass, link axes
+    armature: Array  # (n,) kg·m², or kg, of the rotors as the joints feel them
 
     def place(self, q: Array) -> tuple[Array, Array]:
         """Link rotations (n + 1, 3, 3) and positions (n + 1, 3) m in the base frame, for joint positions q (n,)."""
@@ -52,6 +54,8 @@ def build_tree(model: pin.Model) -> Tree:
         slides=slides,
         mass=np.array([inertia.mass for inertia in list(model.inertias)[1:]]),
         lever=np.array([inertia.lever for inertia in list(model.inertias)[1:]]),
+        inertia=np.array([inertia.inertia for inertia in list(model.inertias)[1:]]),
+        armature=np.array(model.armature[6:]),
     )
 
 

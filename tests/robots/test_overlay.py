@@ -62,11 +62,11 @@ def test_walking_keeps_a_joint_within_its_limits_and_its_range(changed: Write, g
 
 def test_the_last_pattern_that_matches_gives_the_motor(changed: Write) -> None:
     overlay = read_overlay(OVERLAY)
-    assert overlay.motor("left_knee_joint") == Motor(torque=139.0, velocity=20.0, kp=200.0, kd=5.0)
+    assert overlay.motor("left_knee_joint") == Motor(torque=139.0, velocity=20.0, kp=200.0, kd=5.0, power=1610.0)
     assert overlay.motor("left_elbow_joint") == overlay.motors["default"]
-    line = '"*_knee_joint" = { torque = 139.0, velocity = 20.0, kp = 200.0, kd = 5.0 }'
+    line = '"*_knee_joint" = { torque = 139.0, velocity = 20.0, kp = 200.0, kd = 5.0, power = 1610.0 }'
     later = read_overlay(changed(line, line + '\n"left_*" = { torque = 1.0, velocity = 2.0, kp = 3.0, kd = 4.0 }'))
-    assert later.motor("left_knee_joint") == Motor(1.0, 2.0, 3.0, 4.0)
+    assert later.motor("left_knee_joint") == Motor(1.0, 2.0, 3.0, 4.0), "no power: not bounded by it"
     assert later.motor("right_knee_joint") == overlay.motor("right_knee_joint")
 
 
@@ -100,13 +100,13 @@ def test_another_schema_is_refused(changed: Write, g1: RobotModel, schema: str) 
         ('name = "g1"\n', "", "entry 'name' is missing"),
         ("friction = 0.6", "", "entry 'friction' is missing"),
         ("swing_height_m = 0.028", "", "entry 'swing_height_m' is missing"),
-        ("default = { torque = 25.0, velocity = 37.0, kp = 40.0, kd = 2.0 }", "", "entry 'default' is missing"),
+        ("default = { torque = 25.0, velocity = 37.0, kp = 40.0, kd = 2.0, power = 765.0 }", "", "entry 'default' is missing"),
         ("default = { torque = 25.0, ", "default = { ", "entry 'torque' is missing"),
         ("[gait]", "[gaits]", "unknown [gaits]"),
         ("[collision]", "[colision]", "unknown [colision]"),
         ("[soles]", "[soles]\nsize = 2", "unknown size in [soles]"),
         ("swing_height_m = 0.028", "swing_height_m = 0.028\nswing_heigth_m = 0.05", "unknown swing_heigth_m in gait"),
-        ('kd = 2.0 }\n"*_hip_pitch', 'ki = 2.0, kd = 2.0 }\n"*_hip_pitch', "unknown ki in motor"),
+        ('kd = 2.0, power = 765.0 }\n"*_hip_pitch', 'ki = 2.0, kd = 2.0, power = 765.0 }\n"*_hip_pitch', "unknown ki in motor"),
     ],
 )
 def test_missing_and_misspelt_entries_are_named(changed: Write, g1: RobotModel, old: str, new: str, said: str) -> None:

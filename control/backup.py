@@ -1,0 +1,100 @@
+"""The braking manoeuvre of one robot under each of its supports, ready for use in a tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pinocchio as pin
+
+from poise.robots import RobotModel
+from poise.robots.tree import Indices, Tree, build_tree
+from poise.robots.types import LEFT, RIGHT, Array
+
+from .braking import HELD, Brake, Loop, can_brake, stopping_torque
+from .dynamics import Dynamics
+from .rooted import RootedTree, room_for, root_at
+from .support import Support
+from .viability import viable_acceleration
+
+HELD_LINK = {Support.LEFT: LEFT, Support.RIGHT: RIGHT, Support.BOTH: LEFT}  # whose sole's link the tree is rooted at
+
+
+@dataclass(frozen=True)
+class BrakingConfig:
+    """What the manoeuvre brakes by."""
+
+    share: float = 0.35  # of what a motor could give its joint in the nominal posture; of that rate at the most,
+    rate_max: float = 60.0  # rad/s²,
+    decay: float = 25.0  # 1/s;
+    decay_carrying: float = 4.0  # 1/s, of joints that carry the body
+    motor_share: float = 0.95  # of torque and power that the manoeuvre may take from a state that is let into,
+    margin: float = 0.002  # rad, that it leaves to every limit;
+    margin_loop: float = 0.01  # with both soles on the ground, where the way to rest is bent
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One support: the tree from what stands still, its loop, and how the joints brake."""
+
+    tree: RootedTree
+    loop: Loop
+    brake: Brake
+    margin: float  # rad
+
+
+class Backup:
+    """Whether the manoeuvre is open from a state, and its torques; a support that holds nothing has none."""
+
+    def __init__(self, robot: RobotModel, config: BrakingConfig, period_s: float) -> None:
+        self._robot, self._config, self._period = robot, config, period_s
+        tree = build_tree(robot.pinocchio)
+        self._room = room_for(robot.n)
+        self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support if support is not Support.NONE}
+
+    def viable(self, d: Dynamics, support: Support, lower: Array, upper: Array) -> None:
+        """Write the acceleration bounds (n,), rad/s², that keep the way to rest within the joints' limits."""
+        case = self._cases[support]
+        b, margin = case.brake, case.margin
+        least, most = b.position_min + margin, b.position_max - margin
+        viable_acceleration(d.joint_position, d.joint_velocity, least, most, b.velocity, b.decay, b.rate, self._period, lower, upper)
+
+    def _case(self, tree: Tree, support: Support) -> _Case:
+        robot = self._robot
+        links = [int(robot.pinocchio.frames[frame].parentJoint) - 1 for frame in robot.sole_frames]
+        rooted = root_at(tree, links[HELD_LINK[support]] if support in HELD_LINK else 0)
+        legs = np.split(robot.legs, 2)
+        carrying = {Support.LEFT: legs[LEFT], Support.RIGHT: legs[RIGHT], Support.BOTH: robot.legs}.get(support, robot.legs[:0])
+        looped = support is Support.BOTH
+        way = {int(joint): float(sign) for joint, sign in zip(rooted.joint, rooted.way, strict=True)}
+        joints = robot.legs if looped else robot.legs[:0]
+        origin = np.array(robot.overlay.sole_origin)
+        loop = Loop(links[RIGHT] if looped else 0, origin, joints, np.array([way[int(j)] for j in joints]))
+        return _Case(rooted, loop, self._braking(carrying), self._config.margin_loop if looped else self._config.margin)
+
+    def _braking(self, carrying: Indices) -> Brake:
+        robot, cfg = self._robot, self._config
+        mass = pin.crba(robot.pinocchio, robot.pinocchio.createData(), robot.standing_configuration())
+        rate = np.minimum(cfg.rate_max, cfg.share * robot.torque_limit / np.diag(mass)[6:])
+        decay = np.full(robot.n, cfg.decay)
+        decay[carrying] = cfg.decay_carrying
+        return Brake(decay, rate, robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit, robot.power_limit)
+
+    def open_from(self, d: Dynamics, support: Support, q: Array, v: Array) -> tuple[int, int]:
+        """HELD where the manoeuvre is open from joints (q, v), (n,) each; else what it breaks, and the joint.
+
+        `d` says how what stands still stands.
+        """
+        c = self._cases[support]
+        share = self._config.motor_share
+        return can_brake(c.tree, c.loop, c.brake, d.base_rotation, d.joint_position, q, v, c.margin, share, self._room)
+
+    def torque(self, d: Dynamics, support: Support) -> Array:
+        """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
+        c, out = self._cases[support], np.empty(self._robot.n)
+        if stopping_torque(c.tree, c.loop, c.brake, d.base_rotation, d.joint_position, d.joint_velocity, self._room, out):
+            return out
+        return np.full(self._robot.n, np.nan)
+
+
+__all__ = ["HELD", "Backup", "BrakingConfig"]

@@ -1,0 +1,90 @@
+"""Bounds of what one period asks of the motors and joints, each with its equation, and one look at all of them.
+
+torque    |τ| ≤ τ_max                              N·m; the overlay names the source
+power     |τ q̇| ≤ P, so |τ| ≤ P/|q̇|                 W; at the measured velocity, driving and braking alike
+target    q_min ≤ q* ≤ q_max, |q̇*| ≤ q̇_max         rad, rad/s; of the command, whatever its gains
+motion    q̈_min ≤ q̈ ≤ q̈_max                        rad/s², from `viability.py`: position and velocity limits for ever
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from poise.robots.types import Array
+
+SLOW = 1e-9  # rad/s; slower than this every torque is inside the power bound
+
+
+class Look(IntEnum):
+    """What a first look at a command finds."""
+
+    SOUND = 0
+    COMMAND_NOT_FINITE = 1
+    MEASUREMENT_NOT_FINITE = 2
+
+
+@njit(cache=True)
+def motor_box(v: Array, torque: Array, power: Array, most: Array) -> None:
+    """Greatest torque (n,) N·m that torque and power limits leave at joint velocity v."""
+    for i in range(v.size):
+        most[i] = min(torque[i], power[i] / max(abs(v[i]), SLOW))
+
+
+@njit(cache=True)
+def look(q: Array, v: Array, wanted: Array, rate: Array, kp: Array, kd: Array, tau: Array, asked: Array) -> int:
+    """The torque (n,) that a command asks for at a measured (q, v), and whether all of its numbers are finite."""
+    measured, total = 0.0, 0.0
+    for i in range(q.size):
+        measured += q[i] + v[i]
+        asked[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
+        total += asked[i]  # not finite when any number of the command is not: 0·∞ is NaN
+    if not np.isfinite(measured):
+        return 2
+    return 0 if np.isfinite(total) else 1
+
+
+@njit(cache=True)
+def worst_excess(value: Array, lower: Array, upper: Array) -> float:
+    """By how much a value is beyond its bounds at most; NaN counts as infinite."""
+    worst = 0.0
+    for i in range(value.size):
+        if np.isnan(value[i]):
+            return np.inf
+        worst = max(worst, value[i] - upper[i], lower[i] - value[i])
+    return worst
+
+
+@njit(cache=True)
+def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: Array) -> bool:
+    """Whether position and velocity targets are inside the joints' limits."""
+    for i in range(wanted.size):
+        if not (q_min[i] <= wanted[i] <= q_max[i] and abs(rate[i]) <= v_max[i]):
+            return False
+    return True
+
+
+@njit(cache=True)
+def nearest_problem(
+    asked: Array, most: Array, scale: Array, response: Array, free: Array, lower: Array, upper: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The nearest torque in shares x = τ/scale: gradient, rows, lower and upper bound of min ½ ‖x − x_req‖², and each row's size.
+
+    Rows are divided by their largest entry: their unit is that much of an acceleration.
+    """
+    n = asked.size
+    rows, size = np.empty((n, n)), np.empty(n)
+    low, high = np.empty(2 * n), np.empty(2 * n)
+    for i in range(n):
+        size[i] = 1e-6
+        for j in range(n):
+            rows[i, j] = response[i, j] * scale[j]
+            size[i] = max(size[i], abs(rows[i, j]))
+        for j in range(n):
+            rows[i, j] /= size[i]
+        high[i] = most[i] / scale[i]
+        low[i] = -high[i]
+        low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
+    return -asked / scale, rows, low, high, size

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from poise.control.backup import HELD, Backup, BrakingConfig
+from poise.control.braking import TOO_FAR, TOO_FAST, TOO_STRONG, Brake, coasted
+from poise.control.support import Support, joint_acceleration
+from poise.robots import RobotModel
+from poise.sim.model_motion import ModelMotion
+
+DT = 0.002
+HELD_SUPPORTS = [support for support in Support if support is not Support.NONE]
+
+
+def moving(robot: RobotModel, support: Support, seed: int, speed: float) -> ModelMotion:
+    """The model near its posture at random joint speeds, rad/s."""
+    rng, motion = np.random.default_rng(seed), ModelMotion(robot, support, DT)
+    motion.set(robot.posture + rng.uniform(-0.05, 0.05, robot.n), rng.uniform(-speed, speed, robot.n))
+    return motion
+
+
+@pytest.mark.parametrize("time_s", [0.0, 0.03, 0.2, 1.0, np.inf])
+def test_coasting_is_the_solution_of_its_own_law(time_s: float) -> None:
+    """Against small steps of q̈ = −min(b, λ|q̇|) sign q̇, from fast, slow and resting joints of either way."""
+    v, q = np.array([8.0, -3.0, 1.0, -0.2, 0.0]), np.linspace(-1.0, 1.0, 5)
+    rate, decay, any_ = np.full(5, 20.0), np.array([10.0, 10.0, 10.0, 4.0, 4.0]), np.ones(5)
+    to = (np.empty(5), np.empty(5), np.empty(5))
+    coasted(Brake(decay, rate, any_, any_, any_, any_, any_), q, v, time_s, to)
+    h, here, speed = 1e-5, q.copy(), v.copy()
+    for _ in range(round(min(time_s, 3.0) / h)):
+        half = speed - 0.5 * h * np.minimum(rate, decay * np.abs(speed)) * np.sign(speed)
+        here, speed = here + h * half, speed - h * np.minimum(rate, decay * np.abs(half)) * np.sign(half)
+    np.testing.assert_allclose(to[0], here, atol=1e-5)
+    np.testing.assert_allclose(to[1], speed, atol=1e-4)
+    np.testing.assert_allclose(to[2], -np.minimum(rate, decay * np.abs(to[1])) * np.sign(to[1]))
+
+
+@pytest.mark.parametrize("support", HELD_SUPPORTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_its_torques_brake_the_model_as_said(g1: RobotModel, support: Support, seed: int) -> None:
+    """By the whole robot's own equations of motion, which know nothing of the rooted tree."""
+    motion, backup = moving(g1, support, seed, 1.0), Backup(g1, BrakingConfig(), DT)
+    d, law = motion.dynamics, np.full(g1.n, BrakingConfig().decay)
+    carrying = {Support.LEFT: g1.legs[:6], Support.RIGHT: g1.legs[6:], Support.BOTH: g1.legs}.get(support, g1.legs[:0])
+    law[carrying] = BrakingConfig().decay_carrying
+    found = joint_acceleration(d.block, d.nv, support, backup.torque(d, support))
+    wanted = -law * d.joint_velocity  # all slower than b/λ
+    free = np.setdiff1d(np.arange(g1.n), g1.legs if support is Support.BOTH else [])
+    np.testing.assert_allclose(found[free], wanted[free], atol=1e-6)
+    if support is Support.BOTH:
+        # Closing the loop changes the legs' the least: along nothing that the loop leaves free.
+        (left, right), legs = d.sole_jacobian, 6 + g1.legs
+        loop = right[:, legs] - right[:, :6] @ np.linalg.solve(left[:, :6], left[:, legs])
+        leaves_free = np.linalg.svd(loop)[2][6:]
+        np.testing.assert_allclose(leaves_free @ (found - wanted)[g1.legs], 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("support", HELD_SUPPORTS)
+def test_from_where_it_is_open_it_brings_the_model_to_rest_within_every_limit(g1: RobotModel, support: Support) -> None:
+    backup, tried = Backup(g1, BrakingConfig(), DT), 0
+    for seed in range(30):
+        motion = moving(g1, support, seed, [0.5, 2.0, 6.0][seed % 3])
+        d = motion.dynamics
+        if backup.open_from(d, support, d.joint_position, d.joint_velocity)[0] != HELD:
+            continue
+        tried += 1
+        for _ in range(1500):
+            torque = backup.torque(d, support)
+            assert (np.abs(torque) <= g1.torque_limit).all() and (np.abs(torque * d.joint_velocity) <= g1.power_limit).all()
+            motion.step(torque)
+            assert (g1.position_min <= d.joint_position).all() and (d.joint_position <= g1.position_max).all()
+        assert np.abs(d.joint_velocity).max() < 1e-3
+    assert tried >= 4
+
+
+@pytest.mark.parametrize(("q", "v", "broken"), [(0.05, 0.0, TOO_FAR), (-0.02, 1.2, TOO_FAR), (-1.0, 40.0, TOO_FAST)])
+def test_what_closes_it_is_named(g1: RobotModel, q: float, v: float, broken: int) -> None:
+    elbow, motion = g1.joint_names.index("left_elbow_joint"), ModelMotion(g1, Support.BASE, DT)
+    d = motion.dynamics
+    here, speed = g1.posture.copy(), np.zeros(g1.n)
+    here[elbow], speed[elbow] = g1.position_max[elbow] + q, v
+    assert Backup(g1, BrakingConfig(), DT).open_from(d, Support.BASE, here, speed) == (broken, elbow)
+
+
+def test_a_lean_that_the_ankle_cannot_hold_closes_it(g1: RobotModel) -> None:
+    """At rest on one sole, tilted about its ankle: the weight's torque, from the potential energy, against the motor's."""
+    ankle, motion = g1.joint_names.index("left_ankle_pitch_joint"), ModelMotion(g1, Support.LEFT, DT)
+    backup, still = Backup(g1, BrakingConfig(), DT), np.zeros(g1.n)
+    for lean in np.linspace(0.0, -0.4, 9):
+        q = g1.posture.copy()
+        q[ankle] += lean
+        motion.set(q, still)
+        open_, joint = backup.open_from(motion.dynamics, Support.LEFT, q, still)
+        if abs(_weight_about_ankle(motion)) > BrakingConfig().motor_share * g1.torque_limit[ankle]:
+            assert (open_, joint) == (TOO_STRONG, ankle)
+            return
+        assert open_ == HELD
+    raise AssertionError("never leaned far enough")
+
+
+def _weight_about_ankle(motion: ModelMotion) -> float:
+    """Torque of the weight about the left ankle's pitch axis, N·m: what the potential energy gains by it."""
+    g1, heights, step = motion.robot, np.empty(2), 1e-5
+    for i, way in enumerate((-step, step)):
+        q = motion.dynamics.joint_position.copy()
+        q[g1.joint_names.index("left_ankle_pitch_joint")] += way
+        other = ModelMotion(g1, Support.LEFT, DT)
+        other.set(q, np.zeros(g1.n))
+        heights[i] = other.dynamics.com[2]
+    return float(g1.mass * 9.81 * (heights[1] - heights[0]) / (2.0 * step))
