@@ -28,8 +28,9 @@ class BrakingConfig:
     rate_max: float = 60.0  # rad/s²,
     decay: float = 25.0  # 1/s;
     decay_carrying: float = 4.0  # 1/s, of joints that carry the body
+    speed_max: float = 12.0  # rad/s, of a joint of a robot that rests; faster ones load the others by turns that nine looks miss
     motor_share: float = 0.95  # of torque and power that the manoeuvre may take from a state that is let into,
-    margin: float = 0.002  # rad, that it leaves to every limit;
+    margin: float = 0.005  # rad, that it leaves to every limit;
     margin_loop: float = 0.01  # with both soles on the ground, where the way to rest is bent
 
 
@@ -78,7 +79,8 @@ class Backup:
         rate = np.minimum(cfg.rate_max, cfg.share * robot.torque_limit / np.diag(mass)[6:])
         decay = np.full(robot.n, cfg.decay)
         decay[carrying] = cfg.decay_carrying
-        return Brake(decay, rate, robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit, robot.power_limit)
+        speed = np.minimum(cfg.speed_max, robot.velocity_limit)
+        return Brake(decay, rate, robot.position_min, robot.position_max, speed, robot.torque_limit, robot.power_limit)
 
     def open_from(self, d: Dynamics, support: Support, q: Array, v: Array) -> tuple[int, int]:
         """HELD where the manoeuvre is open from joints (q, v), (n,) each; else what it breaks, and the joint.

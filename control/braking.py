@@ -24,7 +24,8 @@ from .linalg import Triple, backward, cholesky, cross, forward, rotated, rotated
 from .lip import GRAVITY
 from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place, swept, torques
 
-TIMES_S = np.array([0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25, 0.5, np.inf])
+LOOKS = (13, 9)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
+FADED = 2.0  # time constants of the fading brake, by which a joint has all but come to rest
 HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP = range(5)
 
 
@@ -227,9 +228,13 @@ def can_brake(
             return TOO_FAST, j
     stance = stance_of(t, loop, base_rotation, now, m)
     looped, at, speed, spent = len(loop.joints) > 0, q.copy(), v.copy(), 0.0
-    for k in range(len(TIMES_S)):
-        i = k if looped else len(TIMES_S) - 1 - k  # a free way's end is known, and most that fail do so there
-        if not braking_at(t, loop, b, stance, (at, speed), TIMES_S[i] - spent, to, m, torque):
+    slow = b.rate / b.decay
+    longest = (np.maximum(0.0, np.abs(v) - slow) / b.rate + FADED * np.minimum(1.0, np.abs(v) / slow) / b.decay).max()
+    last = LOOKS[1 if looped else 0] - 1
+    for k in range(last + 1):
+        i = k if looped else last - k  # a free way's end is known, and most that fail do so there
+        time_s = longest * i / (last - 1) if i < last else np.inf
+        if not braking_at(t, loop, b, stance, (at, speed), time_s - spent, to, m, torque):
             return OPEN_LOOP, 0
         for j in range(n):
             if not b.position_min[j] + margin <= to[0][j] <= b.position_max[j] - margin:
@@ -240,5 +245,5 @@ def can_brake(
             if not np.abs(torque[j]) <= share * most:
                 return TOO_STRONG, j
         if looped:  # the loop bends the way to rest: it is followed piece by piece
-            at[:], speed[:], spent = to[0], to[1], TIMES_S[i]
+            at[:], speed[:], spent = to[0], to[1], time_s
     return HELD, 0

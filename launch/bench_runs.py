@@ -55,17 +55,9 @@ class MakePolicy:
 
 
 @dataclass(frozen=True)
-class BatchOptions:
-    """Options of a benchmark of many runs."""
+class BatchFolder:
+    """Options of any benchmark of many runs: how many at a time, and where they are kept."""
 
-    plant: File = None
-    """MJCF of the robot that is simulated. None: the one of its description."""
-    mode: Mode = "hybrid"
-    """hybrid: learned proposals, judged by physics; model: scripted ones. Of the stack, which --policy replaces."""
-    policy: File = None
-    """Measure a locomotion policy of somebody else's instead, ONNX; its results have mode learned."""
-    contract: File = None
-    """What that policy takes and gives, TOML."""
     processes: int = 0
     """Runs at a time; 0: one a processor."""
     resume: Annotated[str | None, tyro.conf.arg(metavar="DIR")] = None
@@ -85,20 +77,6 @@ class BatchOptions:
 
         check_json(self.json)
         check_count("--processes", self.processes, least=0)
-
-    def make_stack(self) -> MakeStack | MakePolicy:
-        """What builds the controller that is measured.
-
-        Raises:
-            PoiseError: a policy without its contract, or a contract without its policy.
-        """
-        from poise.robots import PoiseError
-
-        if self.policy is None and self.contract is None:
-            return MakeStack(self.mode)
-        if self.policy is None or self.contract is None:
-            raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
-        return MakePolicy(str(Path(self.policy).resolve()), str(Path(self.contract).resolve()))
 
     def folder(self, name: str) -> Path:
         """A new folder of a benchmark, or the one to go on with.
@@ -131,6 +109,34 @@ class BatchOptions:
         batch = run_batch(work, cases, ledger, self.processes or os.cpu_count() or 1)
         _show_progress(folder.name, batch, sum(map(ledger.has, cases)), len(cases), said)
         return ledger.of(cases)
+
+
+@dataclass(frozen=True)
+class BatchOptions(BatchFolder):
+    """Options of a benchmark of controllers."""
+
+    plant: File = None
+    """MJCF of the robot that is simulated. None: the one of its description."""
+    mode: Mode = "hybrid"
+    """hybrid: learned proposals, judged by physics; model: scripted ones. Of the stack, which --policy replaces."""
+    policy: File = None
+    """Measure a locomotion policy of somebody else's instead, ONNX; its results have mode learned."""
+    contract: File = None
+    """What that policy takes and gives, TOML."""
+
+    def make_stack(self) -> MakeStack | MakePolicy:
+        """What builds the controller that is measured.
+
+        Raises:
+            PoiseError: a policy without its contract, or a contract without its policy.
+        """
+        from poise.robots import PoiseError
+
+        if self.policy is None and self.contract is None:
+            return MakeStack(self.mode)
+        if self.policy is None or self.contract is None:
+            raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
+        return MakePolicy(str(Path(self.policy).resolve()), str(Path(self.contract).resolve()))
 
 
 def print_falls(folder: Path, console: Console) -> None:

@@ -16,6 +16,7 @@ from tyro.conf import subcommand
 from .bench import Realtime, Tour
 from .bench_compare import Compare
 from .bench_locomotion import Locomotion
+from .bench_safety import Safety
 from .demo import Demo
 from .demos import Demos
 from .explain_command import Explain
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: locomotion, tour, realtime; and their runs side by side."""
+    """Benchmarks: locomotion, tour, realtime, safety; and their runs side by side."""
 
     action: (
         Annotated[Locomotion, subcommand("locomotion")]
         | Annotated[Tour, subcommand("tour")]
         | Annotated[Realtime, subcommand("realtime")]
+        | Annotated[Safety, subcommand("safety")]
         | Annotated[Compare, subcommand("compare")]
     )
 

@@ -1,0 +1,107 @@
+"""`poise bench safety`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from .arguments import File
+from .bench_runs import BatchFolder
+
+if TYPE_CHECKING:
+    from .output import Exit
+
+BLOCK = 2000  # steps of one run
+
+
+@dataclass(frozen=True)
+class Safety(BatchFolder):
+    """Certified steps on the model, on a stand and on one or two held soles, against adversaries; status 1 where a bound was broken."""
+
+    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
+    """Certified steps in all; rounded up to whole runs."""
+    seed: int = 0
+    """Of start states and adversaries, in the first round of runs; each further round takes the next."""
+    supports: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "base,left,right,both"
+    """What is held: the base on a stand, a sole, or both."""
+    adversaries: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "all"
+    """Which of them, or all."""
+    solver: Literal["daqp", "osqp", "osqp tight"] = "daqp"
+    """Of the nearest torque inside the bounds."""
+    robot: str = "g1"
+    """Name of a robot, or its MJCF or URDF (with --overlay)."""
+    overlay: File = None
+    """Overlay of a robot that is given by a file."""
+
+    def __call__(self) -> Exit:
+        """Run what is not done yet, and report."""
+        from poise.control import StackConfig
+        from poise.robots import load_robot
+        from poise.sim.certified_motion import CertifiedWork, summarise
+
+        from .options import check_count, console_for
+        from .output import Exit, print_result, print_rows, write_json
+        from .run_folder import versions
+
+        self.check()
+        check_count("--steps", self.steps)
+        check_count("--seed", self.seed, least=0)
+        cases, config = self._cases(), StackConfig()
+        robot = load_robot(self.robot, self.overlay)
+        safety = replace(config.safety, solver=self.solver)
+        work = CertifiedWork(robot, safety, config.period_s, BLOCK)
+        setup = {"schema": "poise.safety/1", "robot": robot.name, "block": BLOCK, "safety": asdict(safety), "versions": versions()}
+        folder = self.folder("safety")
+        runs = self.run(folder, work, cases, setup, _said)
+        result = {**summarise(runs), "cases": runs, **setup}
+        console = console_for(self.json)
+        rows: list[Mapping[str, Any]] = [{"bound": bound, **figures} for bound, figures in result["violations"].items()]
+        print_rows("bounds, over all steps: margins as shares of the bound", rows, console)
+        print_result("safety", {name: result[name] for name in ("steps", "methods", "changed_us")}, None, console)
+        broken = [run for run in runs if run["first"]]
+        for run in broken:
+            console.print(_broken(run), soft_wrap=True, highlight=False)
+        write_json(folder / "summary.json", result)
+        if self.json is not None:
+            write_json(self.json, result)
+        return Exit.FAILED if broken else Exit.HELD
+
+    def _cases(self) -> list[dict[str, Any]]:
+        """Runs in turn over adversaries and supports, so that any number of them is spread over all."""
+        from poise.sim.adversaries import ADVERSARIES
+        from poise.sim.certified_motion import SUPPORTS
+
+        adversaries = list(ADVERSARIES) if self.adversaries == "all" else _known("--adversaries", self.adversaries, ADVERSARIES)
+        kinds = [(name, support) for support in _known("--supports", self.supports, SUPPORTS) for name in adversaries]
+        rounds = math.ceil(self.steps / (BLOCK * len(kinds)))
+        seeds = range(self.seed, self.seed + rounds)
+        return [{"adversary": name, "support": support, "seed": seed} for seed in seeds for name, support in kinds]
+
+
+def _known(option: str, text: str, known: Iterable[str]) -> list[str]:
+    """Names from a list of them.
+
+    Raises:
+        PoiseError: one of them is not known.
+    """
+    from poise.robots import PoiseError
+
+    names = [name.strip() for name in text.split(",")]
+    if odd := [name for name in names if name not in known]:
+        raise PoiseError(f"{option} {text}: unknown {odd[0]!r}; known: {', '.join(known)}")
+    return list(dict.fromkeys(names))
+
+
+def _broken(run: dict[str, Any]) -> str:
+    first, seed = run["first"], run["seed"]
+    what = f"{first['bound']} of {first['joint']} broken by {first['excess']:.2g} of the bound at step {first['step']}"
+    again = f"poise bench safety --adversaries {run['adversary']} --supports {run['support']} --seed {seed} --steps {run['steps']}"
+    return f"{run['adversary']} on {run['support']}: {what}; again: {again}"
+
+
+def _said(run: dict[str, Any]) -> str:
+    return f"{run['adversary']} on {run['support']}: " + ("kept" if run["first"] is None else "broken")

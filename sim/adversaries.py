@@ -1,0 +1,172 @@
+"""Requests that no controller should make: what the certifier is tried with.
+
+An adversary is asked once a period for the command of the coming one, given the joints' true positions and velocities. It may look at the
+robot, and draws from its own generator: the same seed asks for the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from poise.robots import JointCommand, RobotModel
+from poise.robots.types import Array
+
+
+class Adversary(Protocol):
+    """Asks for a command at joint positions q and velocities v, (n,) each."""
+
+    def __call__(self, q: Array, v: Array) -> JointCommand:
+        """The command that is asked for."""
+        ...
+
+
+class _Base:
+    """What they share: the robot, random numbers, the tick."""
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
+        self.robot, self.rng, self.period_s, self.tick = robot, rng, period_s, -1
+
+    def torques(self, tau: Array) -> JointCommand:
+        """A command that is nothing but torques (n,) N·m."""
+        zero = np.zeros(self.robot.n)
+        return JointCommand(self.robot.posture, zero, zero, zero, tau, self.robot.torque_limit)
+
+    def due(self, period_s: float) -> bool:
+        """Whether something is to be drawn anew, every so many seconds and at the start."""
+        return self.tick % max(1, round(period_s / self.period_s)) == 0
+
+    def __call__(self, q: Array, v: Array) -> JointCommand:
+        self.tick += 1
+        return self.ask(q, v)
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """The command of this tick."""
+        raise NotImplementedError
+
+
+class White(_Base):
+    """Torques drawn anew at every tick, up to half more than the motors have."""
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """White noise."""
+        return self.torques(self.rng.uniform(-1.5, 1.5, q.size) * self.robot.torque_limit)
+
+
+class Drifting(_Base):
+    """Torques that wander: a push one way that lasts, a different one in each joint."""
+
+    share: Array | None = None
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """A random walk with a pull back."""
+        share = np.zeros(q.size) if self.share is None else self.share
+        self.share = np.clip(0.99 * share + self.rng.normal(0.0, 0.15, q.size), -2.0, 2.0)
+        return self.torques(self.share * self.robot.torque_limit)
+
+
+class Saturated(_Base):
+    """All motors at their limits, each either way, changed ten times a second."""
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Full torque."""
+        if self.due(0.1):
+            self.way = self.rng.choice([-1.0, 1.0], q.size)
+        return self.torques(self.way * self.robot.torque_limit)
+
+
+class Pumping(_Base):
+    """Full torque along each joint's velocity: it swings every joint up at the frequency that takes it furthest."""
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Positive feedback, with some noise to begin with."""
+        way = np.sign(v + self.rng.normal(0.0, 0.02, q.size))
+        return self.torques(way * self.robot.torque_limit)
+
+
+class Oscillating(_Base):
+    """Sines of 0.2 to 8 Hz, a frequency for each joint, drawn anew every 4 s."""
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """A fifth beyond the motors."""
+        if self.due(4.0):
+            self.omega, self.phase = 2.0 * np.pi * self.rng.uniform(0.2, 8.0, q.size), self.rng.uniform(0.0, 2.0 * np.pi, q.size)
+        return self.torques(1.2 * self.robot.torque_limit * np.sin(self.omega * self.tick * self.period_s + self.phase))
+
+
+class Jumping(_Base):
+    """A teleoperator whose posture jumps, tracked by stiff motors: beyond the joints' limits as often as not."""
+
+    reach = 1.5  # of each joint's range
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Position control of a new posture every 0.3 s."""
+        robot = self.robot
+        if self.due(0.3):
+            middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+            self.target = middle + self.rng.uniform(-self.reach, self.reach, q.size) * half
+        zero = np.zeros(q.size)
+        return JointCommand(self.target, zero, 4.0 * robot.hold_kp, robot.hold_kd, zero, robot.torque_limit)
+
+
+class Delayed(_Base):
+    """A posture held by stiff motors on readings that are 60 ms old, and pushed about: it shakes itself up."""
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
+        super().__init__(robot, rng, period_s)
+        self.old: deque[tuple[Array, Array]] = deque(maxlen=max(1, round(0.06 / period_s)))
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Torques of a controller that is late."""
+        if self.due(1.0):
+            self.target = self.robot.posture + self.rng.uniform(-0.3, 0.3, q.size)
+        self.old.append((q.copy(), v.copy()))
+        then, speed = self.old[0]
+        return self.torques(4.0 * self.robot.hold_kp * (self.target - then) - 0.2 * self.robot.hold_kd * speed)
+
+
+class Misordered(_Base):
+    """A sound posture controller whose joints are in another order than the robot's."""
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
+        super().__init__(robot, rng, period_s)
+        self.order = rng.permutation(robot.n)
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Gains and targets of one joint at another."""
+        robot, order, zero = self.robot, self.order, np.zeros(q.size)
+        return JointCommand(robot.posture[order], zero, robot.hold_kp[order], robot.hold_kd[order], zero, robot.torque_limit)
+
+
+class NotFinite(Drifting):
+    """Drifting torques, of which every other command holds a NaN or an infinity somewhere."""
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """Now and then no number."""
+        command = super().ask(q, v)
+        if self.rng.random() < 0.5:
+            return command
+        values = {"q": command.q.copy(), "tau": command.tau}
+        part = values[self.rng.choice(list(values))]
+        part[self.rng.integers(q.size)] = self.rng.choice([np.nan, np.inf, -np.inf])
+        return replace(command, **values)
+
+
+Make = Callable[[RobotModel, np.random.Generator, float], Adversary]
+
+ADVERSARIES: dict[str, Make] = {
+    "white": White,
+    "drifting": Drifting,
+    "saturated": Saturated,
+    "pumping": Pumping,
+    "oscillating": Oscillating,
+    "jumping": Jumping,
+    "delayed": Delayed,
+    "misordered": Misordered,
+    "not_finite": NotFinite,
+}
+"""Every adversary by its name; another one is a class and a line here."""

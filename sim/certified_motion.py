@@ -1,0 +1,147 @@
+"""Certified steps on the model: an adversary asks, the certifier answers, the model moves, and every bound is checked exactly."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from poise.control.backup import HELD
+from poise.control.safety import Certifier, SafetyConfig
+from poise.control.support import Support
+from poise.robots import Certificate, JointCommand, RobotModel
+from poise.robots.types import Array
+
+from .adversaries import ADVERSARIES
+from .model_motion import ModelMotion
+
+SUPPORTS = {support.name.lower(): support for support in (Support.BASE, Support.LEFT, Support.RIGHT, Support.BOTH)}
+RELATIVE = 1e-6  # of a bound, up to which a number is rounding
+RESTART = 1000  # steps, after which another state and another adversary begin
+SPREAD = {
+    Support.BASE: 0.8,
+    Support.LEFT: 0.1,
+    Support.RIGHT: 0.1,
+    Support.BOTH: 0.05,
+}  # of the joints' ranges about the posture, at the start
+TRIES = 50  # at a start from which the robot can be stopped
+
+
+@dataclass
+class Tally:
+    """How often each bound was broken, and by how much at the worst, as a share of the bound; negative: kept by that much."""
+
+    count: Counter[str] = field(default_factory=Counter)
+    worst: dict[str, float] = field(default_factory=dict)
+    first: dict[str, Any] | None = None
+
+    def note(self, step: int, excess: Mapping[str, Array], joints: Sequence[str]) -> None:
+        """Take the excess over each bound (n,), as a share of it, of one step."""
+        for bound, over in excess.items():
+            most = float(np.nan_to_num(over, nan=np.inf).max())
+            self.worst[bound] = max(self.worst.get(bound, -np.inf), most)
+            if most > RELATIVE:
+                self.count[bound] += 1
+                where = joints[int(np.argmax(over))]
+                self.first = self.first or {"step": step, "bound": bound, "joint": where, "excess": most}
+
+
+def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> dict[str, Array]:
+    """By how much a command is beyond its bounds at joints (q, v), (n,) each: its torque, unclipped, its power, its targets; as shares."""
+    middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+    torque = command.tau + command.kp * (command.q - q) + command.kd * (command.v - v)
+    return {
+        "torque": np.abs(torque) / robot.torque_limit - 1.0,
+        "power": np.abs(torque * v) / robot.power_limit - 1.0,
+        "position target": np.abs(command.q - middle) / half - 1.0,
+        "velocity target": np.abs(command.v) / robot.velocity_limit - 1.0,
+    }
+
+
+def state_excesses(robot: RobotModel, q: Array, v: Array) -> dict[str, Array]:
+    """By how much joints are beyond their limits, as a share of half their range and of their speed."""
+    middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+    return {"position": np.abs(q - middle) / half - 1.0, "velocity": np.abs(v) / robot.velocity_limit - 1.0}
+
+
+@dataclass(frozen=True)
+class CertifiedWork:
+    """Runs one case: an adversary, a support and a seed, for so many steps. Picklable."""
+
+    robot: RobotModel
+    config: SafetyConfig
+    period_s: float
+    steps: int
+
+    def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]:
+        """Violations by bound, the first of them, how commands were answered, and thread CPU time of changed ones, µs."""
+        support, seed = SUPPORTS[case["support"]], int(case["seed"])
+        rng = np.random.default_rng([seed, int(support), list(ADVERSARIES).index(case["adversary"])])
+        motion, certifier = ModelMotion(self.robot, support, self.period_s), Certifier(self.robot, self.config, self.period_s)
+        tally, methods, times = Tally(), Counter[str](), list[float]()
+        d = motion.dynamics
+        for step, command, certificate, spent_us in self._answers(case["adversary"], motion, certifier, rng):
+            over = excesses(self.robot, command, d.joint_position, d.joint_velocity)
+            motion.step(command.torque(d.joint_position, d.joint_velocity))
+            over |= state_excesses(self.robot, d.joint_position, d.joint_velocity)
+            tally.note(step, over, self.robot.joint_names)
+            methods[certificate.method] += 1
+            if certificate.changed:
+                times.append(spent_us)
+        violations = {bound: {"count": tally.count[bound], "worst_margin": -worst} for bound, worst in tally.worst.items()}
+        cost = dict(zip(("p50", "p99"), np.percentile(times, [50, 99]).tolist(), strict=True)) if times else {"p50": None, "p99": None}
+        return {**case, "steps": self.steps, "violations": violations, "first": tally.first, "methods": dict(methods), "changed_us": cost}
+
+    def _answers(
+        self, name: str, motion: ModelMotion, certifier: Certifier, rng: np.random.Generator
+    ) -> Iterator[tuple[int, JointCommand, Certificate, float]]:
+        """What is sent at each step, its certificate, and what that took, µs; the caller moves the model."""
+        adversary = ADVERSARIES[name](self.robot, rng, self.period_s)
+        for step in range(self.steps):
+            if step % RESTART == 0:
+                start(motion, certifier, rng)
+                adversary = ADVERSARIES[name](self.robot, rng, self.period_s)
+            d = motion.dynamics
+            asked = adversary(d.joint_position, d.joint_velocity)
+            begun = time.thread_time_ns()
+            sent, certificate = certifier.certify(d, asked, motion.support, resting=True)
+            yield step, sent, certificate, (time.thread_time_ns() - begun) * 1e-3
+
+
+def start(motion: ModelMotion, certifier: Certifier, rng: np.random.Generator) -> None:
+    """A random state from which the robot can be stopped; the posture at rest where none is found."""
+    robot, support = motion.robot, motion.support
+    low, high = robot.position_min - robot.posture, robot.position_max - robot.posture
+    for k in range(TRIES):
+        shrink = 0.9**k
+        q = robot.posture + SPREAD[support] * shrink * rng.uniform(low, high)
+        motion.set(q, 0.3 * shrink * rng.uniform(-1.0, 1.0, robot.n) * robot.velocity_limit)
+        d = motion.dynamics
+        if certifier.backup.open_from(d, support, d.joint_position, d.joint_velocity)[0] == HELD:
+            return
+    motion.set(robot.posture, np.zeros(robot.n))
+
+
+def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Steps, violations by bound, answers, and cost over all runs: the median of the runs' medians, and the worst run's p99."""
+    bounds = {bound: None for run in runs for bound in run["violations"]}
+    methods: Counter[str] = Counter()
+    for run in runs:
+        methods.update(run["methods"])
+    times = {q: [run["changed_us"][q] for run in runs if run["changed_us"][q] is not None] for q in ("p50", "p99")}
+    return {
+        "steps": sum(run["steps"] for run in runs),
+        "violations": {
+            bound: {
+                "count": sum(run["violations"][bound]["count"] for run in runs),
+                "worst_margin": min(run["violations"][bound]["worst_margin"] for run in runs),
+            }
+            for bound in bounds
+        },
+        "methods": dict(methods.most_common()),
+        "changed_us": {"p50": float(np.median(times["p50"])), "p99": max(times["p99"])} if times["p50"] else None,
+    }
