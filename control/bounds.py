@@ -15,15 +15,18 @@ from numba import njit
 
 from poise.robots.types import Array
 
+from .viability import viable_acceleration
+
 SLOW = 1e-9  # rad/s; slower than this every torque is inside the power bound
 
 
 class Look(IntEnum):
-    """What a first look at a command finds."""
+    """What a first look at a command finds: finite numbers, all bounds kept as predicted, or what is not finite."""
 
     SOUND = 0
-    COMMAND_NOT_FINITE = 1
-    MEASUREMENT_NOT_FINITE = 2
+    KEPT = 1
+    COMMAND_NOT_FINITE = 2
+    MEASUREMENT_NOT_FINITE = 3
 
 
 @njit(cache=True)
@@ -31,19 +34,6 @@ def motor_box(v: Array, torque: Array, power: Array, most: Array) -> None:
     """Greatest torque (n,) N·m that torque and power limits leave at joint velocity v."""
     for i in range(v.size):
         most[i] = min(torque[i], power[i] / max(abs(v[i]), SLOW))
-
-
-@njit(cache=True)
-def look(q: Array, v: Array, wanted: Array, rate: Array, kp: Array, kd: Array, tau: Array, asked: Array) -> int:
-    """The torque (n,) that a command asks for at a measured (q, v), and whether all of its numbers are finite."""
-    measured, total = 0.0, 0.0
-    for i in range(q.size):
-        measured += q[i] + v[i]
-        asked[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
-        total += asked[i]  # not finite when any number of the command is not: 0·∞ is NaN
-    if not np.isfinite(measured):
-        return 2
-    return 0 if np.isfinite(total) else 1
 
 
 @njit(cache=True)
@@ -88,3 +78,49 @@ def nearest_problem(
         low[i] = -high[i]
         low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
     return -asked / scale, rows, low, high, size
+
+
+@njit(cache=True)
+def look(
+    q: Array,
+    v: Array,
+    wanted: Array,
+    rate: Array,
+    kp: Array,
+    kd: Array,
+    tau: Array,
+    predicted: Array,
+    limits: Array,
+    braking: Array,
+    numbers: Array,
+    asked: Array,
+    most: Array,
+    lower: Array,
+    upper: Array,
+) -> int:
+    """A `Look` at a command for a robot that moves on.
+
+    Args:
+        q: joint position measured, v: velocity; wanted, rate, kp, kd, tau: the command; all (n,).
+        predicted: the acceleration (n,) that is expected of it; empty: none.
+        limits: least and greatest position, speed, torque, power, (5, n).
+        braking: decay and rate, (2, n).
+        numbers: period, tolerance, (2,).
+        asked, most, lower, upper: the torque that the command asks for, the greatest that the motors may give, and the acceleration's
+            bounds, (n,) each; written.
+    """
+    n = q.size
+    measured, total = 0.0, 0.0
+    for i in range(n):
+        measured += q[i] + v[i]
+        asked[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
+        total += asked[i]  # not finite when any number of the command is not: 0·∞ is NaN
+    if not np.isfinite(measured):
+        return 3
+    motor_box(v, limits[3], limits[4], most)
+    viable_acceleration(q, v, limits[0], limits[1], limits[2], braking[0], braking[1], numbers[0], lower, upper)
+    if not np.isfinite(total):
+        return 2
+    if predicted.size != n or worst_excess(asked, -most, most) > 0.0 or not worst_excess(predicted, lower, upper) <= numbers[1]:
+        return 0
+    return 1 if target_kept(wanted, rate, limits[0], limits[1], limits[2]) else 0

@@ -22,11 +22,10 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import Look, look, motor_box, nearest_problem, target_kept, worst_excess
+from .bounds import Look, look, nearest_problem, target_kept, worst_excess
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
 from .support import Support, joint_acceleration, response_and_bias
-from .viability import viable_acceleration
 
 NO_FORCE = 1e-4  # multiplier of a scaled problem under which a bound is not met
 # Of the nearest torque, in shares of the torque limits. OSQP's eps keeps a bound to some 1e-2 or 1e-5 of its row; what it gives counts
@@ -69,15 +68,19 @@ class Certifier:
 
     def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
         self._robot, self._config, self._period = robot, config, period_s
-        self._limits = (robot.position_min, robot.position_max, robot.velocity_limit)
-        self._moving = (np.full(robot.n, config.fading), np.full(robot.n, config.braking))
+        limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit, robot.power_limit)
+        self._limits, self._numbers = np.array(limits), np.array((period_s, config.tolerance))
+        self._moving = np.array((np.full(robot.n, config.fading), np.full(robot.n, config.braking)))
+        self._room, self._nothing = tuple(np.empty((4, robot.n))), np.empty(0)
         self._solver = SOLVERS[config.solver]()
         self._identity = np.eye(robot.n)
         self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
         self._met = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
         self.backup = Backup(robot, config.resting, period_s)
 
-    def certify(self, d: Dynamics, command: JointCommand, support: Support, *, resting: bool = False) -> tuple[JointCommand, Certificate]:
+    def certify(
+        self, d: Dynamics, command: JointCommand, support: Support, *, resting: bool = False, predicted: Array | None = None
+    ) -> tuple[JointCommand, Certificate]:
         """Bound a command in the state of `d`.
 
         Args:
@@ -85,25 +88,26 @@ class Certifier:
             command: what is asked for.
             support: what stands still in the coming period.
             resting: whether the robot may be stopped as it stands; while it steps, the next step is what stops it.
+            predicted: joint acceleration (n,) that whoever asks expects of the request. While the robot moves on it is believed where it
+                keeps the bounds; else, and at rest, the certifier's own counts.
 
         Returns:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
         q, v, c = d.joint_position, d.joint_velocity, command
-        case = _Case(d, support, resting and support is not Support.NONE, *(np.empty(q.size) for _ in range(4)))
-        seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, case.asked)
+        case = _Case(d, support, resting and support is not Support.NONE, *self._room)
+        foreseen = self._nothing if predicted is None or case.resting else predicted
+        seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
+        if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
+            return command, UNCHANGED
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
-        motor_box(v, self._robot.torque_limit, self._robot.power_limit, case.most)
         if case.resting:
             self.backup.viable(d, support, case.lower, case.upper)
-        else:
-            viable_acceleration(q, v, *self._limits, *self._moving, self._period, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
             torque = self._stop(case, *response_and_bias(d.block, d.nv, int(support)))
             return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), case.most, "brake")
-        inside = worst_excess(case.asked, -case.most, case.most) <= 0.0
-        if not (inside and self._kept(case, joint_acceleration(d.block, d.nv, int(support), case.asked))):
+        if seen != Look.KEPT and not self._request_kept(case):
             torque, certificate = self._bounded(case)
             if case.resting or not self._is_numerical(case, torque):
                 return self._torques(c.q, c.v, torque), certificate
@@ -116,6 +120,12 @@ class Certifier:
         return JointCommand(self._inside(np.nan_to_num(q)), zero, zero, robot.hold_kd, zero, limit)
 
     # -- bounds -----------------------------------------------------------------------------------------------
+
+    def _request_kept(self, case: _Case) -> bool:
+        """Whether a request may pass as it is, by the certifier's own reckoning."""
+        d = case.d
+        inside = worst_excess(case.asked, -case.most, case.most) <= 0.0
+        return inside and self._kept(case, joint_acceleration(d.block, d.nv, int(case.support), case.asked))
 
     def _kept(self, case: _Case, acceleration: Array) -> bool:
         """Whether a joint acceleration (n,) keeps the joints' bounds, and leaves the manoeuvre open."""
@@ -189,7 +199,7 @@ class Certifier:
         if limit is not c.torque_limit:
             reasons.append("torque limit")
         targets = (c.q, c.v, c.tau)
-        if not target_kept(c.q, c.v, *self._limits):
+        if not target_kept(c.q, c.v, *self._limits[:3]):
             reasons.append("target")
             here, rate = self._inside(c.q), self._slow(c.v)
             targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # the same torque, for now

@@ -42,7 +42,9 @@ from .support import Support, support_of
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
-RESTING_MPS = 0.2  # of the centre of mass; one that moves faster is to be balanced, not to be stopped as it stands
+# A robot rests that has stood for so long, and whose centre of mass is slower than that; another is to be balanced, not to be stopped
+# as it stands.
+SETTLED_S, RESTING_MPS = 0.5, 0.2
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,11 @@ class Stack:
         watch.lap("refine")
         solution, command = self._track(reference, intent, state)
         watch.lap("track")
-        resting = self._walker.phase == "stand" and reference.urgency == 0.0 and abs(self.dynamics.com_velocity).max() < RESTING_MPS
-        command, certificate = self.certifier.certify(self.dynamics, command, support_of(reference.contact), resting=resting)
+        settled = self._walker.phase == "stand" and self._walker.time > SETTLED_S
+        resting = settled and reference.urgency == 0.0 and abs(self.dynamics.com_velocity).max() < RESTING_MPS
+        command, certificate = self.certifier.certify(
+            self.dynamics, command, support_of(reference.contact), resting=resting, predicted=solution.acceleration[6:]
+        )
         watch.lap("certify")
         decision = self._record(state, intent, made, command, certificate, solution, watch)
         self._monitor.sent(command)

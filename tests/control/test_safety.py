@@ -178,6 +178,19 @@ def test_a_change_too_small_to_report_is_not_made(g1: RobotModel) -> None:
     assert 1e-5 < np.abs((sent.tau - tau) / g1.torque_limit).max() < 0.05
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e4])
+def test_a_prediction_is_believed_only_where_it_keeps_the_bounds_of_a_robot_that_moves_on(g1: RobotModel, bad: float) -> None:
+    d, request = standing(g1), hold_command(g1, g1.posture)
+    wrong = np.full(g1.n, bad)
+    assert certifier(g1).certify(d, request, BOTH, predicted=wrong)[0] is request, "its own says that it is sound"
+    elbow = g1.joint_names.index("left_elbow_joint")
+    q, v, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
+    q[elbow], v[elbow] = g1.position_max[elbow] - 0.02, 1.6
+    fast, still = standing(g1, v, q), JointCommand(q, zero, zero, zero, zero, g1.torque_limit)
+    assert certifier(g1).certify(fast, still, BOTH, predicted=-50.0 * v)[0] is still
+    assert certifier(g1).certify(fast, still, BOTH, predicted=-50.0 * v, resting=True)[1].changed
+
+
 def test_a_torque_barely_beyond_the_motor_is_not_a_small_change(g1: RobotModel) -> None:
     request = replace(hold_command(g1, g1.posture), tau=g1.torque_limit * (1.0 + 1e-6))
     sent, certificate = certifier(g1).certify(standing(g1), request, BOTH)

@@ -37,7 +37,7 @@ def test_a_broken_bound_is_told_with_the_command_that_shows_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A planted fault: the certifier is left out."""
-    monkeypatch.setattr(Certifier, "certify", lambda self, d, command, support, *, resting: (command, UNCHANGED))
+    monkeypatch.setattr(Certifier, "certify", lambda self, d, command, support, **_: (command, UNCHANGED))
     failed = Safety(steps=60, adversaries="white", supports="right", seed=5, processes=1, out=str(tmp_path))
     assert failed() is Exit.FAILED
     said = capsys.readouterr().out

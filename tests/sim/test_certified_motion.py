@@ -34,7 +34,7 @@ def test_without_the_certifier_the_same_adversary_does(g1: RobotModel, monkeypat
     """The check can fail, and says first where."""
     from poise.control.safety import UNCHANGED
 
-    monkeypatch.setattr(Certifier, "certify", lambda self, d, command, support, *, resting: (command, UNCHANGED))
+    monkeypatch.setattr(Certifier, "certify", lambda self, d, command, support, **_: (command, UNCHANGED))
     run = work(g1, 400)({"adversary": "saturated", "support": "base", "seed": 0})
     assert run["violations"]["position"]["count"] > 0 and run["first"]["bound"] in ("position", "velocity", "power")
     assert run["first"]["joint"] in g1.joint_names and run["first"]["excess"] > 1e-6
