@@ -12,6 +12,7 @@ from poise.robots.tree import Indices, Tree, build_tree
 from poise.robots.types import LEFT, RIGHT, Array
 
 from .braking import HELD, Brake, Loop, can_brake, stopping_torque
+from .clearance import Capsules
 from .dynamics import Dynamics
 from .rooted import RootedTree, room_for, root_at
 from .support import Support
@@ -47,8 +48,10 @@ class _Case:
 class Backup:
     """Whether the manoeuvre is open from a state, and its torques; a support that holds nothing has none."""
 
-    def __init__(self, robot: RobotModel, config: BrakingConfig, period_s: float) -> None:
+    def __init__(self, robot: RobotModel, config: BrakingConfig, capsules: Capsules, least_m: float, period_s: float) -> None:
+        """`capsules` are kept `least_m` apart."""
         self._robot, self._config, self._period = robot, config, period_s
+        self._capsules, self._least_m = capsules, least_m
         tree = build_tree(robot.pinocchio)
         self._room = room_for(robot.n)
         self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support if support is not Support.NONE}
@@ -89,7 +92,9 @@ class Backup:
         """
         c = self._cases[support]
         share = self._config.motor_share
-        return can_brake(c.tree, c.loop, c.brake, d.base_rotation, d.joint_position, q, v, c.margin, share, self._room)
+        return can_brake(
+            c.tree, c.loop, c.brake, self._capsules, d.base_rotation, d.joint_position, q, v, c.margin, self._least_m, share, self._room
+        )
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""

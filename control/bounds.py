@@ -3,6 +3,7 @@
 torque    |τ| ≤ τ_max                              N·m; the overlay names the source
 power     |τ q̇| ≤ P, so |τ| ≤ P/|q̇|                 W; at the measured velocity, driving and braking alike
 target    q_min ≤ q* ≤ q_max, |q̇*| ≤ q̇_max         rad, rad/s; of the command, whatever its gains
+clearance d̈ ≥ d̈_min                                m/s², from `clearance.py`: capsules of the robot stay apart
 motion    q̈_min ≤ q̈ ≤ q̈_max                        rad/s², from `viability.py`: position and velocity limits for ever
 """
 
@@ -15,8 +16,10 @@ from numba import njit
 
 from poise.robots.types import Array
 
+from .linalg import dot
 from .viability import viable_acceleration
 
+UNBOUNDED = 1e30
 SLOW = 1e-9  # rad/s; slower than this every torque is inside the power bound
 
 
@@ -58,25 +61,28 @@ def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: A
 
 @njit(cache=True)
 def nearest_problem(
-    asked: Array, most: Array, scale: Array, response: Array, free: Array, lower: Array, upper: Array
+    asked: Array, most: Array, scale: Array, response: Array, free: Array, lower: Array, upper: Array, further: Array, least: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
     """The nearest torque in shares x = τ/scale: gradient, rows, lower and upper bound of min ½ ‖x − x_req‖², and each row's size.
 
-    Rows are divided by their largest entry: their unit is that much of an acceleration.
+    Rows are the joints' accelerations, then further (k, n) combinations of them that have a least value (k,). They are divided by their
+    largest entry: their unit is that much of an acceleration, or of a pair's.
     """
-    n = asked.size
-    rows, size = np.empty((n, n)), np.empty(n)
-    low, high = np.empty(2 * n), np.empty(2 * n)
-    for i in range(n):
-        size[i] = 1e-6
+    n, k = asked.size, least.size
+    rows, size = np.empty((n + k, n)), np.full(n + k, 1e-6)
+    low, high = np.empty(2 * n + k), np.empty(2 * n + k)
+    for i in range(n + k):
         for j in range(n):
-            rows[i, j] = response[i, j] * scale[j]
+            rows[i, j] = response[i, j] * scale[j] if i < n else dot(further[i - n], response[j]) * scale[j]  # W is symmetric
             size[i] = max(size[i], abs(rows[i, j]))
         for j in range(n):
             rows[i, j] /= size[i]
-        high[i] = most[i] / scale[i]
-        low[i] = -high[i]
-        low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
+        if i < n:
+            high[i] = most[i] / scale[i]
+            low[i] = -high[i]
+            low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
+        else:
+            low[n + i], high[n + i] = max((least[i - n] - dot(further[i - n], free)) / size[i], -UNBOUNDED), UNBOUNDED
     return -asked / scale, rows, low, high, size
 
 
@@ -124,3 +130,15 @@ def look(
     if predicted.size != n or worst_excess(asked, -most, most) > 0.0 or not worst_excess(predicted, lower, upper) <= numbers[1]:
         return 0
     return 1 if target_kept(wanted, rate, limits[0], limits[1], limits[2]) else 0
+
+
+@njit(cache=True)
+def broken(asked: Array, most: Array, torque: Array, acceleration: Array, lower: Array, upper: Array, slack: float) -> Array:
+    """1 where a request breaks torque, power, motion, (3, n): torque and power of its own, motion by an acceleration (n,)."""
+    out = np.zeros((3, asked.size))
+    for i in range(asked.size):
+        beyond = abs(asked[i])
+        out[0, i] = beyond > torque[i]
+        out[1, i] = beyond > most[i] and most[i] < torque[i]
+        out[2, i] = not lower[i] - slack <= acceleration[i] <= upper[i] + slack
+    return out

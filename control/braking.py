@@ -20,13 +20,15 @@ from poise.robots.tree import Indices
 from poise.robots.types import Array
 
 from .bounds import SLOW
+from .clearance import Capsules, is_clear, nearest_gap
 from .linalg import Triple, backward, cholesky, cross, forward, rotated, rotated_back
 from .lip import GRAVITY
 from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place, swept, torques
 
-LOOKS = (13, 9)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
+LOOKS = (9, 7)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
+NEARER_M = 1e-4  # rounding of a distance
 FADED = 2.0  # time constants of the fading brake, by which a joint has all but come to rest
-HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP = range(5)
+HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP, TOO_NEAR = range(6)
 
 
 class Brake(NamedTuple):
@@ -215,18 +217,31 @@ def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q
 
 @njit(cache=True)
 def can_brake(
-    t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, now: Array, q: Array, v: Array, margin: float, share: float, m: Motion
+    t: RootedTree,
+    loop: Loop,
+    b: Brake,
+    c: Capsules,
+    base_rotation: Array,
+    now: Array,
+    q: Array,
+    v: Array,
+    margin: float,
+    least: float,
+    share: float,
+    m: Motion,
 ) -> tuple[int, int]:
     """Whether the manoeuvre from (q, v) keeps a margin (rad) to every joint's limits, its speed, and a share of torque and power.
 
-    base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. HELD, or what it does not keep, and the joint.
+    base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. Its capsules stay `least` (m) apart, or as
+    far as they are by then. HELD, or what is not kept, and the joint.
     """
     n = q.size
     to, torque = (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
     for j in range(n):
         if not np.abs(v[j]) <= b.velocity[j]:
             return TOO_FAST, j
-    stance = stance_of(t, loop, base_rotation, now, m)
+    stance, placed = stance_of(t, loop, base_rotation, now, m), np.empty(c.ends.shape)
+    least = nearest_gap(c, m, placed, least)  # nearer than they are by now they must not come
     looped, at, speed, spent = len(loop.joints) > 0, q.copy(), v.copy(), 0.0
     slow = b.rate / b.decay
     longest = (np.maximum(0.0, np.abs(v) - slow) / b.rate + FADED * np.minimum(1.0, np.abs(v) / slow) / b.decay).max()
@@ -244,6 +259,8 @@ def can_brake(
             most = min(b.torque[j], b.power[j] / max(np.abs(to[1][j]), SLOW))
             if not np.abs(torque[j]) <= share * most:
                 return TOO_STRONG, j
+        if not is_clear(c, m, placed, least - NEARER_M):
+            return TOO_NEAR, 0
         if looped:  # the loop bends the way to rest: it is followed piece by piece
             at[:], speed[:], spent = to[0], to[1], time_s
     return HELD, 0

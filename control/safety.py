@@ -22,12 +22,13 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import Look, look, nearest_problem, target_kept, worst_excess
+from .bounds import Look, broken, look, nearest_problem, target_kept, worst_excess
+from .clearance import ClearanceConfig, Spacing
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
 from .support import Support, joint_acceleration, response_and_bias
 
-NO_FORCE = 1e-4  # multiplier of a scaled problem under which a bound is not met
+NO_FORCE = 1e-6  # of the largest multiplier, under which a bound is not met
 # Of the nearest torque, in shares of the torque limits. OSQP's eps keeps a bound to some 1e-2 or 1e-5 of its row; what it gives counts
 # where it breaks none by more than a hundredth, since the box is clipped and the joints' bounds are looked at once more afterwards.
 SOLVERS: dict[str, Callable[[], QpSolver]] = {
@@ -45,6 +46,7 @@ class SafetyConfig:
     braking: float = 60.0  # rad/s²; of every joint, while the robot moves on,
     fading: float = 500.0  # 1/s, down to 0.12 rad/s
     resting: BrakingConfig = BrakingConfig()
+    clearance: ClearanceConfig = ClearanceConfig()
     tolerance: float = 0.5  # rad/s²; rounding and the whole-body QP's residual, not a licence
     reported_change: float = 1e-3  # of the torque limit, below which a change is numerical
     solver: str = "daqp"  # of SOLVERS
@@ -75,8 +77,9 @@ class Certifier:
         self._solver = SOLVERS[config.solver]()
         self._identity = np.eye(robot.n)
         self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
-        self._met = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
-        self.backup = Backup(robot, config.resting, period_s)
+        self._meets = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
+        self._spacing = Spacing(robot, config.clearance, period_s)
+        self.backup = Backup(robot, config.resting, self._spacing.capsules, config.clearance.least_m, period_s)
 
     def certify(
         self, d: Dynamics, command: JointCommand, support: Support, *, resting: bool = False, predicted: Array | None = None
@@ -98,10 +101,13 @@ class Certifier:
         case = _Case(d, support, resting and support is not Support.NONE, *self._room)
         foreseen = self._nothing if predicted is None or case.resting else predicted
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
-        if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
-            return command, UNCHANGED
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
+        self._spacing.update(q, v)
+        if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
+            seen = Look.SOUND
+        if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
+            return command, UNCHANGED
         if case.resting:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
@@ -127,10 +133,15 @@ class Certifier:
         inside = worst_excess(case.asked, -case.most, case.most) <= 0.0
         return inside and self._kept(case, joint_acceleration(d.block, d.nv, int(case.support), case.asked))
 
+    def _moves_well(self, case: _Case, acceleration: Array) -> bool:
+        """Whether a joint acceleration (n,) keeps the bounds on motion; NaN does not."""
+        slack = self._config.tolerance
+        return worst_excess(acceleration, case.lower, case.upper) <= slack and not self._spacing.closing(acceleration, slack)
+
     def _kept(self, case: _Case, acceleration: Array) -> bool:
-        """Whether a joint acceleration (n,) keeps the joints' bounds, and leaves the manoeuvre open."""
+        """Whether a joint acceleration (n,) keeps the bounds on motion, or at rest leaves the manoeuvre open, which holds them for ever."""
         if not case.resting:
-            return worst_excess(acceleration, case.lower, case.upper) <= self._config.tolerance
+            return self._moves_well(case, acceleration)
         d, dt = case.d, self._period
         v = d.joint_velocity + dt * acceleration
         return self.backup.open_from(d, case.support, d.joint_position + dt * v, v)[0] == HELD
@@ -142,38 +153,44 @@ class Certifier:
 
     def _reasons(self, case: _Case, acceleration: Array) -> tuple[str, ...]:
         """What a request breaks: torque and power of its own, motion by the acceleration (n,) of what the motors can do of it."""
-        slack, asked, limit = self._config.tolerance, np.abs(case.asked), self._robot.torque_limit
-        power = (asked > case.most) & (case.most < limit)
-        broken = (asked > limit, power, (acceleration > case.upper + slack) | (acceleration < case.lower - slack))
-        return tuple([self._broken[i] for i in np.flatnonzero(np.concatenate(broken))]) or ("braking",)
+        slack, limit = self._config.tolerance, self._robot.torque_limit
+        flags = broken(case.asked, case.most, limit, acceleration, case.lower, case.upper, slack)
+        return (*[self._broken[i] for i in np.flatnonzero(flags)], *self._spacing.closing(acceleration, slack)) or ("braking",)
 
     # -- what is sent instead ---------------------------------------------------------------------------------
 
     def _bounded(self, case: _Case) -> tuple[Array, Certificate]:
         """The first torque (n,) that keeps all bounds, and what was broken."""
-        d, tolerance = case.d, self._config.tolerance
+        d = case.d
         response, free = response_and_bias(d.block, d.nv, int(case.support))
-        torque, method, active = np.clip(case.asked, -case.most, case.most), "clip", dict[str, float]()
+        torque, method, dual = np.clip(case.asked, -case.most, case.most), "clip", self._nothing
         acceleration = response @ torque + free
         reasons = self._reasons(case, acceleration)
-        if worst_excess(acceleration, case.lower, case.upper) > tolerance:
-            nearest, active = self._nearest(case, case.asked, response, free)
+        if not self._moves_well(case, acceleration):
+            nearest, dual = self._nearest(case, case.asked, response, free)
             method = "qp" if nearest is not None else "best"
             torque = self._damped(case, torque, acceleration) if nearest is None else nearest
         if case.resting and (method == "best" or not self._kept(case, response @ torque + free)):
             torque, method = self._stop(case, response, free), "brake"
-        return torque, self._certificate(reasons, torque - case.asked, method, active)
+        return torque, self._certificate(reasons, torque - case.asked, method, self._met(dual) if method == "qp" else None)
 
-    def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, dict[str, float]]:
-        """The torque (n,) inside the bounds that is nearest to one, None where there is none, and multipliers of bounds that it meets."""
+    def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
+        """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
         scale = self._robot.torque_limit
-        gradient, rows, low, high, size = nearest_problem(asked, case.most, scale, response, free, case.lower, case.upper)
+        bounds = (case.lower, case.upper, self._spacing.rows, self._spacing.least)
+        gradient, rows, low, high, size = nearest_problem(asked, case.most, scale, response, free, *bounds)
         solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))
         if not solution.usable:
-            return None, {}
-        dual = solution.dual / np.concatenate((scale, size))
-        active = {self._met[i]: float(dual[i]) for i in np.flatnonzero(np.abs(solution.dual) > NO_FORCE)}
-        return np.clip(solution.x * scale, -case.most, case.most), active
+            return None, self._nothing
+        return np.clip(solution.x * scale, -case.most, case.most), np.concatenate(
+            (solution.dual[: scale.size] / scale, solution.dual[scale.size :] / size)
+        )
+
+    def _met(self, dual: Array) -> dict[str, float]:
+        """The bounds that the nearest torque meets, by name, with their multipliers."""
+        known = len(self._meets)
+        where = np.flatnonzero(np.abs(dual) > NO_FORCE * np.abs(dual).max()).tolist()
+        return {self._meets[i] if i < known else self._spacing.name(i - known): float(dual[i]) for i in where}
 
     def _damped(self, case: _Case, torque: Array, acceleration: Array) -> Array:
         """No torque meets every bound: the joints that break theirs are damped."""

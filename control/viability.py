@@ -14,7 +14,7 @@ from poise.robots.types import Array
 
 
 @njit(cache=True)
-def _fastest(distance: float, decay: float, rate: float, dt: float) -> float:
+def fastest(distance: float, decay: float, rate: float, dt: float) -> float:
     """Greatest speed towards a limit at the end of a period that begins at a distance from it."""
     room, slow = max(0.0, distance), rate / decay
     if room * decay * decay > rate:
@@ -33,7 +33,7 @@ def viable_acceleration(
     to, not harder.
     """
     for i in range(q.size):
-        up = min(v_max[i], _fastest(q_max[i] - q[i], decay[i], rate[i], dt))
-        down = min(v_max[i], _fastest(q[i] - q_min[i], decay[i], rate[i], dt))
+        up = min(v_max[i], fastest(q_max[i] - q[i], decay[i], rate[i], dt))
+        down = min(v_max[i], fastest(q[i] - q_min[i], decay[i], rate[i], dt))
         upper[i] = max((up - v[i]) / dt, -rate[i])
         lower[i] = min((-down - v[i]) / dt, rate[i])

@@ -98,7 +98,7 @@ def _known(option: str, text: str, known: Iterable[str]) -> list[str]:
 
 def _broken(run: dict[str, Any]) -> str:
     first, seed = run["first"], run["seed"]
-    what = f"{first['bound']} of {first['joint']} broken by {first['excess']:.2g} of the bound at step {first['step']}"
+    what = f"{first['bound']} of {first['of']} broken by {first['excess']:.2g} of the bound at step {first['step']}"
     again = f"poise bench safety --adversaries {run['adversary']} --supports {run['support']} --seed {seed} --steps {run['steps']}"
     return f"{run['adversary']} on {run['support']}: {what}; again: {again}"
 

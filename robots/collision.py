@@ -37,24 +37,33 @@ class CollisionModel:
 
 
 @njit(cache=True)
-def capsule_distances(
-    rotation: Array, position: Array, link: Indices, ends: Array, radius: Array, pairs: Indices, placed: Array, out: Array
-) -> None:
-    """Write the signed distance of each pair (pairs,) m; `placed` (capsules, 2, 3) is room for the ends in the base frame."""
+def place_ends(rotation: Array, position: Array, link: Indices, ends: Array, placed: Array) -> None:
+    """Write where the capsules' ends (capsules, 2, 3) m are in the base frame."""
     for i in range(len(link)):
         j = link[i]
         for e in range(2):
             x, y, z = ends[i, e, 0], ends[i, e, 1], ends[i, e, 2]
             for r in range(3):
                 placed[i, e, r] = position[j, r] + rotation[j, r, 0] * x + rotation[j, r, 1] * y + rotation[j, r, 2] * z
+
+
+@njit(cache=True)
+def capsule_distances(
+    rotation: Array, position: Array, link: Indices, ends: Array, radius: Array, pairs: Indices, placed: Array, out: Array
+) -> None:
+    """Write the signed distance of each pair (pairs,) m; `placed` (capsules, 2, 3) is room for the ends in the base frame."""
+    place_ends(rotation, position, link, ends, placed)
     for k in range(len(pairs)):
         a, b = pairs[k, 0], pairs[k, 1]
         out[k] = segment_distance(placed[a], placed[b]) - radius[a] - radius[b]
 
 
 @njit(cache=True)
-def segment_distance(a: Array, b: Array) -> float:
-    """Distance between two segments given by their ends, (2, 3) m each (Ericson, Real-Time Collision Detection, 5.1.9)."""
+def nearest_on_segments(a: Array, b: Array) -> tuple[float, float]:
+    """Where two segments given by their ends, (2, 3) m each, are nearest: shares of their lengths.
+
+    Ericson, Real-Time Collision Detection, 5.1.9.
+    """
     aa = ab = bb = ar = br = 0.0
     for i in range(3):
         u, v, r = a[1, i] - a[0, i], b[1, i] - b[0, i], a[0, i] - b[0, i]
@@ -72,6 +81,13 @@ def segment_distance(a: Array, b: Array) -> float:
     t = _unit((ab * s + br) / bb) if long_b else 0.0
     if long_a:
         s = _unit((ab * t - ar) / aa)
+    return s, t
+
+
+@njit(cache=True)
+def segment_distance(a: Array, b: Array) -> float:
+    """Distance between two segments given by their ends, (2, 3) m each."""
+    s, t = nearest_on_segments(a, b)
     gap = 0.0
     for i in range(3):
         d = a[0, i] + s * (a[1, i] - a[0, i]) - b[0, i] - t * (b[1, i] - b[0, i])

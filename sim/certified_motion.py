@@ -14,6 +14,7 @@ from poise.control.backup import HELD
 from poise.control.safety import Certifier, SafetyConfig
 from poise.control.support import Support
 from poise.robots import Certificate, JointCommand, RobotModel
+from poise.robots.collision import CollisionModel
 from poise.robots.types import Array
 
 from .adversaries import ADVERSARIES
@@ -21,6 +22,7 @@ from .model_motion import ModelMotion
 
 SUPPORTS = {support.name.lower(): support for support in (Support.BASE, Support.LEFT, Support.RIGHT, Support.BOTH)}
 RELATIVE = 1e-6  # of a bound, up to which a number is rounding
+OVERLAP_M = 0.01  # that a pair's overlap is a share of
 RESTART = 1000  # steps, after which another state and another adversary begin
 SPREAD = {
     Support.BASE: 0.8,
@@ -35,19 +37,21 @@ TRIES = 50  # at a start from which the robot can be stopped
 class Tally:
     """How often each bound was broken, and by how much at the worst, as a share of the bound; negative: kept by that much."""
 
+    joints: Sequence[str]
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)  # names of what a bound is of, where not of joints
     count: Counter[str] = field(default_factory=Counter)
     worst: dict[str, float] = field(default_factory=dict)
     first: dict[str, Any] | None = None
 
-    def note(self, step: int, excess: Mapping[str, Array], joints: Sequence[str]) -> None:
+    def note(self, step: int, excess: Mapping[str, Array]) -> None:
         """Take the excess over each bound (n,), as a share of it, of one step."""
         for bound, over in excess.items():
             most = float(np.nan_to_num(over, nan=np.inf).max())
             self.worst[bound] = max(self.worst.get(bound, -np.inf), most)
             if most > RELATIVE:
                 self.count[bound] += 1
-                where = joints[int(np.argmax(over))]
-                self.first = self.first or {"step": step, "bound": bound, "joint": where, "excess": most}
+                where = self.others.get(bound, self.joints)[int(np.argmax(over))]
+                self.first = self.first or {"step": step, "bound": bound, "of": where, "excess": most}
 
 
 def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> dict[str, Array]:
@@ -62,10 +66,14 @@ def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> di
     }
 
 
-def state_excesses(robot: RobotModel, q: Array, v: Array) -> dict[str, Array]:
-    """By how much joints are beyond their limits, as a share of half their range and of their speed."""
+def state_excesses(robot: RobotModel, q: Array, v: Array, distances: Array) -> dict[str, Array]:
+    """By how much joints are beyond their limits, as a share of half their range and of their speed, and pairs overlap, as one of 1 cm."""
     middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
-    return {"position": np.abs(q - middle) / half - 1.0, "velocity": np.abs(v) / robot.velocity_limit - 1.0}
+    return {
+        "position": np.abs(q - middle) / half - 1.0,
+        "velocity": np.abs(v) / robot.velocity_limit - 1.0,
+        "clearance": -distances / OVERLAP_M,
+    }
 
 
 @dataclass(frozen=True)
@@ -82,13 +90,15 @@ class CertifiedWork:
         support, seed = SUPPORTS[case["support"]], int(case["seed"])
         rng = np.random.default_rng([seed, int(support), list(ADVERSARIES).index(case["adversary"])])
         motion, certifier = ModelMotion(self.robot, support, self.period_s), Certifier(self.robot, self.config, self.period_s)
-        tally, methods, times = Tally(), Counter[str](), list[float]()
+        collision, methods, times = CollisionModel(self.robot), Counter[str](), list[float]()
+        pairs = tuple(" – ".join(pair) for pair in collision.names)
+        tally = Tally(self.robot.joint_names, {"clearance": pairs})
         d = motion.dynamics
         for step, command, certificate, spent_us in self._answers(case["adversary"], motion, certifier, rng):
             over = excesses(self.robot, command, d.joint_position, d.joint_velocity)
             motion.step(command.torque(d.joint_position, d.joint_velocity))
-            over |= state_excesses(self.robot, d.joint_position, d.joint_velocity)
-            tally.note(step, over, self.robot.joint_names)
+            over |= state_excesses(self.robot, d.joint_position, d.joint_velocity, collision.distances(d.joint_position))
+            tally.note(step, over)
             methods[certificate.method] += 1
             if certificate.changed:
                 times.append(spent_us)
@@ -114,14 +124,15 @@ class CertifiedWork:
 
 def start(motion: ModelMotion, certifier: Certifier, rng: np.random.Generator) -> None:
     """A random state from which the robot can be stopped; the posture at rest where none is found."""
-    robot, support = motion.robot, motion.support
+    robot, support, collision = motion.robot, motion.support, CollisionModel(motion.robot)
     low, high = robot.position_min - robot.posture, robot.position_max - robot.posture
     for k in range(TRIES):
         shrink = 0.9**k
         q = robot.posture + SPREAD[support] * shrink * rng.uniform(low, high)
         motion.set(q, 0.3 * shrink * rng.uniform(-1.0, 1.0, robot.n) * robot.velocity_limit)
         d = motion.dynamics
-        if certifier.backup.open_from(d, support, d.joint_position, d.joint_velocity)[0] == HELD:
+        open_ = certifier.backup.open_from(d, support, d.joint_position, d.joint_velocity)[0] == HELD
+        if open_ and collision.distances(d.joint_position).min() > OVERLAP_M:
             return
     motion.set(robot.posture, np.zeros(robot.n))
 

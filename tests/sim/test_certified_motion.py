@@ -26,7 +26,7 @@ def work(robot: RobotModel, steps: int = 150) -> CertifiedWork:
 def test_no_adversary_gets_the_model_past_a_bound(g1: RobotModel, adversary: str, support: str) -> None:
     run = work(g1)({"adversary": adversary, "support": support, "seed": 7})
     assert run["first"] is None and run["steps"] == sum(run["methods"].values()) == 150
-    assert {"torque", "power", "position target", "velocity target", "position", "velocity"} == set(run["violations"])
+    assert {"torque", "power", "position target", "velocity target", "position", "velocity", "clearance"} == set(run["violations"])
     assert all(bound["count"] == 0 and bound["worst_margin"] >= -1e-6 for bound in run["violations"].values())
 
 
@@ -37,7 +37,7 @@ def test_without_the_certifier_the_same_adversary_does(g1: RobotModel, monkeypat
     monkeypatch.setattr(Certifier, "certify", lambda self, d, command, support, **_: (command, UNCHANGED))
     run = work(g1, 400)({"adversary": "saturated", "support": "base", "seed": 0})
     assert run["violations"]["position"]["count"] > 0 and run["first"]["bound"] in ("position", "velocity", "power")
-    assert run["first"]["joint"] in g1.joint_names and run["first"]["excess"] > 1e-6
+    assert run["first"]["of"] in g1.joint_names and run["first"]["excess"] > 1e-6
 
 
 def test_without_the_manoeuvre_bounds_on_acceleration_alone_do_not_hold(g1: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,16 +77,19 @@ def test_excesses_by_hand(g1: RobotModel) -> None:
     assert found["power"].max() == pytest.approx(1.5 * 1390.0 / 1610.0 - 1.0)
     assert found["position target"].max() == pytest.approx(0.1 / half)
     assert found["velocity target"].max() == pytest.approx(1.0)
-    state = state_excesses(g1, np.where(np.arange(g1.n) == knee, g1.position_min - 0.1, g1.posture), 1.25 * g1.velocity_limit)
+    state = state_excesses(
+        g1, np.where(np.arange(g1.n) == knee, g1.position_min - 0.1, g1.posture), 1.25 * g1.velocity_limit, np.array([0.3, -0.02])
+    )
     assert state["position"].max() == pytest.approx(0.1 / half) and state["velocity"].max() == pytest.approx(0.25)
+    np.testing.assert_allclose(state["clearance"], [-30.0, 2.0])
 
 
 def test_a_tally_counts_steps_and_keeps_the_first_and_the_worst() -> None:
-    tally, names = Tally(), ("a", "b")
+    tally = Tally(("a", "b"))
     for step, over in enumerate(([-0.5, -0.1], [1e-7, -1.0], [0.2, 0.1], [0.1, 0.4], [np.nan, 0.0])):
-        tally.note(step, {"torque": np.array(over)}, names)
+        tally.note(step, {"torque": np.array(over)})
     assert tally.count == {"torque": 3} and tally.worst == {"torque": np.inf}
-    assert tally.first == {"step": 2, "bound": "torque", "joint": "a", "excess": 0.2}
+    assert tally.first == {"step": 2, "bound": "torque", "of": "a", "excess": 0.2}
 
 
 def test_a_summary_adds_up() -> None:
