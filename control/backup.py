@@ -30,7 +30,7 @@ class BrakingConfig:
     decay: float = 25.0  # 1/s;
     decay_carrying: float = 4.0  # 1/s, of joints that carry the body
     speed_max: float = 12.0  # rad/s, of a joint of a robot that rests; faster ones load the others by turns that nine looks miss
-    motor_share: float = 0.95  # of torque and power that the manoeuvre may take from a state that is let into,
+    motor_share: float = 0.9  # of torque and power that the manoeuvre may take from a state that is let into,
     margin: float = 0.005  # rad, that it leaves to every limit;
     margin_loop: float = 0.01  # with both soles on the ground, where the way to rest is bent
 
@@ -93,7 +93,19 @@ class Backup:
         c = self._cases[support]
         share = self._config.motor_share
         return can_brake(
-            c.tree, c.loop, c.brake, self._capsules, d.base_rotation, d.joint_position, q, v, c.margin, self._least_m, share, self._room
+            c.tree,
+            c.loop,
+            c.brake,
+            self._capsules,
+            d.base_rotation,
+            d.joint_position,
+            q,
+            v,
+            c.margin,
+            self._least_m,
+            share,
+            self._period,
+            self._room,
         )
 
     def torque(self, d: Dynamics, support: Support) -> Array:

@@ -25,20 +25,28 @@ def moving(robot: RobotModel, support: Support, seed: int, speed: float) -> Mode
     return motion
 
 
-@pytest.mark.parametrize("time_s", [0.0, 0.03, 0.2, 1.0, np.inf])
-def test_coasting_is_the_solution_of_its_own_law(time_s: float) -> None:
-    """Against small steps of q̈ = −min(b, λ|q̇|) sign q̇, from fast, slow and resting joints of either way."""
+@pytest.mark.parametrize("ticks", [0, 1, 15, 100, 500])
+def test_coasting_is_what_steps_of_its_own_law_do(ticks: int) -> None:
+    """Against semi-implicit steps of q̈ = −min(b, λ|q̇|) sign q̇, from fast, slow and resting joints of either way."""
     v, q = np.array([8.0, -3.0, 1.0, -0.2, 0.0]), np.linspace(-1.0, 1.0, 5)
     rate, decay, any_ = np.full(5, 20.0), np.array([10.0, 10.0, 10.0, 4.0, 4.0]), np.ones(5)
     to = (np.empty(5), np.empty(5), np.empty(5))
-    coasted(Brake(decay, rate, any_, any_, any_, any_, any_), q, v, time_s, to)
-    h, here, speed = 1e-5, q.copy(), v.copy()
-    for _ in range(round(min(time_s, 3.0) / h)):
-        half = speed - 0.5 * h * np.minimum(rate, decay * np.abs(speed)) * np.sign(speed)
-        here, speed = here + h * half, speed - h * np.minimum(rate, decay * np.abs(half)) * np.sign(half)
-    np.testing.assert_allclose(to[0], here, atol=1e-5)
-    np.testing.assert_allclose(to[1], speed, atol=1e-4)
-    np.testing.assert_allclose(to[2], -np.minimum(rate, decay * np.abs(to[1])) * np.sign(to[1]))
+    coasted(Brake(decay, rate, any_, any_, any_, any_, any_), q, v, ticks * DT, DT, to)
+    here, speed = q.copy(), v.copy()
+    for _ in range(ticks):
+        speed = speed - DT * np.minimum(rate, decay * np.abs(speed)) * np.sign(speed)
+        here = here + DT * speed
+    np.testing.assert_allclose(to[0], here, atol=1e-3)  # a period may begin fast and end slow
+    np.testing.assert_allclose(to[1], speed, atol=2e-3)
+    np.testing.assert_allclose(to[2], -np.minimum(rate, decay * np.abs(to[1])) * np.sign(to[1]), atol=1e-12)
+
+
+def test_coasting_for_ever_ends_at_rest() -> None:
+    v, q, one = np.array([8.0, -0.5]), np.zeros(2), np.ones(2)
+    to = (np.empty(2), np.empty(2), np.empty(2))
+    coasted(Brake(10.0 * one, 20.0 * one, one, one, one, one, one), q, v, np.inf, 1e-6, to)
+    np.testing.assert_allclose(to[0], [(8.0**2 + 2.0**2) / 40.0, -0.05], rtol=1e-4)
+    np.testing.assert_array_equal(to[1], 0.0)
 
 
 @pytest.mark.parametrize("support", HELD_SUPPORTS)
@@ -72,7 +80,7 @@ def test_from_where_it_is_open_it_brings_the_model_to_rest_within_every_limit(g1
         tried += 1
         for _ in range(1500):
             torque = backup.torque(d, support)
-            # It was looked at for 95 % of the motors: between two looks it may take a little more.
+            # It was looked at for 90 % of the motors: between two looks it may take a little more.
             assert (np.abs(torque) <= g1.torque_limit * 1.02).all() and (np.abs(torque * d.joint_velocity) <= g1.power_limit).all()
             motion.step(np.clip(torque, -g1.torque_limit, g1.torque_limit))
             assert (g1.position_min <= d.joint_position).all() and (d.joint_position <= g1.position_max).all()
