@@ -11,7 +11,7 @@ from poise.control.support import Support
 from poise.robots import JointCommand, RobotModel
 from poise.robots.commands import hold_command
 from poise.sim.adversaries import ADVERSARIES
-from poise.sim.certified_motion import SUPPORTS, CertifiedWork, Tally, excesses, start, state_excesses, summarise
+from poise.sim.certified_motion import LIKELY, SUPPORTS, CertifiedWork, Tally, excesses, start, state_excesses, summarise
 from poise.sim.model_motion import ModelMotion
 
 CONFIG, DT = StackConfig().safety, StackConfig().period_s
@@ -27,7 +27,9 @@ def test_no_adversary_gets_the_model_past_a_bound(g1: RobotModel, adversary: str
     run = work(g1)({"adversary": adversary, "support": support, "seed": 7})
     assert run["first"] is None and run["steps"] == sum(run["methods"].values()) == 150
     assert {"torque", "power", "position target", "velocity target", "position", "velocity", "clearance"} == set(run["violations"])
-    assert all(bound["count"] == 0 and bound["worst_margin"] >= -1e-6 for bound in run["violations"].values())
+    promised = [figures for bound, figures in run["violations"].items() if bound not in LIKELY]
+    assert all(bound["count"] == 0 and bound["worst_margin"] >= -1e-6 for bound in promised)
+    assert run["violations"]["clearance"]["count"] <= 5
 
 
 def test_without_the_certifier_the_same_adversary_does(g1: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +87,9 @@ def test_excesses_by_hand(g1: RobotModel) -> None:
 
 
 def test_a_tally_counts_steps_and_keeps_the_first_and_the_worst() -> None:
+    tally = Tally(("a", "b"))
+    tally.note(0, {"clearance": np.array([3.0, -1.0])})
+    assert tally.count == {"clearance": 1} and tally.first is None, "not promised"
     tally = Tally(("a", "b"))
     for step, over in enumerate(([-0.5, -0.1], [1e-7, -1.0], [0.2, 0.1], [0.1, 0.4], [np.nan, 0.0])):
         tally.note(step, {"torque": np.array(over)})
