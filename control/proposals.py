@@ -9,6 +9,9 @@ import numpy as np
 
 from poise.robots.types import MotionProposal, Verdict
 
+from .protocols import Proposer, Situation, WorldModel
+from .stopwatch import Stopwatch
+
 
 def trusted(proposal: MotionProposal, arms: int) -> Verdict:
     """The verdict where there is no world model: well-formed proposals, for that many arm joints, are accepted, by their own likelihood."""
@@ -40,3 +43,20 @@ def plain(proposal: MotionProposal) -> MotionProposal:
     names = ("twist", "height_m", "torso_rpy", "arm_position", "footstep_offset")
     changes: dict[str, Any] = {name: np.array(getattr(proposal, name), dtype=float, order="C") for name in names}
     return replace(proposal, period_s=float(proposal.period_s), step_duration_s=float(proposal.step_duration_s), **changes)
+
+
+def judged(
+    proposer: Proposer, model: WorldModel | None, situation: Situation, arms: int, watch: Stopwatch
+) -> tuple[tuple[MotionProposal, ...], tuple[Verdict, ...], list[float], str]:
+    """Proposals, verdicts, scores (-inf: not to be followed), and what went wrong: proposer and world model are others' code."""
+    try:
+        proposals = tuple(proposer.propose(situation) or ())
+        watch.lap("propose")
+        verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(trusted(p, arms) for p in proposals)
+        watch.lap("imagine")
+        # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
+        scores = [v.score if v.accepted and well_formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"
+    return proposals, verdicts, scores, ""

@@ -21,14 +21,15 @@ from poise.robots.types import (
     Verdict,
 )
 
-from .dynamics import Dynamics
+from .descent import Descent, DescentConfig
+from .dynamics import Dynamics, fill_frames
 from .estimator import Estimator, EstimatorConfig, believed
 from .footsteps import twist_command
 from .gait import Walker
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
-from .proposals import plain, trusted, well_formed
+from .proposals import judged, plain
 from .protocols import Proposer, Situation, WorldModel
 from .reaction import left_to_the_body, leg_momentum
 from .references import GaitCommand, Reference
@@ -42,6 +43,7 @@ from .support import Support, support_of
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
+FALLS = "falls: knees bent, arms to the ground"  # the reason of a decision while balance is given up
 # A robot rests that has stood for so long, and whose centre of mass is slower than that; another is to be balanced, not to be stopped
 # as it stands.
 SETTLED_S, RESTING_MPS = 0.5, 0.2
@@ -61,6 +63,7 @@ class StackConfig:
     swing_share: float = 1.5
     estimator: EstimatorConfig = EstimatorConfig()
     let_down: LetDownConfig = LetDownConfig()
+    descent: DescentConfig = DescentConfig()
     walker: WalkerConfig = field(default_factory=WalkerConfig)
     whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
@@ -101,6 +104,7 @@ class Stack:
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
+        self._descent = Descent(robot, cfg.descent, cfg.period_s)
         self._slew = np.array(cfg.slew) * cfg.period_s
         self.reset()
 
@@ -118,6 +122,7 @@ class Stack:
         self._walker.reset(0.0)
         self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m, robot.overlay.gait.step_duration_s)
         self._monitor.reset()
+        self._descent.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
         self._acting: _Choice | None = None
@@ -135,6 +140,8 @@ class Stack:
             return self._safe_decision(intent, problem, watch)
         if problem:
             return self._held_decision(intent, problem, watch)
+        if (wanted := self._fall(self._monitor.state)) is not None:
+            return self._falling_decision(wanted, intent, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
         if self._let_down.posture is not None:
@@ -153,6 +160,11 @@ class Stack:
         decision = self._record(state, intent, made, command, certificate, solution, watch)
         self._monitor.sent(command)
         return decision
+
+    def _fall(self, state: RobotState) -> JointCommand | None:
+        """What a robot does that falls, None of one that does not."""
+        assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
+        return self._descent(state.base_orientation_wxyz, state.joint_position)
 
     def _estimate(self, state: RobotState) -> None:
         """Take a state; after it a robot that was let down may have come to stand."""
@@ -184,7 +196,7 @@ class Stack:
             return None
         situation = self._situation(state, intent)
         watch.lap("estimate")
-        proposals, verdicts, scores, fault = self._judged(situation, watch)
+        proposals, verdicts, scores, fault = judged(self._proposer, self._world_model, situation, len(self.robot.arms), watch)
         chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
         acting = plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
@@ -196,21 +208,6 @@ class Stack:
         else:
             self._coming = choice
         return choice
-
-    def _judged(self, situation: Situation, watch: Stopwatch) -> tuple[tuple[MotionProposal, ...], tuple[Verdict, ...], list[float], str]:
-        """Proposals, verdicts, scores (-inf: not to be followed), and what went wrong: proposer and world model are others' code."""
-        model, arms = self._world_model, len(self.robot.arms)
-        try:
-            proposals = tuple(self._proposer.propose(situation) or ())
-            watch.lap("propose")
-            verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(trusted(p, arms) for p in proposals)
-            watch.lap("imagine")
-            # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
-            scores = [v.score if v.accepted and well_formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
-        except Exception as error:
-            said = " ".join(str(error).split())[:200]
-            return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"
-        return proposals, verdicts, scores, ""
 
     def _refine(self, intent: Intent) -> Reference:
         """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
@@ -303,6 +300,19 @@ class Stack:
         reason = "falls from where it was let go: the posture is held until the feet carry the robot"
         return replace(self._unplanned(intent, "degraded", reason, command, certificate, watch), belief=self._belief())
 
+    def _falling_decision(self, wanted: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
+        """A fall that cannot be saved; the estimate begins anew when the robot has been put up again."""
+        state = self._monitor.state
+        assert state.base_orientation_wxyz is not None and state.gyro_imu is not None
+        self._started = False
+        self.estimator.reset()
+        self.dynamics.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
+        fill_frames(self.dynamics.source, self.dynamics.frames, self.dynamics.terms)
+        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE)
+        self._monitor.sent(command)
+        watch.lap("certify")
+        return self._unplanned(intent, "safe", FALLS, command, certificate, watch)
+
     def _safe_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
         """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
         self._started = False
@@ -370,11 +380,12 @@ class Stack:
             self._motion.snapshot(),
             self._monitor.snapshot(),
             self._let_down.copy(),
+            self._descent.copy(),
         )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor, let_down = snapshot
+        scalars, estimator, walker, motion, monitor, let_down, descent = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
@@ -382,6 +393,7 @@ class Stack:
         self._motion.restore(motion)
         self._monitor.restore(monitor)
         self._let_down = let_down.copy()
+        self._descent = descent.copy()
 
 
 __all__ = ["Array", "Stack", "StackConfig"]

@@ -15,6 +15,7 @@ from tyro.conf import subcommand
 
 from .bench import Realtime, Tour
 from .bench_compare import Compare
+from .bench_falls import Falls
 from .bench_locomotion import Locomotion
 from .bench_safety import Safety
 from .demo import Demo
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: locomotion, tour, realtime, safety; and their runs side by side."""
+    """Benchmarks: locomotion, tour, realtime, safety, falls; and their runs side by side."""
 
     action: (
         Annotated[Locomotion, subcommand("locomotion")]
         | Annotated[Tour, subcommand("tour")]
         | Annotated[Realtime, subcommand("realtime")]
         | Annotated[Safety, subcommand("safety")]
+        | Annotated[Falls, subcommand("falls")]
         | Annotated[Compare, subcommand("compare")]
     )
 

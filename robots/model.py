@@ -41,6 +41,7 @@ class RobotModel:
     hold_kp: Array  # (n,) N·m/rad, for holding a posture without a torque plan
     hold_kd: Array  # (n,) N·m·s/rad
     posture: Array  # (n,) rad, nominal
+    descent: Array  # (3, n) rad: postures of a fall, see `control/descent.py`
     mass: float  # kg
     legs: Indices  # (12,) indices into joint arrays, left leg first
     waist: Indices
@@ -123,6 +124,7 @@ def build_robot(description: Path, overlay: Overlay) -> RobotModel:
         hold_kp=np.array([m.kp for m in motors]),
         hold_kd=np.array([m.kd for m in motors]),
         posture=np.array([overlay.posture.get(joint, 0.0) for joint in joints]),
+        descent=np.array([overlay.falling(joint) for joint in joints]).T,
         mass=float(pin.computeTotalMass(model)),
         legs=_indices(joints, overlay.legs),
         waist=_indices(joints, overlay.waist),

@@ -22,7 +22,7 @@ _TABLES = {
     "groups": ("legs", "waist", "arms"),
     "collision": ("capsules", "pairs"),
 }
-_FREE_TABLES = ("posture", "gait", "motors", "walking_range")  # joints, patterns, and what their types name
+_FREE_TABLES = ("posture", "gait", "motors", "walking_range", "descent")  # joints, patterns, and what their types name
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class Overlay:
     gait: Gait
     motors: Mapping[str, Motor]  # pattern → motor; the last match wins
     walking_range: Mapping[str, tuple[float, float]]  # pattern → rad: where walking keeps a joint, within its limits; the last match wins
+    descent: Mapping[str, tuple[float, float, float]]  # pattern → rad: middle, forward, left of a fall; the last match wins
     capsules: tuple[Capsule, ...]
     collision_pairs: tuple[tuple[str, str], ...]
 
@@ -100,9 +101,14 @@ class Overlay:
         """Where walking keeps a joint, rad: all of the line unless a pattern matches its name."""
         return _last_match(self.walking_range, joint, (-inf, inf))
 
+    def falling(self, joint: str) -> tuple[float, float, float]:
+        """Where a fall takes a joint, rad: in the middle, more of it forward, more to the left; its posture unless a pattern matches."""
+        return _last_match(self.descent, joint, (self.posture.get(joint, 0.0), 0.0, 0.0))
+
     def unmatched(self, joints: Sequence[str]) -> list[str]:
         """The tables and patterns that match none of the joints: misspelt, most likely."""
         tables = {"motors": [pattern for pattern in self.motors if pattern != "default"], "walking_range": list(self.walking_range)}
+        tables["descent"] = list(self.descent)
         return [
             f"[{table}] {pattern}"
             for table, patterns in tables.items()
@@ -169,6 +175,7 @@ def _parse(raw: Mapping[str, Any]) -> Overlay:
         gait=Gait(**_numbers(Gait, raw["gait"])),
         motors={"default": motors.pop("default"), **motors},
         walking_range={pattern: _range(values, pattern) for pattern, values in raw.get("walking_range", {}).items()},
+        descent={pattern: _triple(values, pattern) for pattern, values in raw.get("descent", {}).items()},
         capsules=tuple(_capsule(entry) for entry in collision.get("capsules", ())),
         collision_pairs=tuple((a, b) for a, b in collision.get("pairs", ())),
     )

@@ -1,0 +1,83 @@
+"""A fall that cannot be saved: knees bent, arms between the trunk and the ground, every joint damped; then damping alone.
+
+Once the base leans by more than a robot has ever come back from, balance is given up. The joints go, in a moment and softly, to a posture
+for the way in which it falls, φ from forward to the left in the base's axes: middle + forward·cos φ + left·sin φ, from the overlay.
+Lying, the robot is damped. It starts anew when it has been put upright.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from poise.robots import RobotModel
+from poise.robots.types import Array, JointCommand
+
+from .rotation import matrix_from_quat
+
+
+class DescentConfig(NamedTuple):
+    """When a fall is given up as lost, how softly the posture is taken, and when the fall is over."""
+
+    lean_rad: float = 0.5  # of 40 pushes of 30 to 60 N·s, those that were saved tilted the base by 0.31 rad at most
+    upright_rad: float = 0.2  # less than which, for so long, it has been put up again
+    upright_s: float = 0.5
+    taken_s: float = 0.08  # to the posture
+    lasts_s: float = 2.0  # after which all has come to rest
+    legs: float = 1.0  # shares of the overlay's holding stiffness
+    arms: float = 1.0
+    damping: float = 1.0  # and of its damping
+
+
+class Descent:
+    """`falling` says whether a fall goes on; called once a tick that has a sound state."""
+
+    def __init__(self, robot: RobotModel, config: DescentConfig, period_s: float) -> None:
+        self._robot, self._config, self._period = robot, config, period_s
+        arm = np.zeros(robot.n)
+        arm[robot.arms] = 1.0
+        self._kp = robot.hold_kp * np.where(arm > 0.0, config.arms, config.legs)
+        self._kd = robot.hold_kd * config.damping
+        self.reset()
+
+    def reset(self) -> None:
+        """Stand."""
+        self.falling = False
+        self._spent_s = self._upright_s = 0.0
+        self._begin = self._end = self._robot.posture
+
+    def copy(self) -> Descent:
+        """An independent copy; its arrays are never written to."""
+        return copy(self)
+
+    def __call__(self, orientation_wxyz: Array, joint_position: Array) -> JointCommand | None:
+        """The command of a robot that falls, None of one that does not."""
+        cfg = self._config
+        up = matrix_from_quat(orientation_wxyz)[2]  # the vertical in the base's axes
+        lean = float(np.arccos(np.clip(up[2], -1.0, 1.0)))
+        if not self.falling:
+            if lean <= cfg.lean_rad:
+                return None
+            self.falling, self._spent_s, self._upright_s = True, 0.0, 0.0
+            self._begin, self._end = np.array(joint_position), self.posture(float(np.arctan2(-up[1], -up[0])))
+        self._spent_s += self._period
+        self._upright_s = self._upright_s + self._period if lean < cfg.upright_rad else 0.0
+        if self._upright_s >= cfg.upright_s:
+            self.reset()
+            return None
+        return self._command(joint_position)
+
+    def posture(self, way: float) -> Array:
+        """Joint positions (n,) for a fall towards an angle, rad from forward to the left."""
+        robot = self._robot
+        middle, forward, left = robot.descent
+        return np.clip(middle + np.cos(way) * forward + np.sin(way) * left, robot.position_min, robot.position_max)
+
+    def _command(self, here: Array) -> JointCommand:
+        robot, zero = self._robot, np.zeros(self._robot.n)
+        if self._spent_s > self._config.lasts_s:
+            return JointCommand(np.clip(here, robot.position_min, robot.position_max), zero, zero, robot.hold_kd, zero, robot.torque_limit)
+        share = min(1.0, self._spent_s / self._config.taken_s)
+        return JointCommand(self._begin + share * (self._end - self._begin), zero, self._kp, self._kd, zero, robot.torque_limit)
