@@ -171,17 +171,18 @@ def clearance_rows(
 class Spacing:
     """The bounds of one tick on how the robot's capsules close in: `rows` (ROWS, n) times q̈ at least `least` (ROWS,) m/s²."""
 
-    def __init__(self, robot: RobotModel, config: ClearanceConfig, period_s: float) -> None:
+    def __init__(self, robot: RobotModel, resting: ClearanceConfig, moving: ClearanceConfig, period_s: float) -> None:
         self.capsules = capsules_of(robot)
         self._names = [f"clearance {a} – {b}" for a, b in robot.overlay.collision_pairs]
         self._tree, self._room = root_at(build_tree(robot.pinocchio), 0), room_for(robot.n)
-        self._numbers = np.array((*config, period_s))
+        self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
         self._count = 0
         self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.empty(ROWS), np.zeros(ROWS, dtype=np.int64)
 
-    def update(self, q: Array, v: Array) -> None:
-        """Take the joints' positions and velocities, (n,) each."""
-        self._count = clearance_rows(self._tree, self.capsules, q, v, self._numbers, self._room, self.rows, self.least, self._pair)
+    def update(self, q: Array, v: Array, *, resting: bool) -> None:
+        """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
+        numbers = self._numbers[int(resting)]
+        self._count = clearance_rows(self._tree, self.capsules, q, v, numbers, self._room, self.rows, self.least, self._pair)
 
     def closing(self, acceleration: Array, slack: float) -> list[str]:
         """The pairs that a joint acceleration (n,) brings too near, by more than a slack, m/s²."""

@@ -4,8 +4,9 @@ A request is the torque τ_req that a command asks of the motors at the measured
 when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
-    qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  |τ| ≤ τ_most,   q̈_min ≤ W τ + q̈_0 ≤ q̈_max,
-           with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly;
+    qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  |τ| ≤ τ_most,   q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
+           with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, legs
+           count tenfold: they balance it;
     brake: while the robot rests, the braking manoeuvre, which was open when this state was let into;
     best:  while it moves on, the clipped torque with the joints damped that no torque keeps within their bounds.
 Without a finite measurement nothing is known: every joint is damped.
@@ -44,9 +45,11 @@ class SafetyConfig:
     """Braking that is counted on, and what is numerical."""
 
     braking: float = 60.0  # rad/s²; of every joint, while the robot moves on,
-    fading: float = 500.0  # 1/s, down to 0.12 rad/s
+    fading: float = 500.0  # 1/s, down to 0.12 rad/s;
+    legs_share: float = 0.1  # of another joint's: how readily the legs of a robot that moves on are turned to for what arms could do
     resting: BrakingConfig = BrakingConfig()
     clearance: ClearanceConfig = ClearanceConfig()
+    clearance_moving: ClearanceConfig = ClearanceConfig(least_m=0.0, rate=30.0, decay=100.0)  # arms that catch the robot need their room
     tolerance: float = 0.5  # rad/s²; rounding and the whole-body QP's residual, not a licence
     reported_change: float = 1e-3  # of the torque limit, below which a change is numerical
     solver: str = "daqp"  # of SOLVERS
@@ -75,10 +78,12 @@ class Certifier:
         self._moving = np.array((np.full(robot.n, config.fading), np.full(robot.n, config.braking)))
         self._room, self._nothing = tuple(np.empty((4, robot.n))), np.empty(0)
         self._solver = SOLVERS[config.solver]()
+        self._reluctant = robot.torque_limit.copy()
+        self._reluctant[robot.legs] *= config.legs_share
         self._identity = np.eye(robot.n)
         self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
         self._meets = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
-        self._spacing = Spacing(robot, config.clearance, period_s)
+        self._spacing = Spacing(robot, config.clearance, config.clearance_moving, period_s)
         self.backup = Backup(robot, config.resting, self._spacing.capsules, config.clearance.least_m, period_s)
 
     def certify(
@@ -103,7 +108,7 @@ class Certifier:
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
-        self._spacing.update(q, v)
+        self._spacing.update(q, v, resting=case.resting)
         if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
@@ -176,7 +181,7 @@ class Certifier:
 
     def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
         """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
-        scale = self._robot.torque_limit
+        scale = self._robot.torque_limit if case.resting else self._reluctant
         bounds = (case.lower, case.upper, self._spacing.rows, self._spacing.least)
         gradient, rows, low, high, size = nearest_problem(asked, case.most, scale, response, free, *bounds)
         solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))

@@ -43,9 +43,9 @@ from .support import Support, support_of
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
-FALLS = "falls: knees bent, arms to the ground"  # the reason of a decision while balance is given up
-# A robot rests that has stood for so long, and whose centre of mass is slower than that; another is to be balanced, not to be stopped
-# as it stands.
+FALLS = "falls: hips bent, arms to the ground"  # the reason of a decision while balance is given up
+# A robot rests that has stood for so long, and whose centre of mass and soles are slower than that; another is to be balanced, not to be
+# stopped as it stands.
 SETTLED_S, RESTING_MPS = 0.5, 0.2
 
 
@@ -140,7 +140,7 @@ class Stack:
             return self._safe_decision(intent, problem, watch)
         if problem:
             return self._held_decision(intent, problem, watch)
-        if (wanted := self._fall(self._monitor.state)) is not None:
+        if (wanted := self._descent(self._monitor.state)) is not None:
             return self._falling_decision(wanted, intent, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
@@ -151,8 +151,7 @@ class Stack:
         watch.lap("refine")
         solution, command = self._track(reference, intent, state)
         watch.lap("track")
-        settled = self._walker.phase == "stand" and self._walker.time > SETTLED_S
-        resting = settled and reference.urgency == 0.0 and abs(self.dynamics.com_velocity).max() < RESTING_MPS
+        resting = reference.urgency == 0.0 and self._is_settled()
         command, certificate = self.certifier.certify(
             self.dynamics, command, support_of(reference.contact), resting=resting, predicted=solution.acceleration[6:]
         )
@@ -161,10 +160,11 @@ class Stack:
         self._monitor.sent(command)
         return decision
 
-    def _fall(self, state: RobotState) -> JointCommand | None:
-        """What a robot does that falls, None of one that does not."""
-        assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
-        return self._descent(state.base_orientation_wxyz, state.joint_position)
+    def _is_settled(self) -> bool:
+        """Whether the robot stands, and neither its centre of mass nor a sole moves."""
+        d = self.dynamics
+        stands = self._walker.phase == "stand" and self._walker.time > SETTLED_S
+        return stands and max(abs(d.com_velocity).max(), abs(d.sole_velocity[:, :3]).max()) < RESTING_MPS
 
     def _estimate(self, state: RobotState) -> None:
         """Take a state; after it a robot that was let down may have come to stand."""

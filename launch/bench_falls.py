@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +44,7 @@ class Falls(BatchFolder):
         folder = self.folder("falls")
         runs = self.run(folder, work, cases, setup, _said)
         result = {"summary": summarise(runs), "runs": runs, **setup}
-        rows = [_row(part, result["summary"]["medians"]) for part in result["summary"]["medians"]["limp"]]
+        rows: list[Mapping[str, Any]] = [_row(part, result["summary"]["medians"]) for part in result["summary"]["medians"]["limp"]]
         print_rows(f"medians of {result['summary']['falls']} falls: peak N, impulse N·s, speed m/s", rows, console_for(self.json))
         write_json(folder / "summary.json", result)
         if self.json is not None:

@@ -158,7 +158,7 @@ class Certificate:
     reasons: tuple[str, ...]  # "torque left_knee_joint", …
     torque_change_nm: float  # largest over the joints
     method: str  # "unchanged", "clip", "qp", "brake", "best", "damping"
-    # Bounds that the nearest torque meets, with their multipliers: what ½ Σ ((τ − τ_req)/τ_max)² would lose per N·m or rad/s² of room.
+    # Bounds that the nearest torque meets, with their multipliers: what its cost would lose per N·m, rad/s² or m/s² of room.
     active: Mapping[str, float] = field(default_factory=dict)
 
 

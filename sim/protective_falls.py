@@ -21,7 +21,7 @@ from .mujoco_backend import MujocoBackend
 
 PUSH_NS = (70.0, 100.0)  # at the torso, from any side: no stand and no walk survives it
 LEAN_S = 3.0  # after the push, within which the robot must be falling
-FALL_S = 1.6  # from there on, until it lies
+FALL_S = 3.5  # from there on, until it lies: after 2 s the stack damps it, and what held the trunk gives way
 WALK_MPS = 0.5
 PARTS = ("torso", "hands", "knees", "pelvis")
 WAYS = ("limp", "damped", "descent")

@@ -7,32 +7,33 @@ from loop import STAND, make_loop, statuses
 from poise.control.descent import Descent, DescentConfig
 from poise.control.stack import FALLS
 from poise.robots import RobotModel
-from poise.robots.types import Array
+from poise.robots.types import Array, RobotState
 
 DT, CONFIG = 0.002, DescentConfig()
 
 
-def leaning(angle: float, way: float) -> Array:
-    """Orientation (4,) of a base that leans by an angle towards a way, from forward to the left."""
+def leaning(angle: float, way: float, joints: Array) -> RobotState:
+    """A state whose base leans by an angle towards a way, from forward to the left."""
     axis = np.array([-np.sin(way), np.cos(way), 0.0])  # a turn about the left axis leans forward
-    return np.concatenate(([np.cos(0.5 * angle)], np.sin(0.5 * angle) * axis))
+    turned = np.concatenate(([np.cos(0.5 * angle)], np.sin(0.5 * angle) * axis))
+    return RobotState(0.0, joints, np.zeros(joints.size), base_orientation_wxyz=turned)
 
 
 def test_a_robot_that_can_be_saved_is_let_alone(g1: RobotModel) -> None:
     descent = Descent(g1, CONFIG, DT)
     for way in np.linspace(-np.pi, np.pi, 9):
-        assert descent(leaning(CONFIG.lean_rad - 1e-3, float(way)), g1.posture) is None and not descent.falling
+        assert descent(leaning(CONFIG.lean_rad - 1e-3, float(way), g1.posture)) is None and not descent.falling
 
 
 @pytest.mark.parametrize("way", [0.0, 0.5 * np.pi, np.pi, -0.5 * np.pi, 0.7])
 def test_a_fall_goes_to_the_posture_of_its_way_softly(g1: RobotModel, way: float) -> None:
     descent, begin = Descent(g1, CONFIG, DT), g1.posture + 0.01
-    first = descent(leaning(CONFIG.lean_rad + 1e-3, way), begin)
+    first = descent(leaning(CONFIG.lean_rad + 1e-3, way, begin))
     assert first is not None and descent.falling
     end = np.clip(g1.descent[0] + np.cos(way) * g1.descent[1] + np.sin(way) * g1.descent[2], g1.position_min, g1.position_max)
     np.testing.assert_allclose(first.q, begin + DT / CONFIG.taken_s * (end - begin), atol=1e-9)
     for _ in range(round(CONFIG.taken_s / DT)):
-        last = descent(leaning(1.0, way + 1.0), begin)  # the way is that of its beginning
+        last = descent(leaning(1.0, way + 1.0, begin))  # the way is that of its beginning
     assert last is not None
     np.testing.assert_allclose(last.q, end, atol=1e-9)
     assert (last.kp > 0.0).all() and (last.kd > 0.0).all() and not last.tau.any()
@@ -51,13 +52,13 @@ def test_the_posture_is_mirrored_with_the_way(g1: RobotModel) -> None:
 def test_lying_it_is_damped_and_put_upright_it_begins_anew(g1: RobotModel) -> None:
     descent = Descent(g1, CONFIG, DT)
     for _ in range(round(CONFIG.lasts_s / DT) + 2):
-        command = descent(leaning(1.4, 0.0), g1.posture)
+        command = descent(leaning(1.4, 0.0, g1.posture))
     assert command is not None and not command.kp.any() and command.kd.all()
     half = round(0.5 * CONFIG.upright_s / DT)
     for _ in range(half):
-        assert descent(leaning(0.1, 0.0), g1.posture) is not None
-    assert descent(leaning(0.3, 0.0), g1.posture) is not None, "not upright: it has to be so for a while without a break"
-    commands = [descent(leaning(0.1, 0.0), g1.posture) for _ in range(2 * half + 2)]
+        assert descent(leaning(0.1, 0.0, g1.posture)) is not None
+    assert descent(leaning(0.3, 0.0, g1.posture)) is not None, "not upright: it has to be so for a while without a break"
+    commands = [descent(leaning(0.1, 0.0, g1.posture)) for _ in range(2 * half + 2)]
     assert commands[half] is not None and commands[-1] is None and not descent.falling
 
 

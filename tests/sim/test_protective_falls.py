@@ -23,7 +23,7 @@ def test_one_fall_is_run_in_every_way_from_the_same_state(g1: RobotModel) -> Non
         assert max(figures["peak_n"] for figures in of.values()) > 300.0, "something hits the ground"
         for figures in of.values():
             assert (figures["peak_n"] > 0.0) == (figures["impulse_ns"] > 0.0)
-            assert figures["impulse_ns"] <= 1.6 * figures["peak_n"] + 1e-9
+            assert figures["impulse_ns"] <= 3.5 * figures["peak_n"] + 1e-9
     assert run["ways"]["limp"] != run["ways"]["descent"]
     assert FallWork(g1, model_stack)({"seed": 0}) == run
 
@@ -66,7 +66,7 @@ def test_every_body_of_a_part_is_named(g1: RobotModel) -> None:
 def test_a_summary_takes_medians_of_falls_alone() -> None:
     def run(value: float, fell: bool = True) -> dict[str, object]:
         figures = {"peak_n": value, "impulse_ns": 2.0 * value, "speed_mps": 3.0 * value}
-        return {"fell": fell, "ways": {way: {part: figures for part in PARTS} for way in WAYS} if fell else {}}
+        return {"fell": fell, "ways": {way: dict.fromkeys(PARTS, figures) for way in WAYS} if fell else {}}
 
     found = summarise([run(1.0), run(5.0), run(2.0), run(9.0, fell=False)])
     assert found["falls"] == 3 and found["runs"] == 4
