@@ -73,6 +73,7 @@ def overlay(g1: RobotModel) -> Overlay:
         arms=("arm",),
         motors={"default": g1.overlay.motors["default"]},
         walking_range={},
+        descent={},
         capsules=(),
         collision_pairs=(),
     )

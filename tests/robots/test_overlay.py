@@ -70,6 +70,14 @@ def test_the_last_pattern_that_matches_gives_the_motor(changed: Write) -> None:
     assert later.motor("right_knee_joint") == overlay.motor("right_knee_joint")
 
 
+def test_where_a_fall_takes_a_joint(changed: Write, g1: RobotModel) -> None:
+    knee, wrist = (g1.joint_names.index(f"left_{name}_joint") for name in ("knee", "wrist_roll"))
+    assert g1.overlay.falling("left_knee_joint") == (0.53, 0.06, 0.0) == tuple(g1.descent[:, knee])
+    assert tuple(g1.descent[:, wrist]) == (g1.posture[wrist], 0.0, 0.0), "not named: it stays in its posture"
+    without = load_robot(g1.description, changed('"*_knee_joint" = [0.53, 0.06, 0.0]', ""))
+    assert tuple(without.descent[:, knee]) == (g1.posture[knee], 0.0, 0.0)
+
+
 def test_collisions_may_be_left_out(tmp_path: Path, g1: RobotModel) -> None:
     path = tmp_path / "overlay.toml"
     path.write_text(TEXT[: TEXT.index("[collision]")], encoding="utf-8")
@@ -147,7 +155,8 @@ def test_values_of_the_wrong_kind_are_named(changed: Write, g1: RobotModel, old:
         ('["waist_yaw_joint", ', '["waist_jaw_joint", ', "grouped joints waist_jaw_joint are not in the description"),
         ('["left_upper_arm", "torso_left"]', '["left_upper_arm", "torso"]', "capsules torso are not in the description"),
         ('"*_knee_joint" = {', '"*_knee" = {', "[motors] *_knee match no joint"),
-        ('"*_knee_joint" = [', '"*_knee" = [', "[walking_range] *_knee match no joint"),
+        ('"*_knee_joint" = [0.2', '"*_knee" = [0.2', "[walking_range] *_knee match no joint"),
+        ('"*_elbow_joint" = [0.33', '"*_elbow" = [0.33', "[descent] *_elbow match no joint"),
     ],
 )
 def test_names_that_the_description_has_not_are_named(changed: Write, g1: RobotModel, old: str, new: str, said: str) -> None:
