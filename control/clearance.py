@@ -184,6 +184,10 @@ class Spacing:
         numbers = self._numbers[int(resting)]
         self._count = clearance_rows(self._tree, self.capsules, q, v, numbers, self._room, self.rows, self.least, self._pair)
 
+    def clear(self) -> None:
+        """Bound nothing."""
+        self._count, self.rows[:], self.least[:] = 0, 0.0, -np.inf
+
     def closing(self, acceleration: Array, slack: float) -> list[str]:
         """The pairs that a joint acceleration (n,) brings too near, by more than a slack, m/s²."""
         if not self._count:

@@ -23,7 +23,7 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import Look, broken, look, nearest_problem, target_kept, worst_excess
+from .bounds import UNBOUNDED, Look, broken, look, nearest_problem, target_kept, worst_excess
 from .clearance import ClearanceConfig, Spacing
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
@@ -87,7 +87,14 @@ class Certifier:
         self.backup = Backup(robot, config.resting, self._spacing.capsules, config.clearance.least_m, period_s)
 
     def certify(
-        self, d: Dynamics, command: JointCommand, support: Support, *, resting: bool = False, predicted: Array | None = None
+        self,
+        d: Dynamics,
+        command: JointCommand,
+        support: Support,
+        *,
+        resting: bool = False,
+        arms_external: bool = False,
+        predicted: Array | None = None,
     ) -> tuple[JointCommand, Certificate]:
         """Bound a command in the state of `d`.
 
@@ -96,6 +103,8 @@ class Certifier:
             command: what is asked for.
             support: what stands still in the coming period.
             resting: whether the robot may be stopped as it stands; while it steps, the next step is what stops it.
+            arms_external: whether something else moves the arms: nothing that is sent changes how, so their motion is not bounded by what
+                the other joints could do, and no robot rests then.
             predicted: joint acceleration (n,) that whoever asks expects of the request. While the robot moves on it is believed where it
                 keeps the bounds; else, and at rest, the certifier's own counts.
 
@@ -103,12 +112,16 @@ class Certifier:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
         q, v, c = d.joint_position, d.joint_velocity, command
-        case = _Case(d, support, resting and support is not Support.NONE, *self._room)
+        case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
         foreseen = self._nothing if predicted is None or case.resting else predicted
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
-        self._spacing.update(q, v, resting=case.resting)
+        if arms_external:
+            self._spacing.clear()
+            case.lower[self._robot.arms], case.upper[self._robot.arms] = -UNBOUNDED, UNBOUNDED
+        else:
+            self._spacing.update(q, v, resting=case.resting)
         if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:

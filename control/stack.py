@@ -139,7 +139,8 @@ class Stack:
         if problem and not self._monitor.bridged:
             return self._safe_decision(intent, problem, watch)
         if problem:
-            return self._held_decision(intent, problem, watch)
+            reason = f"{problem}: the last command is repeated"
+            return self._unplanned(intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
         if (wanted := self._descent(self._monitor.state)) is not None:
             return self._falling_decision(wanted, intent, watch)
         self._estimate(self._monitor.state)
@@ -151,9 +152,13 @@ class Stack:
         watch.lap("refine")
         solution, command = self._track(reference, intent, state)
         watch.lap("track")
-        resting = reference.urgency == 0.0 and self._is_settled()
         command, certificate = self.certifier.certify(
-            self.dynamics, command, support_of(reference.contact), resting=resting, predicted=solution.acceleration[6:]
+            self.dynamics,
+            command,
+            support_of(reference.contact),
+            resting=reference.urgency == 0.0 and self._is_settled(),
+            arms_external=intent.arms_external,
+            predicted=solution.acceleration[6:],
         )
         watch.lap("certify")
         decision = self._record(state, intent, made, command, certificate, solution, watch)
@@ -282,10 +287,6 @@ class Stack:
             timings_us=watch.with_total(),
         )
 
-    def _held_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
-        reason = f"{problem}: the last command is repeated"
-        return self._unplanned(intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
-
     def _aloft_decision(self, posture: Array, state: RobotState, intent: Intent, watch: Stopwatch) -> Decision:
         """In the air there is nothing to balance on."""
         self._contact = np.zeros(2)
@@ -294,7 +295,7 @@ class Stack:
         if intent.arms_external:  # moved by something else: they are where they are measured
             held[self.robot.arms] = state.joint_position[self.robot.arms]
         wanted = hold_command(self.robot, held)
-        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE)
+        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE, arms_external=intent.arms_external)
         self._monitor.sent(command)
         watch.lap("certify")
         reason = "falls from where it was let go: the posture is held until the feet carry the robot"

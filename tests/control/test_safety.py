@@ -192,6 +192,19 @@ def test_a_prediction_is_believed_only_where_it_keeps_the_bounds_of_a_robot_that
     assert certifier(g1).certify(fast, still, BOTH, predicted=-50.0 * v, resting=True)[1].changed
 
 
+def test_arms_that_something_else_moves_are_not_held_by_the_legs(g1: RobotModel) -> None:
+    """An arm that the stack does not move flies at the trunk and its own limit: nothing is changed for it; moved by the stack, it is braked."""
+    q, v, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
+    roll = g1.joint_names.index("left_shoulder_roll_joint")
+    q[roll], v[roll] = 0.1, -6.0
+    d = standing(g1, v, q)
+    request = JointCommand(q, zero, zero, zero, certifier(g1).backup.torque(standing(g1, zero, q), BOTH), g1.torque_limit)
+    sent, certificate = certifier(g1).certify(d, request, BOTH, arms_external=True)
+    assert sent is request and certificate is UNCHANGED
+    ours = certifier(g1).certify(d, request, BOTH)[1]
+    assert ours.changed and any(reason.startswith("clearance ") for reason in ours.reasons)
+
+
 def test_a_torque_barely_beyond_the_motor_is_not_a_small_change(g1: RobotModel) -> None:
     request = replace(hold_command(g1, g1.posture), tau=g1.torque_limit * (1.0 + 1e-6))
     sent, certificate = certifier(g1).certify(standing(g1), request, BOTH)
