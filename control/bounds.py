@@ -61,19 +61,32 @@ def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: A
 
 @njit(cache=True)
 def nearest_problem(
-    asked: Array, most: Array, scale: Array, response: Array, free: Array, lower: Array, upper: Array, further: Array, least: Array
+    asked: Array,
+    most: Array,
+    scale: Array,
+    response: Array,
+    free: Array,
+    lower: Array,
+    upper: Array,
+    further: Array,
+    least: Array,
+    able: Array,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """The nearest torque in shares x = τ/scale: gradient, rows, lower and upper bound of min ½ ‖x − x_req‖², and each row's size.
+    """The nearest torque in shares x = τ/scale: gradient, rows, lower and upper bound of min ½ ‖x − x_req‖², each row's size.
 
-    Rows are the joints' accelerations, then further (k, n) combinations of them that have a least value (k,). They are divided by their
-    largest entry: their unit is that much of an acceleration, or of a pair's.
+    Rows are the joints' accelerations, then further (k, n) combinations of them with a least value (k,), for which only joints that are
+    `able` (n,), 1 or 0, are turned to. They are divided by their largest entry: their unit is that much of an acceleration, or of a pair's.
     """
     n, k = asked.size, least.size
     rows, size = np.empty((n + k, n)), np.full(n + k, 1e-6)
     low, high = np.empty(2 * n + k), np.empty(2 * n + k)
     for i in range(n + k):
+        left = 0.0 if i < n else least[i - n] - dot(further[i - n], free)
         for j in range(n):
             rows[i, j] = response[i, j] * scale[j] if i < n else dot(further[i - n], response[j]) * scale[j]  # W is symmetric
+            if i >= n and able[j] < 0.5:
+                left -= rows[i, j] * asked[j] / scale[j]
+                rows[i, j] = 0.0
             size[i] = max(size[i], abs(rows[i, j]))
         for j in range(n):
             rows[i, j] /= size[i]
@@ -82,7 +95,7 @@ def nearest_problem(
             low[i] = -high[i]
             low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
         else:
-            low[n + i], high[n + i] = max((least[i - n] - dot(further[i - n], free)) / size[i], -UNBOUNDED), UNBOUNDED
+            low[n + i], high[n + i] = max(left / size[i], -UNBOUNDED), UNBOUNDED
     return -asked / scale, rows, low, high, size
 
 

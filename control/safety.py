@@ -5,8 +5,8 @@ when it keeps every bound of `bounds.py` and, while the robot rests, when the br
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
     qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  |τ| ≤ τ_most,   q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
-           with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, legs
-           count tenfold: they balance it;
+           with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, only
+           arms keep capsules apart: legs and trunk balance it;
     brake: while the robot rests, the braking manoeuvre, which was open when this state was let into;
     best:  while it moves on, the clipped torque with the joints damped that no torque keeps within their bounds.
 Without a finite measurement nothing is known: every joint is damped.
@@ -45,8 +45,7 @@ class SafetyConfig:
     """Braking that is counted on, and what is numerical."""
 
     braking: float = 60.0  # rad/s²; of every joint, while the robot moves on,
-    fading: float = 500.0  # 1/s, down to 0.12 rad/s;
-    legs_share: float = 0.1  # of another joint's: how readily the legs of a robot that moves on are turned to for what arms could do
+    fading: float = 500.0  # 1/s, down to 0.12 rad/s
     resting: BrakingConfig = BrakingConfig()
     clearance: ClearanceConfig = ClearanceConfig()
     clearance_moving: ClearanceConfig = ClearanceConfig(least_m=0.0, rate=30.0, decay=100.0)  # arms that catch the robot need their room
@@ -78,8 +77,8 @@ class Certifier:
         self._moving = np.array((np.full(robot.n, config.fading), np.full(robot.n, config.braking)))
         self._room, self._nothing = tuple(np.empty((4, robot.n))), np.empty(0)
         self._solver = SOLVERS[config.solver]()
-        self._reluctant = robot.torque_limit.copy()
-        self._reluctant[robot.legs] *= config.legs_share
+        self._all, self._arms = np.ones(robot.n), np.zeros(robot.n)
+        self._arms[robot.arms] = 1.0
         self._identity = np.eye(robot.n)
         self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
         self._meets = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
@@ -105,15 +104,16 @@ class Certifier:
             resting: whether the robot may be stopped as it stands; while it steps, the next step is what stops it.
             arms_external: whether something else moves the arms: nothing that is sent changes how, so their motion is not bounded by what
                 the other joints could do, and no robot rests then.
-            predicted: joint acceleration (n,) that whoever asks expects of the request. While the robot moves on it is believed where it
-                keeps the bounds; else, and at rest, the certifier's own counts.
+            predicted: joint acceleration (n,) that whoever asks expects of the request, with contacts as they really are. While the robot
+                moves on it is believed; at rest, or where it is not finite, the certifier's own counts.
 
         Returns:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
         q, v, c = d.joint_position, d.joint_velocity, command
         case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
-        foreseen = self._nothing if predicted is None or case.resting else predicted
+        believed = predicted is not None and not case.resting and bool(np.isfinite(predicted).all())
+        foreseen = predicted if predicted is not None and believed else self._nothing
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
@@ -131,8 +131,8 @@ class Certifier:
         if seen == Look.COMMAND_NOT_FINITE:
             torque = self._stop(case, *response_and_bias(d.block, d.nv, int(support)))
             return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), case.most, "brake")
-        if seen != Look.KEPT and not self._request_kept(case):
-            torque, certificate = self._bounded(case)
+        if seen != Look.KEPT and not self._request_kept(case, foreseen):
+            torque, certificate = self._bounded(case, foreseen)
             if case.resting or not self._is_numerical(case, torque):
                 return self._torques(c.q, c.v, torque), certificate
         return self._with_sound_targets(case, command)
@@ -145,11 +145,12 @@ class Certifier:
 
     # -- bounds -----------------------------------------------------------------------------------------------
 
-    def _request_kept(self, case: _Case) -> bool:
-        """Whether a request may pass as it is, by the certifier's own reckoning."""
+    def _request_kept(self, case: _Case, foreseen: Array) -> bool:
+        """Whether a request may pass as it is: by what is foreseen of it, or the certifier's own reckoning."""
         d = case.d
-        inside = worst_excess(case.asked, -case.most, case.most) <= 0.0
-        return inside and self._kept(case, joint_acceleration(d.block, d.nv, int(case.support), case.asked))
+        if worst_excess(case.asked, -case.most, case.most) > 0.0:
+            return False
+        return self._kept(case, foreseen if foreseen.size else joint_acceleration(d.block, d.nv, int(case.support), case.asked))
 
     def _moves_well(self, case: _Case, acceleration: Array) -> bool:
         """Whether a joint acceleration (n,) keeps the bounds on motion; NaN does not."""
@@ -177,10 +178,12 @@ class Certifier:
 
     # -- what is sent instead ---------------------------------------------------------------------------------
 
-    def _bounded(self, case: _Case) -> tuple[Array, Certificate]:
+    def _bounded(self, case: _Case, foreseen: Array) -> tuple[Array, Certificate]:
         """The first torque (n,) that keeps all bounds, and what was broken."""
         d = case.d
         response, free = response_and_bias(d.block, d.nv, int(case.support))
+        if foreseen.size:
+            free = foreseen - response @ case.asked
         torque, method, dual = np.clip(case.asked, -case.most, case.most), "clip", self._nothing
         acceleration = response @ torque + free
         reasons = self._reasons(case, acceleration)
@@ -194,8 +197,8 @@ class Certifier:
 
     def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
         """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
-        scale = self._robot.torque_limit if case.resting else self._reluctant
-        bounds = (case.lower, case.upper, self._spacing.rows, self._spacing.least)
+        scale = self._robot.torque_limit
+        bounds = (case.lower, case.upper, self._spacing.rows, self._spacing.least, self._all if case.resting else self._arms)
         gradient, rows, low, high, size = nearest_problem(asked, case.most, scale, response, free, *bounds)
         solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))
         if not solution.usable:

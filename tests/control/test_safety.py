@@ -96,10 +96,9 @@ def test_a_multiplier_is_what_room_in_its_bound_would_save(g1: RobotModel) -> No
     def least(robot: RobotModel) -> tuple[float, float]:
         request = JointCommand(g1.posture, 0.0 * tau, 0.0 * tau, 0.0 * tau, tau, robot.torque_limit)
         sent, certificate = Certifier(robot, CONFIG, DT).certify(d, request, BOTH)
-        return float(0.5 * (((sent.tau - tau) / scale) ** 2).sum()), certificate.active.get("motor right_knee_joint", 0.0)
+        return float(0.5 * (((sent.tau - tau) / g1.torque_limit) ** 2).sum()), certificate.active.get("motor right_knee_joint", 0.0)
 
-    room, scale = 1e-3, g1.torque_limit.copy()
-    scale[g1.legs] *= CONFIG.legs_share
+    room = 1e-3
     more, less = (replace(g1, torque_limit=g1.torque_limit + way * room * (np.arange(g1.n) == knee)) for way in (1.0, -1.0))
     price = least(g1)[1]
     assert price == pytest.approx((least(less)[0] - least(more)[0]) / (2.0 * room), rel=0.02)
@@ -179,21 +178,22 @@ def test_a_change_too_small_to_report_is_not_made(g1: RobotModel) -> None:
     assert 1e-5 < np.abs((sent.tau - tau) / g1.torque_limit).max() < 0.05
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e4])
-def test_a_prediction_is_believed_only_where_it_keeps_the_bounds_of_a_robot_that_moves_on(g1: RobotModel, bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_prediction_is_believed_where_it_is_one_and_the_robot_moves_on(g1: RobotModel, bad: float) -> None:
     d, request = standing(g1), hold_command(g1, g1.posture)
-    wrong = np.full(g1.n, bad)
-    assert certifier(g1).certify(d, request, BOTH, predicted=wrong)[0] is request, "its own says that it is sound"
+    assert certifier(g1).certify(d, request, BOTH, predicted=np.full(g1.n, bad))[0] is request, "its own says that it is sound"
     elbow = g1.joint_names.index("left_elbow_joint")
     q, v, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
     q[elbow], v[elbow] = g1.position_max[elbow] - 0.02, 1.6
     fast, still = standing(g1, v, q), JointCommand(q, zero, zero, zero, zero, g1.torque_limit)
     assert certifier(g1).certify(fast, still, BOTH, predicted=-50.0 * v)[0] is still
     assert certifier(g1).certify(fast, still, BOTH, predicted=-50.0 * v, resting=True)[1].changed
+    onward, certificate = certifier(g1).certify(fast, still, BOTH, predicted=zero)
+    assert certificate.reasons == ("motion left_elbow_joint",) and onward.tau[elbow] < -0.1
 
 
 def test_arms_that_something_else_moves_are_not_held_by_the_legs(g1: RobotModel) -> None:
-    """An arm that the stack does not move flies at the trunk and its own limit: nothing is changed for it; moved by the stack, it is braked."""
+    """One that flies at the trunk: nothing is changed where it is somebody else's; moved by the stack it is braked, by arms alone."""
     q, v, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
     roll = g1.joint_names.index("left_shoulder_roll_joint")
     q[roll], v[roll] = 0.1, -6.0
@@ -201,8 +201,10 @@ def test_arms_that_something_else_moves_are_not_held_by_the_legs(g1: RobotModel)
     request = JointCommand(q, zero, zero, zero, certifier(g1).backup.torque(standing(g1, zero, q), BOTH), g1.torque_limit)
     sent, certificate = certifier(g1).certify(d, request, BOTH, arms_external=True)
     assert sent is request and certificate is UNCHANGED
-    ours = certifier(g1).certify(d, request, BOTH)[1]
+    braked, ours = certifier(g1).certify(d, request, BOTH)
     assert ours.changed and any(reason.startswith("clearance ") for reason in ours.reasons)
+    change = np.abs(braked.tau - request.tau)
+    assert change[g1.arms].max() > 0.1 and np.delete(change, g1.arms).max() < 1e-6
 
 
 def test_a_torque_barely_beyond_the_motor_is_not_a_small_change(g1: RobotModel) -> None:
