@@ -25,9 +25,10 @@ from .linalg import Triple, backward, cholesky, cross, forward, rotated, rotated
 from .lip import GRAVITY
 from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place, swept, torques
 
-LOOKS = (9, 7)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
+LOOKS = (11, 9)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
 NEARER_M = 1e-4  # rounding of a distance
-FADED = 2.0  # time constants of the fading brake, by which a joint has all but come to rest
+STILL = 0.02  # rad/s, slower than which a joint goes nowhere that matters
+FADED = 2.5  # time constants of the fading brake, by which a joint has all but come to rest
 HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP, TOO_NEAR = range(6)
 
 
@@ -249,12 +250,14 @@ def can_brake(
     stance, placed = stance_of(t, loop, base_rotation, now, m), np.empty(c.ends.shape)
     least = nearest_gap(c, m, placed, least)  # nearer than they are by now they must not come
     looped, at, speed, spent = len(loop.joints) > 0, q.copy(), v.copy(), 0.0
-    slow = b.rate / b.decay
-    longest = (np.maximum(0.0, np.abs(v) - slow) / b.rate + FADED * np.minimum(1.0, np.abs(v) / slow) / b.decay).max()
+    longest = 0.0
+    for j in range(n):
+        if np.abs(v[j]) > STILL:
+            longest = max(longest, max(0.0, np.abs(v[j]) - b.rate[j] / b.decay[j]) / b.rate[j] + FADED / b.decay[j])
     last = LOOKS[1 if looped else 0] - 1
     for k in range(last + 1):
         i = k if looped else last - k  # a free way's end is known, and most that fail do so there
-        time_s = longest * i / (last - 1) if i < last else np.inf
+        time_s = longest * (i / (last - 1)) ** 2 if i < last else np.inf  # closer together while joints are fast
         if not braking_at(t, loop, b, stance, (at, speed), time_s - spent, dt, to, m, torque):
             return OPEN_LOOP, 0
         for j in range(n):
