@@ -6,6 +6,7 @@ robot, and draws from its own generator: the same seed asks for the same.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,7 @@ class Adversary(Protocol):
         ...
 
 
-class _Base:
+class _Base(ABC):
     """What they share: the robot, random numbers, the tick."""
 
     def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
@@ -44,9 +45,9 @@ class _Base:
         self.tick += 1
         return self.ask(q, v)
 
+    @abstractmethod
     def ask(self, q: Array, v: Array) -> JointCommand:
         """The command of this tick."""
-        raise NotImplementedError
 
 
 class White(_Base):
