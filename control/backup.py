@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pinocchio as pin
+from numba import njit
 
 from poise.robots import RobotModel
 from poise.robots.tree import Indices, Tree, build_tree
 from poise.robots.types import LEFT, RIGHT, Array
 
-from .braking import HELD, Brake, Loop, can_brake, stopping_torque
-from .clearance import Capsules
+from .braking import HELD, Brake, Loop, can_brake, manoeuvre_in, stopping_torque
+from .clearance import Capsules, Shape
 from .dynamics import Dynamics
-from .rooted import RootedTree, room_for, root_at
+from .rooted import packed, root_at
 from .support import Support
 from .viability import viable_acceleration
 
@@ -37,10 +38,10 @@ class BrakingConfig:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """One support: the tree from what stands still, its loop, and how the joints brake."""
+    """One support: the manoeuvre with the tree from what stands still, and how the joints brake."""
 
-    tree: RootedTree
-    loop: Loop
+    blocks: tuple[Array, Indices]  # of the packed manoeuvre
+    looped: int  # joints in the loop
     brake: Brake
     margin: float  # rad
 
@@ -53,7 +54,7 @@ class Backup:
         self._robot, self._config, self._period = robot, config, period_s
         self._capsules, self._least_m = capsules, least_m
         tree = build_tree(robot.pinocchio)
-        self._room = room_for(robot.n)
+        self._shape = (robot.n, len(capsules.link), len(capsules.pairs))
         self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support if support is not Support.NONE}
 
     def viable(self, d: Dynamics, support: Support, lower: Array, upper: Array) -> None:
@@ -74,7 +75,9 @@ class Backup:
         joints = robot.legs if looped else robot.legs[:0]
         origin = np.array(robot.overlay.sole_origin)
         loop = Loop(links[RIGHT] if looped else 0, origin, joints, np.array([way[int(j)] for j in joints]))
-        return _Case(rooted, loop, self._braking(carrying), self._config.margin_loop if looped else self._config.margin)
+        brake = self._braking(carrying)
+        blocks = packed((rooted, self._capsules, loop, brake))
+        return _Case(blocks, joints.size, brake, self._config.margin_loop if looped else self._config.margin)
 
     def _braking(self, carrying: Indices) -> Brake:
         robot, cfg = self._robot, self._config
@@ -91,29 +94,40 @@ class Backup:
         `d` says how what stands still stands.
         """
         c = self._cases[support]
-        share = self._config.motor_share
-        return can_brake(
-            c.tree,
-            c.loop,
-            c.brake,
-            self._capsules,
-            d.base_rotation,
-            d.joint_position,
-            q,
-            v,
-            c.margin,
-            self._least_m,
-            share,
-            self._period,
-            self._room,
-        )
+        numbers = (c.margin, self._least_m, self._config.motor_share, self._period)
+        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, numbers)
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
         c, out = self._cases[support], np.empty(self._robot.n)
-        if stopping_torque(c.tree, c.loop, c.brake, d.base_rotation, d.joint_position, d.joint_velocity, self._room, out):
+        if _torque(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, d.joint_velocity, out):
             return out
         return np.full(self._robot.n, np.nan)
+
+
+@njit(cache=True)
+def _open_from(
+    numbers: Array,
+    indices: Indices,
+    shape: Shape,
+    looped: int,
+    base_rotation: Array,
+    now: Array,
+    q: Array,
+    v: Array,
+    config: tuple[float, float, float, float],
+) -> tuple[int, int]:
+    """`can_brake` of a packed manoeuvre."""
+    m = manoeuvre_in(numbers, indices, shape, looped)
+    margin, least, share, dt = config
+    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, margin, least, share, dt)
+
+
+@njit(cache=True)
+def _torque(numbers: Array, indices: Indices, shape: Shape, looped: int, base_rotation: Array, q: Array, v: Array, torque: Array) -> bool:
+    """`stopping_torque` of a packed manoeuvre."""
+    m = manoeuvre_in(numbers, indices, shape, looped)
+    return stopping_torque(m.tree, m.loop, m.brake, base_rotation, q, v, torque)
 
 
 __all__ = ["HELD", "Backup", "BrakingConfig"]

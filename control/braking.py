@@ -20,10 +20,10 @@ from poise.robots.tree import Indices
 from poise.robots.types import Array
 
 from .bounds import SLOW
-from .clearance import Capsules, is_clear, nearest_gap
+from .clearance import Capsules, Shape, capsules_in, capsules_size, is_clear, nearest_gap
 from .linalg import Triple, backward, cholesky, cross, forward, rotated, rotated_back
 from .lip import GRAVITY
-from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place, swept, torques
+from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place, room_for, swept, torques, tree_in, tree_size
 
 LOOKS = (11, 9)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
 NEARER_M = 1e-4  # rounding of a distance
@@ -51,6 +51,27 @@ class Loop(NamedTuple):
     origin: Array  # (3,) m
     joints: Indices
     way: Array  # of each, as in `RootedTree`
+
+
+class Manoeuvre(NamedTuple):
+    """The robot under one support, and how it brakes."""
+
+    tree: RootedTree
+    capsules: Capsules
+    loop: Loop
+    brake: Brake
+
+
+@njit(cache=True)
+def manoeuvre_in(numbers: Array, indices: Indices, shape: Shape, looped: int) -> Manoeuvre:
+    """The parts of a packed `Manoeuvre`, as views of its blocks, with so many joints in the loop."""
+    n = shape[0]
+    (x, i), (more, further) = tree_size(n), capsules_size(shape)
+    y, k = x + more, i + further
+    loop = Loop(indices[k], numbers[y : y + 3], indices[k + 1 : k + 1 + looped], numbers[y + 3 : y + 3 + looped])
+    parts = numbers[y + 3 + looped :].reshape(7, n)
+    brake = Brake(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6])
+    return Manoeuvre(tree_in(numbers, indices, n), capsules_in(numbers[x:], indices[i:], shape), loop, brake)
 
 
 class Stance(NamedTuple):
@@ -215,8 +236,9 @@ def braking_at(
 
 
 @njit(cache=True)
-def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q: Array, v: Array, m: Motion, torque: Array) -> bool:
+def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q: Array, v: Array, torque: Array) -> bool:
     """Torque (n,) N·m of the manoeuvre in a state (q, v); False where the legs' loop is singular."""
+    m = room_for(q.size)
     to = (np.empty(q.size), np.empty(q.size), np.empty(q.size))
     return braking_at(t, loop, b, stance_of(t, loop, base_rotation, q, m), (q, v), 0.0, 1.0, to, m, torque)
 
@@ -235,7 +257,6 @@ def can_brake(
     least: float,
     share: float,
     dt: float,
-    m: Motion,
 ) -> tuple[int, int]:
     """Whether the manoeuvre from (q, v) keeps a margin (rad) to every joint's limits, its speed, and a share of torque and power.
 
@@ -243,7 +264,7 @@ def can_brake(
     far as they are by then. HELD, or what is not kept, and the joint.
     """
     n = q.size
-    to, torque = (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
+    m, to, torque = room_for(n), (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
     for j in range(n):
         if not np.abs(v[j]) <= b.velocity[j]:
             return TOO_FAST, j

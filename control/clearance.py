@@ -14,11 +14,11 @@ from numba import njit
 
 from poise.robots import RobotModel
 from poise.robots.collision import CollisionModel, nearest_on_segments, place_ends
-from poise.robots.tree import Indices, build_tree
+from poise.robots.tree import Indices, Tree, build_tree
 from poise.robots.types import Array
 
 from .linalg import cross, dot
-from .rooted import Motion, RootedTree, anchor_of, axis_of, place, room_for, root_at
+from .rooted import Motion, RootedTree, anchor_of, axis_of, packed, place, room_for, root_at, tree_in, tree_size
 from .viability import fastest
 
 ROWS = 8  # pairs that are bounded in one tick, the nearest of those that could come too near
@@ -43,19 +43,61 @@ class Capsules(NamedTuple):
     half: Array  # (capsules,) m, half their length
     pairs: Indices
     moves: Array  # (n, n + 1) 1 where a joint moves a link against the base
+    reach: Array  # (n, pairs) m/rad, how fast a joint changes a pair's distance at most: the way from its axis to the capsule it moves
+
+
+Shape = tuple[int, int, int]  # joints, capsules, pairs
 
 
 def capsules_of(robot: RobotModel) -> Capsules:
     """The overlay's capsules."""
     model, n = CollisionModel(robot), robot.n
-    moves = np.zeros((n, n + 1))
+    moves, reach = np.zeros((n, n + 1)), np.zeros((n, len(model.pairs)))
     for link in range(1, n + 1):
-        joint = link - 1
-        while joint >= 0:
-            moves[joint, link] = 1.0
-            joint = int(model.tree.parent[joint]) - 1
+        moves[_joints_below(model.tree, link), link] = 1.0
+    length = np.linalg.norm(model.tree.position, axis=1)
+    length += np.where(model.tree.slides, np.maximum(np.abs(robot.position_min), np.abs(robot.position_max)), 0.0)
+    for column, pair in zip(reach.T, model.pairs, strict=True):
+        for capsule, other in (pair, pair[::-1]):
+            way = float(np.linalg.norm(model.ends[capsule], axis=1).max())
+            for joint in _joints_below(model.tree, int(model.link[capsule])):
+                if not moves[joint, model.link[other]]:
+                    column[joint] = 1.0 if model.tree.slides[joint] else way
+                way += length[joint]
     half = 0.5 * np.linalg.norm(model.ends[:, 1] - model.ends[:, 0], axis=1)
-    return Capsules(model.link, model.ends, model.radius, half, model.pairs, moves)
+    return Capsules(model.link, model.ends, model.radius, half, model.pairs, moves, reach)
+
+
+def _joints_below(tree: Tree, link: int) -> list[int]:
+    """The joints between a link and the base, from the link on."""
+    joints = []
+    while link:
+        joints.append(link - 1)
+        link = int(tree.parent[link - 1])
+    return joints
+
+
+@njit(cache=True)
+def capsules_in(numbers: Array, indices: Indices, shape: Shape) -> Capsules:
+    """The capsules that two packed blocks begin with, as views of them."""
+    n, count, pairs = shape
+    e = np.cumsum(np.array([6 * count, count, count, n * (n + 1), pairs * n]))
+    return Capsules(
+        link=indices[:count],
+        ends=numbers[: e[0]].reshape(count, 2, 3),
+        radius=numbers[e[0] : e[1]],
+        half=numbers[e[1] : e[2]],
+        pairs=indices[count : count + 2 * pairs].reshape(pairs, 2),
+        moves=numbers[e[2] : e[3]].reshape(n, n + 1),
+        reach=numbers[e[3] : e[4]].reshape(n, pairs),
+    )
+
+
+@njit(cache=True)
+def capsules_size(shape: Shape) -> tuple[int, int]:
+    """How many numbers and integers packed capsules have."""
+    n, count, pairs = shape
+    return 8 * count + n * (n + 1) + pairs * n, count + 2 * pairs
 
 
 @njit(cache=True)
@@ -78,19 +120,6 @@ def _gap(c: Capsules, placed: Array, a: int, b: int, near: Array) -> float:
         near[1, r] = placed[b, 0, r] + t * (placed[b, 1, r] - placed[b, 0, r])
         square += (near[0, r] - near[1, r]) ** 2
     return float(np.sqrt(square)) - c.radius[a] - c.radius[b]
-
-
-@njit(cache=True)
-def _pace(placed: Array, later: Array, dt: float) -> Array:
-    """Speed (capsules,) m/s of each capsule's faster end."""
-    out = np.zeros(len(placed))
-    for i in range(len(placed)):
-        for e in range(2):
-            square = 0.0
-            for r in range(3):
-                square += (later[i, e, r] - placed[i, e, r]) ** 2
-            out[i] = max(out[i], np.sqrt(square) / dt)
-    return out
 
 
 @njit(cache=True)
@@ -133,39 +162,91 @@ def _gradient(t: RootedTree, c: Capsules, m: Motion, a: int, b: int, near: Array
 
 @njit(cache=True)
 def clearance_rows(
-    t: RootedTree, c: Capsules, q: Array, v: Array, numbers: Array, m: Motion, rows: Array, lower: Array, which: Indices
+    t: RootedTree, c: Capsules, q: Array, v: Array, numbers: Array, gaps: Array, rows: Array, lower: Array, which: Indices
 ) -> int:
     """Write rows (ROWS, n) and least values (ROWS,) of rows·q̈ for the nearest of the pairs that could come too near; their number.
 
     Rows that are not needed are 0, and may have any value.
-    q, v: joints, (n,) each; numbers: those of `ClearanceConfig`, and the period; which (ROWS,): the pairs.
+    q, v: joints, (n,) each; numbers: those of `ClearanceConfig`, and the period; gaps (pairs,): the
+    distances, m, are written there; which (ROWS,): the pairs.
     """
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-    placed, later, near, row = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), np.empty(q.size)
+    placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
     place(t, q + dt * v, m)
     place_ends(m.rotation, m.position, c.link, c.ends, later)
     place(t, q, m)
     place_ends(m.rotation, m.position, c.link, c.ends, placed)
-    pace = _pace(placed, later, dt)
-    count, gaps = 0, np.full(len(which), np.inf)
-    for k in range(len(c.pairs)):
+    count, ahead = 0, np.empty(len(gaps))
+    for k in range(len(gaps)):
         a, b = c.pairs[k, 0], c.pairs[k, 1]
-        if pace[a] + pace[b] + change < fastest(_surely(c, placed, a, b) - least, decay, rate, dt):
+        gaps[k], ahead[k] = _gap(c, placed, a, b, near), _gap(c, later, a, b, near)
+        if change - (ahead[k] - gaps[k]) / dt < fastest(gaps[k] - least, decay, rate, dt):
             continue
-        gap = _gap(c, placed, a, b, near)
-        _gradient(t, c, m, a, b, near, row)
-        speed = dot(row, v)
-        if change - speed < fastest(gap - least, decay, rate, dt):
-            continue
-        at = count if count < len(which) else int(np.argmax(gaps))
-        if count == len(which) and gap >= gaps[at]:
-            continue
+        at = count if count < len(which) else _furthest(gaps, which)
+        if count < len(which) or gaps[k] < gaps[which[at]]:
+            which[at] = k
         count = min(count + 1, len(which))
-        free = 2.0 * (_gap(c, later, a, b, near) - gap - dt * speed) / (dt * dt)
-        rows[at], gaps[at], which[at] = row, gap, k
-        lower[at] = min((-fastest(gap - least, decay, rate, dt) - speed) / dt, rate) - free
+    for i in range(count):
+        k = which[i]
+        _gap(c, placed, c.pairs[k, 0], c.pairs[k, 1], near)
+        _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
+        speed = dot(rows[i], v)
+        free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
+        lower[i] = min((-fastest(gaps[k] - least, decay, rate, dt) - speed) / dt, rate) - free
     rows[count:], lower[count:] = 0.0, -np.inf
     return count
+
+
+@njit(cache=True)
+def _furthest(gaps: Array, which: Indices) -> int:
+    """Which of some pairs is the furthest apart."""
+    out = 0
+    for i in range(1, len(which)):
+        if gaps[which[i]] > gaps[which[out]]:
+            out = i
+    return out
+
+
+@njit(cache=True)
+def is_far(c: Capsules, moved: Array, gaps: Array, v: Array, numbers: Array) -> bool:
+    """Whether surely no pair could come too near, by its distance (pairs,) m before the joints `moved` (n,), of which nothing is placed.
+
+    v: joints' velocity (n,); numbers: as in `clearance_rows`.
+    """
+    least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    room, speed = gaps - least, np.full(len(gaps), change)
+    for j in range(v.size):
+        way, pace = abs(moved[j]), abs(v[j])
+        for k in range(len(gaps)):
+            room[k] -= c.reach[j, k] * way
+            speed[k] += c.reach[j, k] * pace
+    for k in range(len(gaps)):
+        if speed[k] >= fastest(room[k], decay, rate, dt):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _looked_at(
+    numbers: Array,
+    indices: Indices,
+    shape: Shape,
+    q: Array,
+    v: Array,
+    config: Array,
+    then: Array,
+    gaps: Array,
+    rows: Array,
+    lower: Array,
+    which: Indices,
+) -> int:
+    """`clearance_rows` of a packed tree and capsules where they need a look; `then` (n,) are the joints of the last one."""
+    floats, integers = tree_size(shape[0])
+    c = capsules_in(numbers[floats:], indices[integers:], shape)
+    if is_far(c, q - then, gaps, v, config):
+        return 0
+    then[:] = q
+    return clearance_rows(tree_in(numbers, indices, shape[0]), c, q, v, config, gaps, rows, lower, which)
 
 
 class Spacing:
@@ -174,19 +255,25 @@ class Spacing:
     def __init__(self, robot: RobotModel, resting: ClearanceConfig, moving: ClearanceConfig, period_s: float) -> None:
         self.capsules = capsules_of(robot)
         self._names = [f"clearance {a} – {b}" for a, b in robot.overlay.collision_pairs]
-        self._tree, self._room = root_at(build_tree(robot.pinocchio), 0), room_for(robot.n)
+        self._packed = packed((root_at(build_tree(robot.pinocchio), 0), self.capsules))
+        self._shape = (robot.n, len(self.capsules.link), len(self.capsules.pairs))
         self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
+        self._then, self._gaps = robot.posture.copy(), np.zeros(len(self.capsules.pairs))  # no distance known: the first look is whole
         self._count = 0
-        self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.empty(ROWS), np.zeros(ROWS, dtype=np.int64)
+        self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.full(ROWS, -np.inf), np.zeros(ROWS, dtype=np.int64)
 
     def update(self, q: Array, v: Array, *, resting: bool) -> None:
         """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
-        numbers = self._numbers[int(resting)]
-        self._count = clearance_rows(self._tree, self.capsules, q, v, numbers, self._room, self.rows, self.least, self._pair)
+        numbers, memory = self._numbers[int(resting)], (self._then, self._gaps)
+        count = _looked_at(*self._packed, self._shape, q, v, numbers, *memory, self.rows, self.least, self._pair)
+        if not count:
+            self.clear()
+        self._count = count
 
     def clear(self) -> None:
         """Bound nothing."""
-        self._count, self.rows[:], self.least[:] = 0, 0.0, -np.inf
+        if self._count:
+            self._count, self.rows[:], self.least[:] = 0, 0.0, -np.inf
 
     def closing(self, acceleration: Array, slack: float) -> list[str]:
         """The pairs that a joint acceleration (n,) brings too near, by more than a slack, m/s²."""

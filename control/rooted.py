@@ -7,6 +7,7 @@ and the base are passed backwards. With both soles held, six numbers of a joint 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,10 +69,52 @@ def root_at(tree: Tree, link: int) -> RootedTree:
     return RootedTree(tree.parent, tree.position, tree.rotation, tree.axis, tree.slides.astype(float), *body, link, *walk)
 
 
+def packed(parts: Sequence[NamedTuple]) -> tuple[Array, Indices]:
+    """All numbers of some named tuples of arrays and integers, one after another, and all integers.
+
+    Kernels take these two and cut them up: handing over the arrays one by one costs more than many a kernel does.
+    """
+    values = [np.atleast_1d(value) for part in parts for value in part]
+    numbers = [value.ravel() for value in values if value.dtype == float]
+    indices = [value.ravel() for value in values if value.dtype != float]
+    return np.concatenate(numbers), np.concatenate(indices)
+
+
+@njit(cache=True)
+def tree_in(numbers: Array, indices: Indices, n: int) -> RootedTree:
+    """The tree of n joints that two packed blocks begin with, as views of them."""
+    m = n + 1
+    e = np.cumsum(np.array([3 * n, 9 * n, 3 * n, n, m, 3 * m, 9 * m, n, n]))
+    return RootedTree(
+        parent=indices[:n],
+        offset=numbers[: e[0]].reshape(n, 3),
+        turn=numbers[e[0] : e[1]].reshape(n, 3, 3),
+        axis=numbers[e[1] : e[2]].reshape(n, 3),
+        slides=numbers[e[2] : e[3]],
+        mass=numbers[e[3] : e[4]],
+        lever=numbers[e[4] : e[5]].reshape(m, 3),
+        inertia=numbers[e[5] : e[6]].reshape(m, 3, 3),
+        armature=numbers[e[6] : e[7]],
+        root=indices[n],
+        joint=indices[n + 1 : 2 * n + 1],
+        near=indices[2 * n + 1 : 3 * n + 1],
+        far=indices[3 * n + 1 : 4 * n + 1],
+        way=numbers[e[7] : e[8]],
+    )
+
+
+@njit(cache=True)
+def tree_size(n: int) -> tuple[int, int]:
+    """How many numbers and integers a packed tree of n joints has."""
+    return 31 * n + 13, 4 * n + 1
+
+
+@njit(cache=True)
 def room_for(n: int) -> Motion:
     """Empty room for a robot of n joints."""
-    vectors = (np.empty((n + 1, 3)) for _ in range(6))
-    return Motion(np.empty((n + 1, 3, 3)), *vectors)
+    m = n + 1
+    block = np.empty((9, m, 3))
+    return Motion(block[:3].reshape(m, 3, 3), block[3], block[4], block[5], block[6], block[7], block[8])
 
 
 @njit(cache=True)

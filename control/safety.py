@@ -112,8 +112,7 @@ class Certifier:
         """
         q, v, c = d.joint_position, d.joint_velocity, command
         case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
-        believed = predicted is not None and not case.resting and bool(np.isfinite(predicted).all())
-        foreseen = predicted if predicted is not None and believed else self._nothing
+        foreseen = self._nothing if predicted is None or case.resting else predicted
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
             return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
@@ -126,6 +125,8 @@ class Certifier:
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
             return command, UNCHANGED
+        if not np.isfinite(foreseen).all():
+            foreseen = self._nothing
         if case.resting:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poise.control.clearance import ROWS, ClearanceConfig, capsules_of, clearance_rows, is_clear, nearest_gap
+from poise.control.clearance import ROWS, ClearanceConfig, Spacing, capsules_of, clearance_rows, is_clear, is_far, nearest_gap
 from poise.control.rooted import place, room_for, root_at
 from poise.robots import RobotModel
 from poise.robots.collision import CollisionModel
@@ -17,7 +17,10 @@ def rows_at(g1: RobotModel, q: Array, v: Array, config: ClearanceConfig = CONFIG
     """Rows, least values and pairs of a posture and its velocity."""
     rows, lower, which = np.full((ROWS, g1.n), np.nan), np.full(ROWS, np.nan), np.full(ROWS, -1)
     tree, numbers = root_at(build_tree(g1.pinocchio), 0), np.array((*config, DT))
-    count = clearance_rows(tree, capsules_of(g1), q, v, numbers, room_for(g1.n), rows, lower, which)
+    capsules = capsules_of(g1)
+    gaps = np.full(len(capsules.pairs), np.nan)
+    count = clearance_rows(tree, capsules, q, v, numbers, gaps, rows, lower, which)
+    np.testing.assert_allclose(gaps, CollisionModel(g1).distances(q), atol=1e-12)
     return rows[:count], lower[:count], which[:count]
 
 
@@ -76,3 +79,39 @@ def test_clear_is_what_every_distance_says(g1: RobotModel, seed: int) -> None:
     assert is_clear(capsules, motion, np.empty(capsules.ends.shape), least - 1e-9)
     assert not is_clear(capsules, motion, np.empty(capsules.ends.shape), least + 1e-9)
     assert nearest_gap(capsules, motion, np.empty(capsules.ends.shape), 1.0) == pytest.approx(least, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_pair_changes_faster_than_the_reach_of_the_joints(g1: RobotModel, seed: int) -> None:
+    rng, model, reach = np.random.default_rng(seed), CollisionModel(g1), capsules_of(g1).reach
+    q = rng.uniform(g1.position_min, g1.position_max)
+    moved = rng.choice([1e-4, 0.1, 1.0]) * rng.normal(size=g1.n) * (rng.random(g1.n) < rng.choice([0.1, 1.0]))
+    change = np.abs(model.distances(q + moved) - model.distances(q))
+    assert (change <= np.abs(moved) @ reach + 1e-12).all()
+    assert (reach[g1.legs[[4, 5]]] == 0.0).all()  # no capsule hangs on an ankle
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_far_by_its_last_distances_bounds_nothing_when_it_is_looked_at(g1: RobotModel, seed: int) -> None:
+    rng, capsules = np.random.default_rng(seed), capsules_of(g1)
+    then = g1.posture + rng.normal(0.0, 0.1, g1.n)
+    moved, v = rng.normal(0.0, 0.02, g1.n), rng.normal(0.0, 0.5, g1.n)
+    config = CONFIG._replace(least_m=0.0, rate=30.0, decay=100.0)
+    far = is_far(capsules, moved, CollisionModel(g1).distances(then), v, np.array((*config, DT)))
+    assert not far or not len(rows_at(g1, then + moved, v, config)[2])
+
+
+def test_bounds_do_not_depend_on_what_was_looked_at_before(g1: RobotModel) -> None:
+    rng, moving = np.random.default_rng(3), CONFIG._replace(least_m=0.0, rate=30.0, decay=100.0)
+    walked, looks = Spacing(g1, CONFIG, moving, DT), 0
+    q, v = g1.posture.copy(), np.zeros(g1.n)
+    for _ in range(300):
+        v += rng.normal(0.0, 0.3, g1.n) - 0.1 * (q - g1.posture)
+        q += DT * v
+        fresh = Spacing(g1, CONFIG, moving, DT)
+        walked.update(q, v, resting=False)
+        fresh.update(q, v, resting=False)
+        looks += bool(np.isfinite(fresh.least).any())
+        np.testing.assert_array_equal(walked.rows, fresh.rows)
+        np.testing.assert_array_equal(walked.least, fresh.least)
+    assert 0 < looks < 300
