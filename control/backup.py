@@ -49,11 +49,12 @@ class _Case:
 class Backup:
     """Whether the manoeuvre is open from a state, and its torques; a support that holds nothing has none."""
 
-    def __init__(self, robot: RobotModel, config: BrakingConfig, capsules: Capsules, least_m: float, period_s: float) -> None:
-        """`capsules` are kept `least_m` apart."""
+    def __init__(self, robot: RobotModel, config: BrakingConfig, capsules: Capsules, least_m: float, jump: float, period_s: float) -> None:
+        """`capsules` are kept `least_m` apart; from one period to the next a torque changes by a `jump` at most, of its limit."""
         self._robot, self._config, self._period = robot, config, period_s
-        self._capsules, self._least_m = capsules, least_m
+        self._capsules, self._least_m, self._jump = capsules, least_m, jump
         tree = build_tree(robot.pinocchio)
+        self._any = np.full(robot.n, np.nan)
         self._shape = (robot.n, len(capsules.link), len(capsules.pairs))
         self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support if support is not Support.NONE}
 
@@ -88,14 +89,18 @@ class Backup:
         speed = np.minimum(cfg.speed_max, robot.velocity_limit)
         return Brake(decay, rate, robot.position_min, robot.position_max, speed, robot.torque_limit, robot.power_limit)
 
-    def open_from(self, d: Dynamics, support: Support, q: Array, v: Array) -> tuple[int, int]:
-        """HELD where the manoeuvre is open from joints (q, v), (n,) each; else what it breaks, and the joint.
+    def open_from(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array | None = None) -> tuple[int, int]:
+        """HELD where the manoeuvre is open from joints (q, v), (n,) each, else what it breaks, and the joint.
+
+        before (n,) N·m: the torque that led there; None: any.
 
         `d` says how what stands still stands.
         """
         c = self._cases[support]
-        numbers = (c.margin, self._least_m, self._config.motor_share, self._period)
-        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, numbers)
+        numbers = (c.margin, self._least_m, self._config.motor_share, self._jump, self._period)
+        return _open_from(
+            *c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, self._any if before is None else before, numbers
+        )
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
@@ -115,12 +120,13 @@ def _open_from(
     now: Array,
     q: Array,
     v: Array,
-    config: tuple[float, float, float, float],
+    before: Array,
+    config: tuple[float, float, float, float, float],
 ) -> tuple[int, int]:
     """`can_brake` of a packed manoeuvre."""
     m = manoeuvre_in(numbers, indices, shape, looped)
-    margin, least, share, dt = config
-    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, margin, least, share, dt)
+    margin, least, share, jump, dt = config
+    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, margin, least, share, jump, dt)
 
 
 @njit(cache=True)

@@ -2,7 +2,9 @@
 
 torque    |τ| ≤ τ_max                              N·m; the overlay names the source
 power     |τ q̇| ≤ P, so |τ| ≤ P/|q̇|                 W; at the measured velocity, driving and braking alike
+jump      |τ − τ_before| ≤ J τ_max                 N·m; against what was sent one period before, so that no motor is thrown about
 target    q_min ≤ q* ≤ q_max, |q̇*| ≤ q̇_max         rad, rad/s; of the command, whatever its gains
+drag      |q* − q*_before| ≤ q̇_max T               rad; a position target moves on no faster than the joint could
 clearance d̈ ≥ d̈_min                                m/s², from `clearance.py`: capsules of the robot stay apart
 motion    q̈_min ≤ q̈ ≤ q̈_max                        rad/s², from `viability.py`: position and velocity limits for ever
 """
@@ -21,6 +23,7 @@ from .viability import viable_acceleration
 
 UNBOUNDED = 1e30
 SLOW = 1e-9  # rad/s; slower than this every torque is inside the power bound
+ROUNDING = 1.0 + 1e-9  # of a target that is moved on by as much as it may be
 
 
 class Look(IntEnum):
@@ -33,10 +36,19 @@ class Look(IntEnum):
 
 
 @njit(cache=True)
-def motor_box(v: Array, torque: Array, power: Array, most: Array) -> None:
-    """Greatest torque (n,) N·m that torque and power limits leave at joint velocity v."""
+def motor_box(v: Array, torque: Array, power: Array, before: Array, jump: float, least: Array, most: Array) -> None:
+    """Least and greatest torque (n,) N·m that torque and power limits leave at joint velocity v, and the torque one period before.
+
+    before (n,) N·m: NaN where it is not known; jump: of the torque limit, 1 at least, so that no torque at all is always inside.
+    """
     for i in range(v.size):
-        most[i] = min(torque[i], power[i] / max(abs(v[i]), SLOW))
+        high = min(torque[i], power[i] / max(abs(v[i]), SLOW))
+        low, change = -high, jump * torque[i]
+        if before[i] + change < high:  # NaN is not
+            high = before[i] + change
+        if before[i] - change > low:
+            low = before[i] - change
+        least[i], most[i] = low, high
 
 
 @njit(cache=True)
@@ -51,10 +63,13 @@ def worst_excess(value: Array, lower: Array, upper: Array) -> float:
 
 
 @njit(cache=True)
-def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: Array) -> bool:
-    """Whether position and velocity targets are inside the joints' limits."""
+def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: Array, before: Array, dt: float) -> bool:
+    """Whether position and velocity targets are inside the joints' limits, and no further from those one period before than a joint goes.
+
+    before (n,) rad: NaN where they are not known.
+    """
     for i in range(wanted.size):
-        if not (q_min[i] <= wanted[i] <= q_max[i] and abs(rate[i]) <= v_max[i]):
+        if not (q_min[i] <= wanted[i] <= q_max[i] and abs(rate[i]) <= v_max[i]) or abs(wanted[i] - before[i]) > v_max[i] * dt * ROUNDING:
             return False
     return True
 
@@ -62,7 +77,7 @@ def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: A
 @njit(cache=True)
 def nearest_problem(
     asked: Array,
-    most: Array,
+    box: tuple[Array, Array],
     scale: Array,
     response: Array,
     free: Array,
@@ -74,6 +89,7 @@ def nearest_problem(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """The nearest torque in shares x = τ/scale: gradient, rows, lower and upper bound of min ½ ‖x − x_req‖², each row's size.
 
+    box: least and greatest torque (n,) N·m.
     Rows are the joints' accelerations, then further (k, n) combinations of them with a least value (k,), for which only joints that are
     `able` (n,), 1 or 0, are turned to. They are divided by their largest entry: their unit is that much of an acceleration, or of a pair's.
     """
@@ -91,8 +107,7 @@ def nearest_problem(
         for j in range(n):
             rows[i, j] /= size[i]
         if i < n:
-            high[i] = most[i] / scale[i]
-            low[i] = -high[i]
+            low[i], high[i] = box[0][i] / scale[i], box[1][i] / scale[i]
             low[n + i], high[n + i] = (lower[i] - free[i]) / size[i], (upper[i] - free[i]) / size[i]
         else:
             low[n + i], high[n + i] = max(left / size[i], -UNBOUNDED), UNBOUNDED
@@ -112,7 +127,9 @@ def look(
     limits: Array,
     braking: Array,
     numbers: Array,
+    before: Array,
     asked: Array,
+    least: Array,
     most: Array,
     lower: Array,
     upper: Array,
@@ -124,9 +141,10 @@ def look(
         predicted: the acceleration (n,) that is expected of it; empty: none.
         limits: least and greatest position, speed, torque, power, (5, n).
         braking: decay and rate, (2, n).
-        numbers: period, tolerance, (2,).
-        asked, most, lower, upper: the torque that the command asks for, the greatest that the motors may give, and the acceleration's
-            bounds, (n,) each; written.
+        numbers: period, tolerance, jump, (3,).
+        before: torque and position target of one period before, (2, n); NaN where they are not known.
+        asked, least, most, lower, upper: the torque that the command asks for, the least and greatest that the motors may give, and the
+            acceleration's bounds, (n,) each; written.
     """
     n = q.size
     measured, total = 0.0, 0.0
@@ -136,22 +154,28 @@ def look(
         total += asked[i]  # not finite when any number of the command is not: 0·∞ is NaN
     if not np.isfinite(measured):
         return 3
-    motor_box(v, limits[3], limits[4], most)
+    motor_box(v, limits[3], limits[4], before[0], numbers[2], least, most)
     viable_acceleration(q, v, limits[0], limits[1], limits[2], braking[0], braking[1], numbers[0], lower, upper)
     if not np.isfinite(total):
         return 2
-    if predicted.size != n or worst_excess(asked, -most, most) > 0.0 or not worst_excess(predicted, lower, upper) <= numbers[1]:
+    if predicted.size != n or worst_excess(asked, least, most) > 0.0 or not worst_excess(predicted, lower, upper) <= numbers[1]:
         return 0
-    return 1 if target_kept(wanted, rate, limits[0], limits[1], limits[2]) else 0
+    return 1 if target_kept(wanted, rate, limits[0], limits[1], limits[2], before[1], numbers[0]) else 0
 
 
 @njit(cache=True)
-def broken(asked: Array, most: Array, torque: Array, acceleration: Array, lower: Array, upper: Array, slack: float) -> Array:
-    """1 where a request breaks torque, power, motion, (3, n): torque and power of its own, motion by an acceleration (n,)."""
-    out = np.zeros((3, asked.size))
+def broken(
+    asked: Array, box: tuple[Array, Array], v: Array, limits: Array, acceleration: Array, lower: Array, upper: Array, slack: float
+) -> Array:
+    """1 where a request breaks torque, power, jump, motion, (4, n): the first three of its own, motion by an acceleration (n,).
+
+    v: joint velocity (n,); limits: as in `look`.
+    """
+    out = np.zeros((4, asked.size))
     for i in range(asked.size):
-        beyond = abs(asked[i])
-        out[0, i] = beyond > torque[i]
-        out[1, i] = beyond > most[i] and most[i] < torque[i]
-        out[2, i] = not lower[i] - slack <= acceleration[i] <= upper[i] + slack
+        beyond, strong = abs(asked[i]), abs(asked[i]) > limits[3, i]
+        out[0, i] = strong
+        out[1, i] = beyond * abs(v[i]) > limits[4, i]
+        out[2, i] = not box[0][i] <= asked[i] <= box[1][i] and not strong and out[1, i] == 0.0
+        out[3, i] = not lower[i] - slack <= acceleration[i] <= upper[i] + slack
     return out

@@ -29,7 +29,7 @@ LOOKS = (11, 9)  # on the way to rest, the last at its end: of a free one, and o
 NEARER_M = 1e-4  # rounding of a distance
 STILL = 0.02  # rad/s, slower than which a joint goes nowhere that matters
 FADED = 2.5  # time constants of the fading brake, by which a joint has all but come to rest
-HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP, TOO_NEAR = range(6)
+HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP, TOO_NEAR, TOO_SUDDEN = range(7)
 
 
 class Brake(NamedTuple):
@@ -253,13 +253,16 @@ def can_brake(
     now: Array,
     q: Array,
     v: Array,
+    before: Array,
     margin: float,
     least: float,
     share: float,
+    jump: float,
     dt: float,
 ) -> tuple[int, int]:
     """Whether the manoeuvre from (q, v) keeps a margin (rad) to every joint's limits, its speed, and a share of torque and power.
 
+    It begins within a jump, a share of torque, of the torque `before` (n,) N·m; where that is NaN, with any.
     base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. Its capsules stay `least` (m) apart, or as
     far as they are by then. HELD, or what is not kept, and the joint.
     """
@@ -289,6 +292,8 @@ def can_brake(
             most = min(b.torque[j], b.power[j] / max(np.abs(to[1][j]), SLOW))
             if not np.abs(torque[j]) <= share * most:
                 return TOO_STRONG, j
+            if i == 0 and np.abs(torque[j] - before[j]) > jump * b.torque[j]:
+                return TOO_SUDDEN, j
         if not is_clear(c, m, placed, least - NEARER_M):
             return TOO_NEAR, 0
         if looped:  # the loop bends the way to rest: it is followed piece by piece

@@ -4,7 +4,7 @@ A request is the torque τ_req that a command asks of the motors at the measured
 when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
-    qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  |τ| ≤ τ_most,   q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
+    qp:    the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  τ in its bounds,  q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
            with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, only
            arms keep capsules apart: legs and trunk balance it;
     brake: while the robot rests, the braking manoeuvre, which was open when this state was let into;
@@ -29,6 +29,7 @@ from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
 from .support import Support, joint_acceleration, response_and_bias
 
+NEAR = 0.9  # of a jump, from the braking manoeuvre of now: that of the next period is another
 NO_FORCE = 1e-6  # of the largest multiplier, under which a bound is not met
 # Of the nearest torque, in shares of the torque limits. OSQP's eps keeps a bound to some 1e-2 or 1e-5 of its row; what it gives counts
 # where it breaks none by more than a hundredth, since the box is clipped and the joints' bounds are looked at once more afterwards.
@@ -49,6 +50,7 @@ class SafetyConfig:
     resting: BrakingConfig = BrakingConfig()
     clearance: ClearanceConfig = ClearanceConfig()
     clearance_moving: ClearanceConfig = ClearanceConfig(least_m=0.0, rate=30.0, decay=100.0)  # arms that catch the robot need their room
+    jump: float = 1.0  # of the torque limit, from one period to the next: at most from all to nothing, which is always inside the bounds
     tolerance: float = 0.5  # rad/s²; rounding and the whole-body QP's residual, not a licence
     reported_change: float = 1e-3  # of the torque limit, below which a change is numerical
     solver: str = "daqp"  # of SOLVERS
@@ -62,9 +64,20 @@ class _Case:
     support: Support
     resting: bool
     asked: Array  # (n,) N·m
+    least: Array  # (n,) N·m
     most: Array  # (n,) N·m
     lower: Array  # (n,) rad/s²
     upper: Array  # (n,) rad/s²
+
+    def inside(self, torque: Array) -> Array:
+        """The nearest torque (n,) inside the motors' bounds."""
+        return np.minimum(np.maximum(torque, self.least), self.most)
+
+    def stay_near(self, torque: Array, distance: Array) -> None:
+        """Tighten the motors' bounds to a distance (n,) from a torque (n,) where that is inside them."""
+        inside = (self.least <= torque) & (torque <= self.most)
+        self.least[:] = np.where(inside, np.maximum(self.least, torque - distance), self.least)
+        self.most[:] = np.where(inside, np.minimum(self.most, torque + distance), self.most)
 
 
 class Certifier:
@@ -73,17 +86,30 @@ class Certifier:
     def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
         self._robot, self._config, self._period = robot, config, period_s
         limits = (robot.position_min, robot.position_max, robot.velocity_limit, robot.torque_limit, robot.power_limit)
-        self._limits, self._numbers = np.array(limits), np.array((period_s, config.tolerance))
+        self._limits, self._numbers = np.array(limits), np.array((period_s, config.tolerance, config.jump))
         self._moving = np.array((np.full(robot.n, config.fading), np.full(robot.n, config.braking)))
-        self._room, self._nothing = tuple(np.empty((4, robot.n))), np.empty(0)
+        self._room, self._nothing = tuple(np.empty((5, robot.n))), np.empty(0)
         self._solver = SOLVERS[config.solver]()
         self._all, self._arms = np.ones(robot.n), np.zeros(robot.n)
         self._arms[robot.arms] = 1.0
         self._identity = np.eye(robot.n)
-        self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "motion") for joint in robot.joint_names]
+        self._broken = [f"{bound} {joint}" for bound in ("torque", "power", "jump", "motion") for joint in robot.joint_names]
         self._meets = [f"{bound} {joint}" for bound in ("motor", "motion") for joint in robot.joint_names]
         self._spacing = Spacing(robot, config.clearance, config.clearance_moving, period_s)
-        self.backup = Backup(robot, config.resting, self._spacing.capsules, config.clearance.least_m, period_s)
+        self.backup = Backup(robot, config.resting, self._spacing.capsules, config.clearance.least_m, config.jump, period_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing was sent yet."""
+        self._before = np.full((2, self._robot.n), np.nan)  # torque and position target that were sent last; NaN: not known
+
+    def snapshot(self) -> Array:
+        """What was sent last."""
+        return self._before.copy()
+
+    def restore(self, snapshot: Array) -> None:
+        """Go back to a snapshot."""
+        self._before = snapshot.copy()
 
     def certify(
         self,
@@ -110,12 +136,24 @@ class Certifier:
         Returns:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
+        sent, certificate, torque = self._certified(d, command, support, resting, arms_external, predicted)
+        self._before[0], self._before[1] = torque, sent.q
+        return sent, certificate
+
+    def _certified(
+        self, d: Dynamics, command: JointCommand, support: Support, resting: bool, arms_external: bool, predicted: Array | None
+    ) -> tuple[JointCommand, Certificate, Array]:
+        """What `certify` gives, and the torque (n,) N·m of what is sent."""
         q, v, c = d.joint_position, d.joint_velocity, command
         case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
         foreseen = self._nothing if predicted is None or case.resting else predicted
-        seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, *self._room)
+        seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, self._before, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
-            return self.damping(q), self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
+            certificate = self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
+            return self.damping(q), certificate, self._before[0]
+        limit = self._sound_limit(c)
+        if limit is not self._robot.torque_limit:
+            np.clip(case.asked, -limit, limit, out=case.asked)
         if arms_external:
             self._spacing.clear()
             case.lower[self._robot.arms], case.upper[self._robot.arms] = -UNBOUNDED, UNBOUNDED
@@ -123,23 +161,27 @@ class Certifier:
             self._spacing.update(q, v, resting=case.resting)
         if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
             seen = Look.SOUND
-        if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:
-            return command, UNCHANGED
+        if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:  # not a copy of it, which is looked at further
+            return command, UNCHANGED, case.asked
         if not np.isfinite(foreseen).all():
             foreseen = self._nothing
         if case.resting:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
-            torque = self._stop(case, *response_and_bias(d.block, d.nv, int(support)))
-            return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), case.most, "brake")
+            torque = self._stop(case, self._braking(case), *response_and_bias(d.block, d.nv, int(support)))
+            return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), self._robot.torque_limit, "brake"), torque
         if seen != Look.KEPT and not self._request_kept(case, foreseen):
             torque, certificate = self._bounded(case, foreseen)
             if case.resting or not self._is_numerical(case, torque):
-                return self._torques(c.q, c.v, torque), certificate
-        return self._with_sound_targets(case, command)
+                return self._torques(c.q, c.v, torque), certificate, torque
+        return *self._with_sound_targets(case, command, limit), case.asked
 
     def damping(self, q: Array) -> JointCommand:
-        """The safe command: every joint damped where it is, no stiffness, within the power limit up to full speed."""
+        """The safe command: every joint damped where it is, no stiffness, within the power limit up to full speed.
+
+        What follows it is not bounded by it: who asks for it knows no velocity, and so no torque.
+        """
+        self.reset()
         robot, zero = self._robot, np.zeros(self._robot.n)
         limit = np.minimum(robot.torque_limit, robot.power_limit / robot.velocity_limit)
         return JointCommand(self._inside(np.nan_to_num(q)), zero, zero, robot.hold_kd, zero, limit)
@@ -149,32 +191,34 @@ class Certifier:
     def _request_kept(self, case: _Case, foreseen: Array) -> bool:
         """Whether a request may pass as it is: by what is foreseen of it, or the certifier's own reckoning."""
         d = case.d
-        if worst_excess(case.asked, -case.most, case.most) > 0.0:
+        if worst_excess(case.asked, case.least, case.most) > 0.0:
             return False
-        return self._kept(case, foreseen if foreseen.size else joint_acceleration(d.block, d.nv, int(case.support), case.asked))
+        acceleration = foreseen if foreseen.size else joint_acceleration(d.block, d.nv, int(case.support), case.asked)
+        return self._kept(case, case.asked, acceleration)
 
     def _moves_well(self, case: _Case, acceleration: Array) -> bool:
         """Whether a joint acceleration (n,) keeps the bounds on motion; NaN does not."""
         slack = self._config.tolerance
         return worst_excess(acceleration, case.lower, case.upper) <= slack and not self._spacing.closing(acceleration, slack)
 
-    def _kept(self, case: _Case, acceleration: Array) -> bool:
-        """Whether a joint acceleration (n,) keeps the bounds on motion, or at rest leaves the manoeuvre open, which holds them for ever."""
+    def _kept(self, case: _Case, torque: Array, acceleration: Array) -> bool:
+        """Whether a torque and the joint acceleration (n,) of it keep the bounds on motion, or at rest leave the manoeuvre open."""
         if not case.resting:
             return self._moves_well(case, acceleration)
         d, dt = case.d, self._period
         v = d.joint_velocity + dt * acceleration
-        return self.backup.open_from(d, case.support, d.joint_position + dt * v, v)[0] == HELD
+        return self.backup.open_from(d, case.support, d.joint_position + dt * v, v, torque)[0] == HELD
 
     def _is_numerical(self, case: _Case, bounded: Array) -> bool:
         """Whether a request inside the motor limits need not be changed for so little."""
         scale = self._config.reported_change * self._robot.torque_limit
-        return bool(((np.abs(case.asked) <= case.most) & (np.abs(bounded - case.asked) <= scale)).all())
+        inside = (case.asked >= case.least) & (case.asked <= case.most)
+        return bool((inside & (np.abs(bounded - case.asked) <= scale)).all())
 
     def _reasons(self, case: _Case, acceleration: Array) -> tuple[str, ...]:
         """What a request breaks: torque and power of its own, motion by the acceleration (n,) of what the motors can do of it."""
-        slack, limit = self._config.tolerance, self._robot.torque_limit
-        flags = broken(case.asked, case.most, limit, acceleration, case.lower, case.upper, slack)
+        slack, box = self._config.tolerance, (case.least, case.most)
+        flags = broken(case.asked, box, case.d.joint_velocity, self._limits, acceleration, case.lower, case.upper, slack)
         return (*[self._broken[i] for i in np.flatnonzero(flags)], *self._spacing.closing(acceleration, slack)) or ("braking",)
 
     # -- what is sent instead ---------------------------------------------------------------------------------
@@ -185,28 +229,31 @@ class Certifier:
         response, free = response_and_bias(d.block, d.nv, int(case.support))
         if foreseen.size:
             free = foreseen - response @ case.asked
-        torque, method, dual = np.clip(case.asked, -case.most, case.most), "clip", self._nothing
+        torque, method, dual = case.inside(case.asked), "clip", self._nothing
         acceleration = response @ torque + free
         reasons = self._reasons(case, acceleration)
+        if case.resting:  # the manoeuvre must be open in the next period, and no motor is thrown about for it
+            braking = self._braking(case)
+            case.stay_near(braking, NEAR * self._config.jump * self._robot.torque_limit)
+            torque = case.inside(torque)
+            acceleration = response @ torque + free
         if not self._moves_well(case, acceleration):
             nearest, dual = self._nearest(case, case.asked, response, free)
             method = "qp" if nearest is not None else "best"
             torque = self._damped(case, torque, acceleration) if nearest is None else nearest
-        if case.resting and (method == "best" or not self._kept(case, response @ torque + free)):
-            torque, method = self._stop(case, response, free), "brake"
+        if case.resting and (method == "best" or not self._kept(case, torque, response @ torque + free)):
+            torque, method = self._stop(case, braking, response, free), "brake"
         return torque, self._certificate(reasons, torque - case.asked, method, self._met(dual) if method == "qp" else None)
 
     def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
         """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
         scale = self._robot.torque_limit
         bounds = (case.lower, case.upper, self._spacing.rows, self._spacing.least, self._all if case.resting else self._arms)
-        gradient, rows, low, high, size = nearest_problem(asked, case.most, scale, response, free, *bounds)
+        gradient, rows, low, high, size = nearest_problem(asked, (case.least, case.most), scale, response, free, *bounds)
         solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))
         if not solution.usable:
             return None, self._nothing
-        return np.clip(solution.x * scale, -case.most, case.most), np.concatenate(
-            (solution.dual[: scale.size] / scale, solution.dual[scale.size :] / size)
-        )
+        return case.inside(solution.x * scale), np.concatenate((solution.dual[: scale.size] / scale, solution.dual[scale.size :] / size))
 
     def _met(self, dual: Array) -> dict[str, float]:
         """The bounds that the nearest torque meets, by name, with their multipliers."""
@@ -217,30 +264,31 @@ class Certifier:
     def _damped(self, case: _Case, torque: Array, acceleration: Array) -> Array:
         """No torque meets every bound: the joints that break theirs are damped."""
         over = (acceleration > case.upper) | (acceleration < case.lower)
-        return np.clip(np.where(over, torque - self._robot.hold_kd * case.d.joint_velocity, torque), -case.most, case.most)
+        return case.inside(np.where(over, torque - self._robot.hold_kd * case.d.joint_velocity, torque))
 
-    def _stop(self, case: _Case, response: Array, free: Array) -> Array:
+    def _braking(self, case: _Case) -> Array:
         """Torques (n,) of the braking manoeuvre; where nothing stands, of damping."""
         d = case.d
-        torque = -self._robot.hold_kd * d.joint_velocity
-        if case.support is not Support.NONE:
-            braking = self.backup.torque(d, case.support)
-            torque = braking if np.isfinite(braking).all() else torque
-        if worst_excess(torque, -case.most, case.most) > 0.0:  # between two looks on its way: joints with room brake less for those without
+        torque = self._nothing if case.support is Support.NONE else self.backup.torque(d, case.support)
+        return torque if torque.size and np.isfinite(torque).all() else -self._robot.hold_kd * d.joint_velocity
+
+    def _stop(self, case: _Case, torque: Array, response: Array, free: Array) -> Array:
+        """Torques (n,) of the braking manoeuvre as the motors can give them."""
+        if worst_excess(torque, case.least, case.most) > 0.0:  # between two looks on its way: joints with room brake less for those without
             nearest = self._nearest(case, torque, response, free)[0]
             torque = torque if nearest is None else nearest
-        return np.clip(torque, -case.most, case.most)
+        return case.inside(torque)
 
-    def _with_sound_targets(self, case: _Case, c: JointCommand) -> tuple[JointCommand, Certificate]:
+    def _with_sound_targets(self, case: _Case, c: JointCommand, limit: Array) -> tuple[JointCommand, Certificate]:
         """A command whose torque may pass: itself, or with targets and torque limit of the robot where its own are beyond."""
         q, v = case.d.joint_position, case.d.joint_velocity
-        limit, reasons = self._sound_limit(c), list[str]()
+        reasons = list[str]()
         if limit is not c.torque_limit:
             reasons.append("torque limit")
         targets = (c.q, c.v, c.tau)
-        if not target_kept(c.q, c.v, *self._limits[:3]):
+        if not target_kept(c.q, c.v, self._limits[0], self._limits[1], self._limits[2], self._before[1], self._period):
             reasons.append("target")
-            here, rate = self._inside(c.q), self._slow(c.v)
+            here, rate = self._reached(c.q), self._slow(c.v)
             targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # the same torque, for now
         if not reasons:
             return c, UNCHANGED
@@ -254,7 +302,12 @@ class Certifier:
     def _torques(self, q: Array, v: Array, torque: Array) -> JointCommand:
         """A command that is nothing but torques, with its targets inside the joints' limits."""
         zero = np.zeros(self._robot.n)
-        return JointCommand(self._inside(q), self._slow(v), zero, zero, torque, self._robot.torque_limit)
+        return JointCommand(self._reached(q), self._slow(v), zero, zero, torque, self._robot.torque_limit)
+
+    def _reached(self, q: Array) -> Array:
+        """A position target (n,) inside the joints' limits, no further from the last one than a joint goes in a period."""
+        far = self._robot.velocity_limit * self._period
+        return np.fmin(np.fmax(self._inside(q), self._before[1] - far), self._before[1] + far)
 
     def _inside(self, q: Array) -> Array:
         return np.clip(q, self._robot.position_min, self._robot.position_max)

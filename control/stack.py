@@ -123,6 +123,7 @@ class Stack:
         self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m, robot.overlay.gait.step_duration_s)
         self._monitor.reset()
         self._descent.reset()
+        self.certifier.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
         self._acting: _Choice | None = None
@@ -382,11 +383,12 @@ class Stack:
             self._monitor.snapshot(),
             self._let_down.copy(),
             self._descent.copy(),
+            self.certifier.snapshot(),
         )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor, let_down, descent = snapshot
+        scalars, estimator, walker, motion, monitor, let_down, descent, sent = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
@@ -395,6 +397,7 @@ class Stack:
         self._monitor.restore(monitor)
         self._let_down = let_down.copy()
         self._descent = descent.copy()
+        self.certifier.restore(sent)
 
 
 __all__ = ["Array", "Stack", "StackConfig"]

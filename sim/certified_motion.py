@@ -57,6 +57,25 @@ class Tally:
                     self.first = {"step": step, "bound": bound, "of": self.joints[int(np.argmax(over))], "excess": most}
 
 
+@dataclass
+class Watch:
+    """What was sent one period before, against which a command is held; nothing at first."""
+
+    torque: Array | None = None  # (n,) N·m
+    target: Array | None = None  # (n,) rad
+
+    def excesses(self, robot: RobotModel, command: JointCommand, q: Array, v: Array, config: SafetyConfig, dt: float) -> dict[str, Array]:
+        """`excesses` of a command, with those of its change since the one before, which it then takes the place of."""
+        out = excesses(robot, command, q, v)
+        torque = command.torque(q, v)
+        jump, drag = np.full(robot.n, -1.0), np.full(robot.n, -1.0)
+        if self.torque is not None and self.target is not None:
+            jump = np.abs(torque - self.torque) / (config.jump * robot.torque_limit) - 1.0
+            drag = np.abs(command.q - self.target) / (robot.velocity_limit * dt) - 1.0
+        self.torque, self.target = torque, command.q
+        return out | {"torque jump": jump, "target drag": drag}
+
+
 def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> dict[str, Array]:
     """By how much a command is beyond its bounds at joints (q, v), (n,) each: its torque, unclipped, its power, its targets; as shares."""
     middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
@@ -96,8 +115,11 @@ class CertifiedWork:
         collision, methods, times = CollisionModel(self.robot), Counter[str](), list[float]()
         tally = Tally(self.robot.joint_names)
         d = motion.dynamics
+        watch = Watch()
         for step, command, certificate, spent_us in self._answers(case["adversary"], motion, certifier, rng):
-            over = excesses(self.robot, command, d.joint_position, d.joint_velocity)
+            if step % RESTART == 0:
+                watch = Watch()
+            over = watch.excesses(self.robot, command, d.joint_position, d.joint_velocity, self.config, self.period_s)
             motion.step(command.torque(d.joint_position, d.joint_velocity))
             over |= state_excesses(self.robot, d.joint_position, d.joint_velocity, collision.distances(d.joint_position))
             tally.note(step, over)
@@ -128,6 +150,7 @@ def start(motion: ModelMotion, certifier: Certifier, rng: np.random.Generator) -
     """A random state from which the robot can be stopped; the posture at rest where none is found."""
     robot, support, collision = motion.robot, motion.support, CollisionModel(motion.robot)
     low, high = robot.position_min - robot.posture, robot.position_max - robot.posture
+    certifier.reset()
     for k in range(TRIES):
         shrink = 0.9**k
         q = robot.posture + SPREAD[support] * shrink * rng.uniform(low, high)

@@ -15,7 +15,7 @@ HELD_SUPPORTS = [support for support in Support if support is not Support.NONE]
 
 
 def make_backup(robot: RobotModel) -> Backup:
-    return Backup(robot, BrakingConfig(), capsules_of(robot), ClearanceConfig().least_m, DT)
+    return Backup(robot, BrakingConfig(), capsules_of(robot), ClearanceConfig().least_m, 1.0, DT)
 
 
 def moving(robot: RobotModel, support: Support, seed: int, speed: float) -> ModelMotion:

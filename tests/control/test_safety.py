@@ -232,12 +232,51 @@ def test_a_tighter_torque_limit_is_kept(g1: RobotModel) -> None:
     assert sent is request and not certificate.changed
 
 
-def test_answers_do_not_depend_on_the_tick_before(g1: RobotModel) -> None:
-    d = standing(g1)
-    first, second = (replace(hold_command(g1, g1.posture), tau=factor * g1.torque_limit) for factor in (1.5, -1.2))
-    stream = certifier(g1)
-    stream.certify(d, first, BOTH)
-    np.testing.assert_array_equal(stream.certify(d, second, BOTH)[0].tau, certifier(g1).certify(d, second, BOTH)[0].tau)
+def test_no_motor_is_thrown_from_one_limit_to_the_other(g1: RobotModel) -> None:
+    """From all to nothing in one period, and on in the next; a stream that begins anew knows nothing of it."""
+    d, stream, limit = standing(g1), certifier(g1), g1.torque_limit
+    wrist = g1.joint_names.index("left_wrist_yaw_joint")
+    up, down = (torques(g1, share * limit * (np.arange(g1.n) == wrist)) for share in (1.0, -1.0))
+    assert stream.certify(d, up, BOTH, predicted=np.zeros(g1.n))[0] is up
+    held = stream.snapshot()
+    sent, certificate = stream.certify(d, down, BOTH, predicted=np.zeros(g1.n))
+    assert sent.tau[wrist] == 0.0 and certificate.reasons == ("jump left_wrist_yaw_joint",) and certificate.method == "clip"
+    assert stream.certify(d, down, BOTH, predicted=np.zeros(g1.n))[0] is down
+    stream.restore(held)
+    assert stream.certify(d, down, BOTH, predicted=np.zeros(g1.n))[0].tau[wrist] == 0.0
+    stream.restore(held)
+    stream.reset()
+    assert stream.certify(d, down, BOTH, predicted=np.zeros(g1.n))[0] is down
+
+
+def test_a_target_moves_on_as_fast_as_the_joint_and_the_torque_is_the_same(g1: RobotModel) -> None:
+    d, stream, wrist = standing(g1), certifier(g1), g1.joint_names.index("left_wrist_yaw_joint")
+    step = 0.02 * (np.arange(g1.n) == wrist)
+    first = replace(hold_command(g1, g1.posture), kd=np.zeros(g1.n))
+    far = replace(first, q=g1.posture + 5.0 * step)
+    stream.certify(d, first, BOTH, predicted=np.zeros(g1.n))
+    pace = g1.velocity_limit[wrist] * DT
+    for k in range(1, 4):
+        sent, certificate = stream.certify(d, far, BOTH, predicted=np.zeros(g1.n))
+        reached = min(k * pace, 0.1)
+        assert sent.q[wrist] - g1.posture[wrist] == pytest.approx(reached)
+        assert certificate.reasons == (("target",) if reached < 0.1 else ())
+        np.testing.assert_allclose(sent.torque(g1.posture, np.zeros(g1.n)), far.torque(g1.posture, np.zeros(g1.n)), atol=1e-12)
+
+
+def test_after_the_safe_command_nothing_is_known_of_the_torque(g1: RobotModel) -> None:
+    d, stream, limit = standing(g1), certifier(g1), g1.torque_limit
+    wrist = np.arange(g1.n) == g1.joint_names.index("left_wrist_yaw_joint")
+    stream.certify(d, torques(g1, limit * wrist), BOTH, predicted=np.zeros(g1.n))
+    stream.damping(g1.posture)
+    down = torques(g1, -limit * wrist)
+    assert stream.certify(d, down, BOTH, predicted=np.zeros(g1.n))[0] is down
+
+
+def torques(g1: RobotModel, tau: Array) -> JointCommand:
+    """A command that is nothing but torques."""
+    zero = np.zeros(g1.n)
+    return JointCommand(g1.posture, zero, zero, zero, tau, g1.torque_limit)
 
 
 ROBOT = load_robot("g1")
@@ -255,6 +294,7 @@ def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     q, v, kp, kd, tau, limit = numbers
     SHARED.update(*random_state(ROBOT, seed))
     request = JointCommand(q, v, kp, kd, tau, limit)
+    before, target = CERTIFIER.snapshot()
     sent, certificate = CERTIFIER.certify(SHARED, request, support, resting=resting)
     for value in (sent.q, sent.v, sent.kp, sent.kd, sent.tau, sent.torque_limit):
         assert np.isfinite(value).all()
@@ -263,6 +303,8 @@ def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     for what in (torque, asked):
         assert (np.abs(what) <= ROBOT.torque_limit * (1.0 + 1e-9)).all()
         assert (np.abs(what * SHARED.v[6:]) <= ROBOT.power_limit * (1.0 + 1e-9)).all()
+    assert not (np.abs(torque - before) > CONFIG.jump * ROBOT.torque_limit * (1.0 + 1e-9)).any(), "NaN is not: not known"
+    assert not (np.abs(sent.q - target) > DT * ROBOT.velocity_limit * (1.0 + 1e-6)).any()
     assert (ROBOT.position_min <= sent.q).all() and (sent.q <= ROBOT.position_max).all()
     assert (np.abs(sent.v) <= ROBOT.velocity_limit).all()
     assert certificate.method in ("unchanged", "clip", "qp", "brake", "best")

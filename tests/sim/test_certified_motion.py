@@ -11,7 +11,7 @@ from poise.control.support import Support
 from poise.robots import JointCommand, RobotModel
 from poise.robots.commands import hold_command
 from poise.sim.adversaries import ADVERSARIES
-from poise.sim.certified_motion import LIKELY, SUPPORTS, CertifiedWork, Tally, excesses, start, state_excesses, summarise
+from poise.sim.certified_motion import LIKELY, SUPPORTS, CertifiedWork, Tally, Watch, excesses, start, state_excesses, summarise
 from poise.sim.model_motion import ModelMotion
 
 CONFIG, DT = StackConfig().safety, StackConfig().period_s
@@ -26,7 +26,8 @@ def work(robot: RobotModel, steps: int = 150) -> CertifiedWork:
 def test_no_adversary_gets_the_model_past_a_bound(g1: RobotModel, adversary: str, support: str) -> None:
     run = work(g1)({"adversary": adversary, "support": support, "seed": 7})
     assert run["first"] is None and run["steps"] == sum(run["methods"].values()) == 150
-    assert {"torque", "power", "position target", "velocity target", "position", "velocity", "clearance"} == set(run["violations"])
+    motors, state = {"torque", "power", "torque jump", "position target", "velocity target", "target drag"}, {"position", "velocity"}
+    assert motors | state | {"clearance"} == set(run["violations"])
     promised = [figures for bound, figures in run["violations"].items() if bound not in LIKELY]
     assert all(bound["count"] == 0 and bound["worst_margin"] >= -1e-6 for bound in promised)
     assert run["violations"]["clearance"]["count"] <= 5
@@ -84,6 +85,16 @@ def test_excesses_by_hand(g1: RobotModel) -> None:
     )
     assert state["position"].max() == pytest.approx(0.1 / half) and state["velocity"].max() == pytest.approx(0.25)
     np.testing.assert_allclose(state["clearance"], [-30.0, 2.0])
+
+
+def test_a_change_since_the_command_before_counts(g1: RobotModel) -> None:
+    command, still = hold_command(g1, g1.posture), np.zeros(g1.n)
+    watch = Watch()
+    assert watch.excesses(g1, command, g1.posture, still, CONFIG, DT)["torque jump"].max() == -1.0, "nothing before"
+    second = replace(command, q=g1.posture + 1.5 * DT * g1.velocity_limit, kp=still, tau=1.25 * CONFIG.jump * g1.torque_limit)
+    found = watch.excesses(g1, replace(second, torque_limit=2.0 * g1.torque_limit), g1.posture, still, CONFIG, DT)
+    assert found["torque jump"].max() == pytest.approx(0.25) and found["target drag"].max() == pytest.approx(0.5)
+    assert watch.excesses(g1, second, g1.posture, still, CONFIG, DT)["target drag"].max() == pytest.approx(-1.0)
 
 
 def test_a_tally_counts_steps_and_keeps_the_first_and_the_worst() -> None:
