@@ -14,7 +14,7 @@ Without a finite measurement nothing is known: every joint is damped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -170,11 +170,14 @@ class Certifier:
         if seen == Look.COMMAND_NOT_FINITE:
             torque = self._stop(case, self._braking(case), *response_and_bias(d.block, d.nv, int(support)))
             return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), self._robot.torque_limit, "brake"), torque
+        met: Mapping[str, float] = {}
         if seen != Look.KEPT and not self._request_kept(case, foreseen):
             torque, certificate = self._bounded(case, foreseen)
             if case.resting or not self._is_numerical(case, torque):
                 return self._torques(c.q, c.v, torque), certificate, torque
-        return *self._with_sound_targets(case, command, limit), case.asked
+            met = certificate.active
+        sent, certificate = self._with_sound_targets(case, command, limit)
+        return sent, replace(certificate, active=met) if met else certificate, case.asked
 
     def damping(self, q: Array) -> JointCommand:
         """The safe command: every joint damped where it is, no stiffness, within the power limit up to full speed.
@@ -318,3 +321,20 @@ class Certifier:
     @staticmethod
     def _certificate(reasons: tuple[str, ...], change: Array, method: str, active: dict[str, float] | None = None) -> Certificate:
         return Certificate(True, reasons, float(np.abs(change).max()), method, active or {})
+
+
+class Uncertified(Certifier):
+    """Sends what is asked for: what the certifier is compared with in simulation, and nothing for a robot."""
+
+    def certify(
+        self,
+        d: Dynamics,
+        command: JointCommand,
+        support: Support,
+        *,
+        resting: bool = False,
+        arms_external: bool = False,
+        predicted: Array | None = None,
+    ) -> tuple[JointCommand, Certificate]:
+        """The command as it is."""
+        return command, UNCHANGED

@@ -86,7 +86,12 @@ class Stack:
     """One robot's controller. Nothing in `step` raises for bad states, intents or proposals."""
 
     def __init__(
-        self, robot: RobotModel, config: StackConfig | None = None, proposer: Proposer | None = None, world_model: WorldModel | None = None
+        self,
+        robot: RobotModel,
+        config: StackConfig | None = None,
+        proposer: Proposer | None = None,
+        world_model: WorldModel | None = None,
+        certifier: type[Certifier] = Certifier,
     ) -> None:
         self.robot, self.config = robot, config or StackConfig()
         cfg = self.config
@@ -99,7 +104,7 @@ class Stack:
         shift = self._swing_momentum / (robot.mass * GRAVITY)
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s)
         self.whole_body = WholeBody(robot, cfg.whole_body)
-        self.certifier = Certifier(robot, cfg.safety, cfg.period_s)
+        self.certifier = certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)

@@ -49,6 +49,7 @@ class WholeBodyConfig:
     regularise_force: float = 1e-5  # 1/N²
     regularise_acceleration: float = 1e-4
     limit_horizon_s: float = 0.05  # position limits are met within this time
+    limit_margin: float = 0.02  # rad, that joints are kept off their limits: the last of it is the certifier's, noise and all
     force_max: float = 1.25  # times the weight, both feet
     rounds: int = 6  # of joint limits coming in and leaving, before the whole QP is solved
 
@@ -120,8 +121,9 @@ class WholeBody:
         joint_weight, kp, kd = np.full(n, config.weight_legs), np.full(n, config.posture[0]), np.full(n, config.posture[1])
         joint_weight[robot.waist], joint_weight[robot.arms] = config.weight_waist, config.weight_arms
         kp[robot.arms], kd[robot.arms] = config.arms
-        limits = (robot.walking_min, robot.walking_max, robot.velocity_limit, robot.torque_limit)
-        self._posture = Posture(kp, kd, joint_weight, *limits)
+        low = np.maximum(robot.walking_min, robot.position_min + config.limit_margin)
+        high = np.minimum(robot.walking_max, robot.position_max - config.limit_margin)
+        self._posture = Posture(kp, kd, joint_weight, low, high, robot.velocity_limit, robot.torque_limit)
         # For the kernels, as arrays, which cost a call less than named tuples.
         posture, self._arms = np.array(self._posture), robot.arms
         self._calm = np.array([*config.weights, *config.gains])

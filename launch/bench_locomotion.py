@@ -92,6 +92,7 @@ def _along(row: Mapping[str, Any]) -> dict[str, Any]:
     axis = axis_of(row["command"])
     mean, raw, gait = ("–" if row[name] is None else f"{row[name][axis]:.3f}" for name in ("mean_velocity", "rmse", "rmse_gait"))
     figures = {"mean": mean, "worst error": row["worst_error"], "RMSE": raw, "RMSE a stride": gait, "drift, m": row["drift_m"]}
+    figures["certifier, %"] = 100.0 * row["interventions"]
     return {"command": words(row["command"]), "fell": f"{row['falls']} of {row['runs']}", **figures}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -31,12 +31,13 @@ class MakeStack:
     """Builds a stack of a mode; picklable, for runs in several processes."""
 
     mode: Mode
+    certified: bool = True
 
     def __call__(self, robot: RobotModel, seed: int) -> Stack:
         """The stack for a robot and a seed."""
         from .compose import build_stack
 
-        return build_stack(robot, self.mode, seed=seed)
+        return build_stack(robot, self.mode, seed=seed, certified=self.certified)
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class BatchOptions(BatchFolder):
     """MJCF of the robot that is simulated. None: the one of its description."""
     mode: Mode = "hybrid"
     """hybrid: learned proposals, judged by physics; model: scripted ones. Of the stack, which --policy replaces."""
+    certifier: Literal["on", "off"] = "on"
+    """off: the stack sends whatever it asks for, to see what the certifier changes."""
     policy: File = None
     """Measure a locomotion policy of somebody else's instead, ONNX; its results have mode learned."""
     contract: File = None
@@ -133,7 +136,7 @@ class BatchOptions(BatchFolder):
         from poise.robots import PoiseError
 
         if self.policy is None and self.contract is None:
-            return MakeStack(self.mode)
+            return MakeStack(self.mode, self.certifier == "on")
         if self.policy is None or self.contract is None:
             raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
         return MakePolicy(str(Path(self.policy).resolve()), str(Path(self.contract).resolve()))

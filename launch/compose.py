@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poise.control import Proposer, Stack, StackConfig, WorldModel
+from poise.control.safety import Certifier, Uncertified
 from poise.control.warmup import warm_up
 from poise.learning.proposer import LearnedProposer
 from poise.learning.world_model import LipWorldModel
@@ -18,10 +19,12 @@ def build_stack(
     world_model: WorldModel | None = None,
     config: StackConfig | None = None,
     seed: int = 0,
+    certified: bool = True,
 ) -> Stack:
     """A stack for a robot: "hybrid" takes learned proposals, "model" the scripted ones; both are imagined first. Its kernels are warm.
 
-    `proposer` and `world_model` replace the mode's own.
+    `proposer` and `world_model` replace the mode's own. Not `certified`, it sends whatever its controller asks for: to compare with, in
+    simulation only.
 
     Raises:
         PoiseError: unknown mode, or (hybrid) weights that do not fit the robot.
@@ -30,7 +33,7 @@ def build_stack(
         raise PoiseError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
     if proposer is None and mode == "hybrid":
         proposer = LearnedProposer(robot)
-    stack = Stack(robot, config, proposer, world_model or LipWorldModel(robot))
+    stack = Stack(robot, config, proposer, world_model or LipWorldModel(robot), Certifier if certified else Uncertified)
     warm_up(stack)
     stack.reset(seed)
     return stack

@@ -67,7 +67,7 @@ def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     if schema not in (locomotion.SCHEMA, tour.SCHEMA):
         raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
     maker = MakePolicy if "policy" in meta else MakeStack
-    make_stack = maker(**{field.name: meta[field.name] for field in fields(maker)})
+    make_stack = maker(**{field.name: meta[field.name] for field in fields(maker) if field.name in meta})
     if schema == locomotion.SCHEMA:
         return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
     return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))

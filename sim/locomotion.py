@@ -22,7 +22,7 @@ from .metrics import fallen
 from .mujoco_backend import MujocoBackend
 from .noise import NOISE
 from .pushing import LocomotionStack, push, push_cases, push_summary
-from .tracking import energy_rows, track, tracking_cases, tracking_rows
+from .tracking import energy_rows, mean_of, track, tracking_cases, tracking_rows
 
 SCHEMA = "poise.locomotion/2"  # of a run's figures
 CASES: Mapping[str, Callable[[LocomotionStack, MujocoBackend, Case], dict[str, Any]]] = {"tracking": track, "push": push}
@@ -95,8 +95,9 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures of finished runs.
 
     Returns:
-        summary: runs, and the tracking ones that fell; tracking: a row a command; push: {walking, standing}; cases: what was survived
-        of what, nothing is there to be crossed; energy: standing_power_w and a row a command. Rates have a Wilson interval at 95 %.
+        summary: runs, the tracking ones that fell, and the share of their ticks in which the certifier stepped in; tracking: a row a
+        command; push: {walking, standing}; cases: what was survived of what, nothing is there to be crossed; energy: standing_power_w and
+        a row a command. Rates have a Wilson interval at 95 %.
     """
     tracked = [run for run in runs if run["case"] == "tracking"]
     falls, tracking, energy = sum(run["fell"] for run in tracked), tracking_rows(tracked), energy_rows(tracked)
@@ -105,6 +106,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "runs": len(runs),
             "tracking_runs": len(tracked),
             "tracking_falls": falls,
+            "tracking_interventions": mean_of(tracked, "interventions"),
             "tracking_falls_interval": wilson(falls, len(tracked)) if tracked else None,
         },
         "tracking": tracking,

@@ -32,7 +32,7 @@ class RunResult:
     mean_velocity: tuple[float, float, float]  # of the base, over the last two thirds
     velocity_error: tuple[float, float, float] | None  # |mean - mean command| there; None where no velocity was commanded
     tick_us: dict[str, float | None]  # p50, p99: thread CPU
-    interventions: dict[str, Any]  # rate (share of ticks), count, max_torque_change_nm, reasons {kind: count}
+    interventions: dict[str, Any]  # rate (share of ticks with a change, or a bound met), count, max_torque_change_nm, reasons {kind: count}
     proposals: dict[str, Any]  # made, rejected, reasons {constraint: count}
     learned_share: float  # of the ticks, those that acted on a learned proposal
     unlearned_reasons: dict[str, int]  # ticks without one, by reason
@@ -80,7 +80,7 @@ class Meter:
             self.believed.append((len(self.poses) - 1, float(x), float(y), _yaw(belief.base_orientation_wxyz)))
         if "tick" in decision.timings_us:
             self.tick_us.append(decision.timings_us["tick"])
-        self.changed += certificate.changed
+        self.changed += certificate.changed or bool(certificate.active)
         self.torque_change_nm = max(self.torque_change_nm, certificate.torque_change_nm)
         self.reasons.update({reason.split()[0] for reason in certificate.reasons})
         self._count_proposals(decision)

@@ -42,7 +42,8 @@ def track(stack: Steps, backend: MujocoBackend, case: Case) -> dict[str, Any]:
     """Follow a command for TRACKING_S.
 
     Returns:
-        fell, survival_s; drift_m: of the pelvis in the plane; tick_us; and the figures of `Watch`, each None after a fall.
+        fell, survival_s; drift_m: of the pelvis in the plane; tick_us; interventions: the share of
+        ticks on which the certifier changed something or met a bound; and the figures of `Watch`, each None after a fall.
     """
     start, watch = backend.base_position_world, Watch(backend, case["command"])
     result = run(stack, backend, constant(case["command"]), TRACKING_S, watch)
@@ -52,6 +53,7 @@ def track(stack: Steps, backend: MujocoBackend, case: Case) -> dict[str, Any]:
         "survival_s": result.seconds,
         "drift_m": float(np.linalg.norm((backend.base_position_world - start)[:2])),
         "tick_us": result.tick_us,
+        "interventions": result.interventions["rate"],
         **(dict.fromkeys(figures) if result.fell else figures),
     }
 
@@ -132,6 +134,7 @@ def tracking_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "falls_interval": wilson(len(of) - len(held), len(of)),
                 **{name: mean_of(held, name) for name in ("mean_velocity", "rmse", "rmse_gait")},
                 "worst_error": max(errors, default=None),
+                "interventions": mean_of(of, "interventions"),
                 "drift_m": max((run["drift_m"] for run in held), default=None) if not any(command) else None,
             }
         )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import random_state
 
 from poise.control.dynamics import Dynamics
-from poise.control.safety import UNCHANGED, Certifier, SafetyConfig
+from poise.control.safety import UNCHANGED, Certifier, SafetyConfig, Uncertified
 from poise.control.support import Support, joint_acceleration
 from poise.control.viability import viable_acceleration
 from poise.robots import JointCommand, RobotModel, load_robot
@@ -172,7 +172,8 @@ def test_a_change_too_small_to_report_is_not_made(g1: RobotModel) -> None:
     tau[elbow] += (high[elbow] + CONFIG.tolerance + 1e-3 - joint_acceleration(d.block, d.nv, BOTH, tau)[elbow]) / response[elbow]
     request = JointCommand(q, zero, zero, zero, tau, g1.torque_limit)
     sent, certificate = Certifier(g1, replace(CONFIG, reported_change=0.05), DT).certify(d, request, BOTH)
-    assert sent is request and certificate == UNCHANGED
+    assert sent is request and not certificate.changed and certificate.reasons == ()
+    assert list(certificate.active) == ["motion left_elbow_joint"], "met all the same, and said so"
     sent, certificate = Certifier(g1, replace(CONFIG, reported_change=1e-5), DT).certify(d, request, BOTH)
     assert certificate.changed and certificate.reasons == ("motion left_elbow_joint",)
     assert 1e-5 < np.abs((sent.tau - tau) / g1.torque_limit).max() < 0.05
@@ -309,3 +310,9 @@ def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     assert (np.abs(sent.v) <= ROBOT.velocity_limit).all()
     assert certificate.method in ("unchanged", "clip", "qp", "brake", "best")
     assert certificate.changed == bool(certificate.reasons) == (sent is not request)
+
+
+def test_uncertified_sends_what_is_asked_for_whatever_it_is(g1: RobotModel) -> None:
+    absurd = torques(g1, 100.0 * g1.torque_limit)
+    sent, certificate = Uncertified(g1, CONFIG, DT).certify(standing(g1), absurd, BOTH)
+    assert sent is absurd and certificate is UNCHANGED

@@ -33,7 +33,9 @@ def tracked(command: list[float], seed: int, error: float, fell: bool = False) -
         "positive_cost_of_transport": 0.2 if any(command) else None,
         "power_w": 5.0,
     }
-    return {"case": "tracking", "command": command, "seed": seed, "fell": fell} | (dict.fromkeys(figures) if fell else figures)
+    return {"case": "tracking", "command": command, "seed": seed, "fell": fell, "interventions": 0.0} | (
+        dict.fromkeys(figures) if fell else figures
+    )
 
 
 def pushed(command: list[float], seed: int, direction: int, strict: float) -> dict[str, Any]:

@@ -70,12 +70,19 @@ def test_pushes_are_summed_up_by_direction() -> None:
 
 def test_the_result_has_its_keys() -> None:
     figures = {"mean_velocity": [0.0, 0.0, 0.0], "rmse": [0.1, 0.1, 0.1], "rmse_gait": [0.0, 0.0, 0.0], "drift_m": 0.01, "power_w": 4.0}
-    stood = {"case": "tracking", "command": [0.0, 0.0, 0.0], "fell": False, "cost_of_transport": None, "positive_cost_of_transport": None}
+    stood = {
+        "case": "tracking",
+        "command": [0.0, 0.0, 0.0],
+        "fell": False,
+        "interventions": 0.25,
+        "cost_of_transport": None,
+        "positive_cost_of_transport": None,
+    }
     result = summarise([stood | figures, pushed(10.0, 0)])
     assert list(result) == ["summary", "tracking", "push", "cases", "energy"]
     assert (result["summary"]["runs"], result["summary"]["tracking_runs"], result["summary"]["tracking_falls"]) == (2, 1, 0)
     assert result["cases"] == [{"name": "tracking 0 0 0", "survived": 1, "crossed": None, "of": 1}]
-    assert result["energy"]["standing_power_w"] == 4.0
+    assert result["energy"]["standing_power_w"] == 4.0 and result["summary"]["tracking_interventions"] == 0.25
     np.testing.assert_allclose(result["tracking"][0]["rmse"], 0.1)
     empty = summarise([])
     assert (empty["tracking"], empty["push"], empty["energy"]["standing_power_w"]) == ([], {}, None)

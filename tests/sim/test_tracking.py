@@ -98,7 +98,9 @@ def run(command: list[float], seed: int, vx: float, fell: bool = False) -> dict[
         "positive_cost_of_transport": 0.3 if any(command) else None,
         "power_w": 5.0 + seed,
     }
-    return {"command": command, "seed": seed, "fell": fell, "drift_m": 0.02 * seed} | (dict.fromkeys(figures) if fell else figures)
+    return {"command": command, "seed": seed, "fell": fell, "drift_m": 0.02 * seed, "interventions": 0.01 * seed} | (
+        dict.fromkeys(figures) if fell else figures
+    )
 
 
 def test_rows_by_hand() -> None:
@@ -110,7 +112,7 @@ def test_rows_by_hand() -> None:
     np.testing.assert_allclose(walking["rmse"], [0.15, 0.2, 0.3])
     assert walking["worst_error"] == pytest.approx(0.02)
     assert walking["falls_interval"][0] < 1 / 3 < walking["falls_interval"][1]
-    assert (standing["falls"], standing["drift_m"]) == (0, 0.02)
+    assert (standing["falls"], standing["drift_m"], standing["interventions"]) == (0, 0.02, 0.005)
     walked, stood = energy_rows(runs)
     assert (walked["cost_of_transport"], walked["positive_cost_of_transport"]) == pytest.approx((0.45, 0.3))
     assert stood == {"command": stand, "cost_of_transport": None, "positive_cost_of_transport": None, "power_w": 5.5}
