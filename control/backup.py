@@ -32,8 +32,8 @@ class BrakingConfig:
     decay_carrying: float = 4.0  # 1/s, of joints that carry the body
     speed_max: float = 12.0  # rad/s, of a joint of a robot that rests; faster ones load the others by turns that the looks miss
     motor_share: float = 0.9  # of torque and power that the manoeuvre may take from a state that is let into,
-    margin: float = 0.005  # rad, that it leaves to every limit;
-    margin_loop: float = 0.01  # with both soles on the ground, where the way to rest is bent
+    margin: float = 0.02  # rad, that it leaves to every limit, for joints that stick and a plant that is another;
+    margin_loop: float = 0.025  # with both soles on the ground, where the way to rest is bent
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,10 @@ class _Case:
     blocks: tuple[Array, Indices]  # of the packed manoeuvre
     looped: int  # joints in the loop
     brake: Brake
-    margin: float  # rad
 
 
 class Backup:
-    """Whether the manoeuvre is open from a state, and its torques; a support that holds nothing has none."""
+    """Whether the manoeuvre is open from a state, and its torques; without anything that stands, how fast joints may be at most."""
 
     def __init__(self, robot: RobotModel, config: BrakingConfig, capsules: Capsules, least_m: float, jump: float, period_s: float) -> None:
         """`capsules` are kept `least_m` apart; from one period to the next a torque changes by a `jump` at most, of its limit."""
@@ -56,14 +55,14 @@ class Backup:
         tree = build_tree(robot.pinocchio)
         self._any = np.full(robot.n, np.nan)
         self._shape = (robot.n, len(capsules.link), len(capsules.pairs))
-        self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support if support is not Support.NONE}
+        self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support}
 
     def viable(self, d: Dynamics, support: Support, lower: Array, upper: Array) -> None:
         """Write the acceleration bounds (n,), rad/s², that keep the way to rest within the joints' limits."""
-        case = self._cases[support]
-        b, margin = case.brake, case.margin
-        least, most = b.position_min + margin, b.position_max - margin
-        viable_acceleration(d.joint_position, d.joint_velocity, least, most, b.velocity, b.decay, b.rate, self._period, lower, upper)
+        b = self._cases[support].brake
+        viable_acceleration(
+            d.joint_position, d.joint_velocity, b.position_min, b.position_max, b.velocity, b.decay, b.rate, self._period, lower, upper
+        )
 
     def _case(self, tree: Tree, support: Support) -> _Case:
         robot = self._robot
@@ -76,18 +75,19 @@ class Backup:
         joints = robot.legs if looped else robot.legs[:0]
         origin = np.array(robot.overlay.sole_origin)
         loop = Loop(links[RIGHT] if looped else 0, origin, joints, np.array([way[int(j)] for j in joints]))
-        brake = self._braking(carrying)
+        brake = self._braking(carrying, self._config.margin_loop if looped else self._config.margin)
         blocks = packed((rooted, self._capsules, loop, brake))
-        return _Case(blocks, joints.size, brake, self._config.margin_loop if looped else self._config.margin)
+        return _Case(blocks, joints.size, brake)
 
-    def _braking(self, carrying: Indices) -> Brake:
+    def _braking(self, carrying: Indices, margin: float) -> Brake:
         robot, cfg = self._robot, self._config
         mass = pin.crba(robot.pinocchio, robot.pinocchio.createData(), robot.standing_configuration())
         rate = np.minimum(cfg.rate_max, cfg.share * robot.torque_limit / np.diag(mass)[6:])
         decay = np.full(robot.n, cfg.decay)
         decay[carrying] = cfg.decay_carrying
         speed = np.minimum(cfg.speed_max, robot.velocity_limit)
-        return Brake(decay, rate, robot.position_min, robot.position_max, speed, robot.torque_limit, robot.power_limit)
+        least, most = robot.position_min + margin, robot.position_max - margin
+        return Brake(decay, rate, least, most, speed, robot.torque_limit, robot.power_limit)
 
     def open_from(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array | None = None) -> tuple[int, int]:
         """HELD where the manoeuvre is open from joints (q, v), (n,) each, else what it breaks, and the joint.
@@ -97,7 +97,7 @@ class Backup:
         `d` says how what stands still stands.
         """
         c = self._cases[support]
-        numbers = (c.margin, self._least_m, self._config.motor_share, self._jump, self._period)
+        numbers = (self._least_m, self._config.motor_share, self._jump, self._period)
         return _open_from(
             *c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, self._any if before is None else before, numbers
         )
@@ -105,7 +105,7 @@ class Backup:
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
         c, out = self._cases[support], np.empty(self._robot.n)
-        if _torque(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, d.joint_velocity, out):
+        if _torque(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, d.joint_velocity, self._period, out):
             return out
         return np.full(self._robot.n, np.nan)
 
@@ -121,19 +121,21 @@ def _open_from(
     q: Array,
     v: Array,
     before: Array,
-    config: tuple[float, float, float, float, float],
+    config: tuple[float, float, float, float],
 ) -> tuple[int, int]:
     """`can_brake` of a packed manoeuvre."""
     m = manoeuvre_in(numbers, indices, shape, looped)
-    margin, least, share, jump, dt = config
-    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, margin, least, share, jump, dt)
+    least, share, jump, dt = config
+    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, least, share, jump, dt)
 
 
 @njit(cache=True)
-def _torque(numbers: Array, indices: Indices, shape: Shape, looped: int, base_rotation: Array, q: Array, v: Array, torque: Array) -> bool:
+def _torque(
+    numbers: Array, indices: Indices, shape: Shape, looped: int, base_rotation: Array, q: Array, v: Array, dt: float, torque: Array
+) -> bool:
     """`stopping_torque` of a packed manoeuvre."""
     m = manoeuvre_in(numbers, indices, shape, looped)
-    return stopping_torque(m.tree, m.loop, m.brake, base_rotation, q, v, torque)
+    return stopping_torque(m.tree, m.loop, m.brake, base_rotation, q, v, dt, torque)
 
 
 __all__ = ["HELD", "Backup", "BrakingConfig"]

@@ -28,12 +28,14 @@ from .rooted import Motion, RootedTree, anchor_of, axis_of, between, move, place
 LOOKS = (11, 9)  # on the way to rest, the last at its end: of a free one, and of one that a loop bends, where each costs more
 NEARER_M = 1e-4  # rounding of a distance
 STILL = 0.02  # rad/s, slower than which a joint goes nowhere that matters
+HARDER = 2.0  # times its rate, by which a joint brakes at most that would not stop within its range
+RETURN = 150.0  # 1/s, at which a joint comes back from beyond its range: hard enough, a hundredth beyond, for joints that stick
 FADED = 2.5  # time constants of the fading brake, by which a joint has all but come to rest
 HELD, TOO_FAR, TOO_FAST, TOO_STRONG, OPEN_LOOP, TOO_NEAR, TOO_SUDDEN = range(7)
 
 
 class Brake(NamedTuple):
-    """How each joint brakes, and what its motor and its range allow, (n,) each."""
+    """How each joint brakes, and what its motor and its range, less a margin, allow, (n,) each."""
 
     decay: Array  # λ, 1/s
     rate: Array  # b, rad/s²
@@ -83,11 +85,20 @@ class Stance(NamedTuple):
 
 
 @njit(cache=True)
+def way_to_rest(speed: float, rate: float, decay: float, dt: float) -> float:
+    """How far a joint still goes that brakes from a speed, in whole periods dt."""
+    slow = rate / decay
+    hard, begin = max(0.0, speed - slow) / rate, min(speed, slow)
+    return (0.5 * (speed + begin) - 0.5 * rate * dt) * hard + begin * (1.0 - decay * dt) / decay
+
+
+@njit(cache=True)
 def coasted(b: Brake, q: Array, v: Array, time_s: float, dt: float, to: tuple[Array, Array, Array]) -> None:
     """Where the joints of a state q, v are after some time of braking, with their velocity and acceleration, without the loop.
 
     In whole periods dt, at the end of each of which a joint has moved on by its new velocity: over half a second that is a centimetre
-    of the centre of mass less than in continuous time, and a leaning robot has none to spare.
+    of the centre of mass less than in continuous time, and a leaning robot has none to spare. A joint that would not stop within its range
+    brakes harder, and one beyond it comes back: no joint on its way from a state that is let into, but those of another plant.
     """
     for j in range(q.size):
         sign, speed, slow = np.sign(v[j]), np.abs(v[j]), b.rate[j] / b.decay[j]
@@ -100,6 +111,14 @@ def coasted(b: Brake, q: Array, v: Array, time_s: float, dt: float, to: tuple[Ar
             left = begin * keeps ** ((time_s - hard) / dt)
             way, gain = (0.5 * (speed + begin) - 0.5 * b.rate[j] * dt) * hard + (begin - left) * keeps / b.decay[j], b.decay[j] * left
         to[0][j], to[1][j], to[2][j] = q[j] + sign * way, sign * left, -sign * gain
+        room = b.position_max[j] - to[0][j] if sign > 0.0 else to[0][j] - b.position_min[j]
+        need = way_to_rest(left, b.rate[j], b.decay[j], dt)
+        if need > room > 0.0:
+            to[2][j] *= min(need / room, HARDER * b.rate[j] / gain)
+        over = max(0.0, to[0][j] - b.position_max[j]) - max(0.0, b.position_min[j] - to[0][j])
+        if over != 0.0:
+            back = 0.25 * RETURN * RETURN * over + RETURN * to[1][j]
+            to[2][j] = -min(max(back, -HARDER * b.rate[j]), HARDER * b.rate[j])
 
 
 @njit(cache=True)
@@ -236,11 +255,11 @@ def braking_at(
 
 
 @njit(cache=True)
-def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q: Array, v: Array, torque: Array) -> bool:
+def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q: Array, v: Array, dt: float, torque: Array) -> bool:
     """Torque (n,) N·m of the manoeuvre in a state (q, v); False where the legs' loop is singular."""
     m = room_for(q.size)
     to = (np.empty(q.size), np.empty(q.size), np.empty(q.size))
-    return braking_at(t, loop, b, stance_of(t, loop, base_rotation, q, m), (q, v), 0.0, 1.0, to, m, torque)
+    return braking_at(t, loop, b, stance_of(t, loop, base_rotation, q, m), (q, v), 0.0, dt, to, m, torque)
 
 
 @njit(cache=True)
@@ -254,13 +273,12 @@ def can_brake(
     q: Array,
     v: Array,
     before: Array,
-    margin: float,
     least: float,
     share: float,
     jump: float,
     dt: float,
 ) -> tuple[int, int]:
-    """Whether the manoeuvre from (q, v) keeps a margin (rad) to every joint's limits, its speed, and a share of torque and power.
+    """Whether the manoeuvre from (q, v) keeps to every joint's range and speed, and to a share of torque and power.
 
     It begins within a jump, a share of torque, of the torque `before` (n,) N·m; where that is NaN, with any.
     base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. Its capsules stay `least` (m) apart, or as
@@ -285,7 +303,7 @@ def can_brake(
         if not braking_at(t, loop, b, stance, (at, speed), time_s - spent, dt, to, m, torque):
             return OPEN_LOOP, 0
         for j in range(n):
-            if not b.position_min[j] + margin <= to[0][j] <= b.position_max[j] - margin:
+            if not b.position_min[j] <= to[0][j] <= b.position_max[j]:
                 return TOO_FAR, j
             if not np.abs(to[1][j]) <= b.velocity[j]:
                 return TOO_FAST, j

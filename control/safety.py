@@ -158,14 +158,14 @@ class Certifier:
             self._spacing.clear()
             case.lower[self._robot.arms], case.upper[self._robot.arms] = -UNBOUNDED, UNBOUNDED
         else:
-            self._spacing.update(q, v, resting=case.resting)
+            self._spacing.update(q, v, resting=predicted is None or case.resting)
         if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:  # not a copy of it, which is looked at further
             return command, UNCHANGED, case.asked
         if not np.isfinite(foreseen).all():
             foreseen = self._nothing
-        if case.resting:
+        if predicted is None or case.resting:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
             torque = self._stop(case, self._braking(case), *response_and_bias(d.block, d.nv, int(support)))

@@ -12,6 +12,8 @@ from numba import njit
 
 from poise.robots.types import Array
 
+RETURN = 10.0  # 1/s, at which a joint comes back from beyond a limit
+
 
 @njit(cache=True)
 def fastest(distance: float, decay: float, rate: float, dt: float) -> float:
@@ -30,10 +32,11 @@ def viable_acceleration(
     """Acceleration bounds (n,), rad/s², after which every joint can still stop before its limits.
 
     decay: λ, 1/s; rate: b, rad/s². A joint that is too fast already, or beyond a limit, is to brake as hard as it is said to be able
-    to, not harder.
+    to, not harder; beyond a limit it is to come back.
     """
     for i in range(q.size):
-        up = min(v_max[i], fastest(q_max[i] - q[i], decay[i], rate[i], dt))
-        down = min(v_max[i], fastest(q[i] - q_min[i], decay[i], rate[i], dt))
+        above, below = q_max[i] - q[i], q[i] - q_min[i]
+        up = min(v_max[i], fastest(above, decay[i], rate[i], dt)) if above >= 0.0 else RETURN * above
+        down = min(v_max[i], fastest(below, decay[i], rate[i], dt)) if below >= 0.0 else RETURN * below
         upper[i] = max((up - v[i]) / dt, -rate[i])
         lower[i] = min((-down - v[i]) / dt, rate[i])

@@ -29,9 +29,9 @@ def moving(robot: RobotModel, support: Support, seed: int, speed: float) -> Mode
 def test_coasting_is_what_steps_of_its_own_law_do(ticks: int) -> None:
     """Against semi-implicit steps of q̈ = −min(b, λ|q̇|) sign q̇, from fast, slow and resting joints of either way."""
     v, q = np.array([8.0, -3.0, 1.0, -0.2, 0.0]), np.linspace(-1.0, 1.0, 5)
-    rate, decay, any_ = np.full(5, 20.0), np.array([10.0, 10.0, 10.0, 4.0, 4.0]), np.ones(5)
+    rate, decay, far = np.full(5, 20.0), np.array([10.0, 10.0, 10.0, 4.0, 4.0]), np.full(5, 9.0)
     to = (np.empty(5), np.empty(5), np.empty(5))
-    coasted(Brake(decay, rate, any_, any_, any_, any_, any_), q, v, ticks * DT, DT, to)
+    coasted(Brake(decay, rate, -far, far, far, far, far), q, v, ticks * DT, DT, to)
     here, speed = q.copy(), v.copy()
     for _ in range(ticks):
         speed = speed - DT * np.minimum(rate, decay * np.abs(speed)) * np.sign(speed)
@@ -41,10 +41,27 @@ def test_coasting_is_what_steps_of_its_own_law_do(ticks: int) -> None:
     np.testing.assert_allclose(to[2], -np.minimum(rate, decay * np.abs(to[1])) * np.sign(to[1]), atol=1e-12)
 
 
+def test_a_joint_that_would_not_stop_within_its_range_brakes_harder_and_one_beyond_it_comes_back() -> None:
+    """The law of a robot that is not quite the model: by steps of it, all end inside, without a swing."""
+    rate, decay, one = np.full(5, 20.0), np.array([10.0, 10.0, 4.0, 25.0, 25.0]), np.ones(5)
+    q, v = np.array([0.8, -0.9, 0.98, 1.02, -1.01]), np.array([4.0, -2.0, 0.3, 0.5, 0.0])
+    brake, to = Brake(decay, rate, -one, one, 20.0 * one, one, one), (np.empty(5), np.empty(5), np.empty(5))
+    hardest, furthest = 0.0, np.abs(q)
+    for _ in range(500):
+        coasted(brake, q, v, 0.0, DT, to)
+        hardest = max(hardest, float(np.abs(to[2]).max()))
+        v = v + DT * to[2]
+        q = q + DT * v
+        furthest = np.maximum(furthest, np.abs(q))
+    assert 20.0 < hardest <= 40.0 + 1e-9
+    assert (np.abs(q) <= 1.0 + 1e-6).all() and (np.abs(q) > 0.97).all() and np.abs(v).max() < 1e-3
+    assert (furthest[:3] < 1.001).all() and furthest[3] < 1.03
+
+
 def test_coasting_for_ever_ends_at_rest() -> None:
     v, q, one = np.array([8.0, -0.5]), np.zeros(2), np.ones(2)
     to = (np.empty(2), np.empty(2), np.empty(2))
-    coasted(Brake(10.0 * one, 20.0 * one, one, one, one, one, one), q, v, np.inf, 1e-6, to)
+    coasted(Brake(10.0 * one, 20.0 * one, -9.0 * one, 9.0 * one, one, one, one), q, v, np.inf, 1e-6, to)
     np.testing.assert_allclose(to[0], [(8.0**2 + 2.0**2) / 40.0, -0.05], rtol=1e-4)
     np.testing.assert_array_equal(to[1], 0.0)
 

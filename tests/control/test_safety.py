@@ -224,7 +224,8 @@ def test_a_torque_limit_that_is_not_the_motors_is_replaced(g1: RobotModel, facto
     np.testing.assert_array_equal(sent.kp, request.kp)
     beyond = replace(request, tau=2.0 * g1.torque_limit)
     sent, certificate = certifier(g1).certify(standing(g1), beyond, BOTH)
-    assert (np.abs(sent.torque(g1.posture, np.zeros(g1.n))) <= g1.torque_limit).all() and len(certificate.reasons) == g1.n
+    assert (np.abs(sent.torque(g1.posture, np.zeros(g1.n))) <= g1.torque_limit).all()
+    assert sum(reason.startswith("torque ") for reason in certificate.reasons) == g1.n
 
 
 def test_a_tighter_torque_limit_is_kept(g1: RobotModel) -> None:
