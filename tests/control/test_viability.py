@@ -51,5 +51,5 @@ def test_outside_the_viable_set_the_joint_brakes_as_hard_as_it_can() -> None:
     low, high, one = np.empty(4), np.empty(4), np.ones(4)
     q, v = np.array([0.99, 1.2, 1.001, 0.0]), np.array([10.0, 0.0, 0.0, 25.0])
     viable_acceleration(q, v, -one, one, 20.0 * one, 500.0 * one, 60.0 * one, DT, low, high)
-    # Too fast near the limit; far beyond it; beyond it by a little, from where it comes back within a tenth of a second; faster than the motor.
+    # Too fast near the limit; far beyond it; a little beyond it, back within a tenth of a second; faster than the motor.
     np.testing.assert_allclose(high, [-60.0, -60.0, -0.01 / DT, -60.0])
