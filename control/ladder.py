@@ -37,18 +37,17 @@ class Rung(IntEnum):
 
 
 CAPPED = frozenset(("best", "brake"))  # ways of the certifier where no torque that it can find keeps every bound
-CAUSES = ("where to go is not known", "no torque keeps every bound", "the whole-body QP fails", "neither foot carries")
+CAUSES = ("where to go is not known", "no torque keeps every bound", "the whole-body QP fails")
 _NOTHING = (0.0,) * len(CAUSES)
 
 
 class LadderConfig(NamedTuple):
-    """How long each of `CAUSES`, in their order, lasts without a break before the robot is stopped, and how long after the last it goes on."""
+    """How long each of `CAUSES`, in their order, lasts without a break before the robot is stopped; when it goes on."""
 
     aimless_s: float = 0.1  # an intent that does not say where to go: one message that is lost stops no walk
     capped_s: float = 0.1  # nothing that the certifier finds for a robot that moves on keeps every bound
     failed_s: float = 0.02  # the whole-body QP fails
-    unloaded_s: float = 0.2  # neither foot carries anything
-    cleared_s: float = 0.5
+    cleared_s: float = 0.5  # after the last cause
 
 
 class Walk(NamedTuple):
@@ -94,15 +93,15 @@ class Ladder:
         """The sentence that says why the robot is stopped."""
         return f"{self.why}: it comes to a stand" if self.why else ""
 
-    def watch(self, aimless: bool, unloaded: bool, motor_fault: str) -> bool:
+    def watch(self, aimless: bool, motor_fault: str) -> bool:
         """Take what is known before a tick is planned; whether a safe stop begins with it.
 
         `motor_fault` is a sentence, empty where there is none. A motor at fault stops at once.
         """
-        if not (aimless or unloaded or motor_fault or self._capped or self._failed or self.why):
+        if not (aimless or motor_fault or self._capped or self._failed or self.why):
             self._lasted_s = _NOTHING
             return False
-        causes = (aimless, self._capped, self._failed, unloaded)
+        causes = (aimless, self._capped, self._failed)
         self._lasted_s = tuple([lasted + self._period if cause else 0.0 for lasted, cause in zip(self._lasted_s, causes, strict=True)])
         due = zip(CAUSES, self._lasted_s, self._after_s, strict=True)
         why = motor_fault or next((cause for cause, lasted, after in due if lasted > after), "")

@@ -45,6 +45,8 @@ from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyT
 # A robot rests that has stood for so long, and whose centre of mass and soles are slower than that; another is to be balanced, not to be
 # stopped as it stands.
 SETTLED_S, RESTING_MPS = 0.5, 0.2
+HELD = "the whole-body QP failed: the posture is held"
+LOST = "the estimate is not finite: every joint is damped"
 UNLOADED = 0.5  # probability of contact below which a foot carries nothing
 HALT, HALT_BUT_ARMS = Intent(), Intent(arms_external=True)  # what is followed while the robot is stopped
 
@@ -138,6 +140,7 @@ class Stack:
             return self._without_balance(intent, damped(self.certifier, self._monitor, problem), watch)
         if (wanted := self._descent(self._monitor.state, blind=bool(problem))) is not None:
             what = fallen(self.dynamics, self.certifier, self._monitor.state, wanted, problem, self._descent.lies)
+            self._monitor.sent(what.command)
             return self._without_balance(intent, what, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
@@ -163,7 +166,14 @@ class Stack:
         walk = Walk(certificate.method, solution.source, walker.phase, walker.touchdowns, reference.urgency, resting)
         decision = self._record(state, intent, made, command, certificate, solution, self._ladder.found(walk), watch)
         self._monitor.sent(command)
+        if solution.source == "hold" and not np.isfinite(self.dynamics.v).all():
+            self._forget()  # an estimate that is not finite would stay so
         return decision
+
+    def _forget(self) -> None:
+        """Begin with the next state as if it were the first."""
+        self._started = False
+        self.estimator.reset()
 
     def _may_fall_blind(self) -> bool:
         """Whether a robot without attitude can still be let down: its joints are known, and it was balanced, or falls already."""
@@ -171,11 +181,8 @@ class Stack:
 
     def _without_balance(self, intent: Intent, what: Unplanned, watch: Stopwatch) -> Decision:
         """The estimate begins anew when the robot is balanced again."""
-        self._started = False
-        self.estimator.reset()
+        self._forget()
         self._ladder.left(what.rung)
-        if what.rung is not Rung.DAMPING or self._descent.lies:
-            self._monitor.sent(what.command)
         watch.lap("certify")
         return self._unplanned(intent, what, watch)
 
@@ -191,8 +198,7 @@ class Stack:
 
     def _watched(self, intent: Intent) -> Intent:
         """What is followed of an intent: nothing while the robot is stopped."""
-        unloaded = max(self.estimator.contact.tolist()) < UNLOADED
-        if self._ladder.watch(self._monitor.aimless, unloaded, self._monitor.motor_fault):
+        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault):
             self._acting = self._coming = None  # a stand is proposed at once
         if not self._ladder.stopping:
             return intent
@@ -214,7 +220,8 @@ class Stack:
             return
         load = None if state.joint_torque is None else float(self.estimator.parts.wrench[:2, 2].sum())
         assert state.accelerometer_imu is not None  # the monitor lets no state through without it; the IMU's axes are the base's
-        if self._let_down(self.dynamics, state.accelerometer_imu, load):
+        unloaded = max(self.estimator.contact.tolist()) < UNLOADED
+        if self._let_down(self.dynamics, state.accelerometer_imu, load, unloaded):
             self._contact = np.ones(2)
             self.estimator.reset()
             self.estimator.update(state, self._monitor.stamp_s, self._contact)
@@ -299,13 +306,14 @@ class Stack:
     ) -> Decision:
         assert self._acting is not None
         plan, belief = self._walker.plan(), self._belief()
-        reason = "" if solution.source != "hold" else "the whole-body QP failed: the posture is held"
+        blind = rung is Rung.DAMPING  # of the certifier
+        reason = LOST if blind else HELD if solution.source == "hold" else ""
         reason = reason or self._monitor.remark or self._ladder.stop or self._acting.fault
         watch.lap("record")
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,
-            status="degraded" if reason else "ok",
+            status="safe" if blind else "degraded" if reason else "ok",
             reason=reason,
             intent=intent,
             belief=belief,

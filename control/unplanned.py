@@ -17,7 +17,7 @@ from .support import Support
 BENT = "hips bent, arms to the ground"
 FALLS = f"falls: {BENT}"  # the reason of a decision while balance is given up
 LIES = "lies: every joint is damped"
-ALOFT = "falls from where it was let go: the posture is held until the feet carry the robot"
+ALOFT = "in the air: the posture is held until the feet carry the robot"
 
 
 class Unplanned(NamedTuple):
