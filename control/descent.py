@@ -4,8 +4,8 @@ Once the base leans by more than a robot has ever come back from, balance is giv
 for the way in which it falls, φ from forward to the left in the base's axes: middle + forward·cos φ + left·sin φ, from the overlay.
 Lying, the robot is damped. It starts anew when it has been put upright.
 
-One whose attitude is not known any more cannot balance either, and goes to the middle posture. If that is over soon, and it is still
-upright, it starts anew at once.
+One whose attitude is not known any more cannot balance either: it holds its joints softly for a while, on which it may stay on its
+feet, and goes to the middle posture. If the attitude comes back soon, and it is still upright, it starts anew at once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class DescentConfig(NamedTuple):
     upright_rad: float = 0.2  # less than which, for so long, it has been put up again
     upright_s: float = 0.5
     taken_s: float = 0.08  # to the posture
+    held_s: float = (
+        0.4  # before, without attitude: held for so long it still stood on when that came back, 8 of 8; bent after 0.14 s, 0 of 8
+    )
     lasts_s: float = 2.0  # after which all has come to rest
     legs: float = 0.9  # shares of the overlay's holding stiffness
     arms: float = 1.0
@@ -98,5 +101,6 @@ class Descent:
         robot, zero = self._robot, np.zeros(self._robot.n)
         if self.lies:
             return JointCommand(np.clip(here, robot.position_min, robot.position_max), zero, zero, robot.hold_kd, zero, robot.torque_limit)
-        share = min(1.0, self._spent_s / self._config.taken_s)
+        held_s = self._config.held_s if self._unseen else 0.0
+        share = min(1.0, max(0.0, self._spent_s - held_s) / self._config.taken_s)
         return JointCommand(self._begin + share * (self._end - self._begin), zero, self._kp, self._kd, zero, robot.torque_limit)

@@ -14,8 +14,8 @@ from .safety import UNCHANGED, Certifier
 from .soundness import SoundnessMonitor
 from .support import Support
 
-BENT = "hips bent, arms to the ground"
-FALLS = f"falls: {BENT}"  # the reason of a decision while balance is given up
+FALLS = "falls: hips bent, arms to the ground"  # the reason of a decision while balance is given up
+BLIND = "the joints are held softly, then hips bent, arms to the ground"
 LIES = "lies: every joint is damped"
 ALOFT = "in the air: the posture is held until the feet carry the robot"
 
@@ -47,7 +47,7 @@ def fallen(d: Dynamics, certifier: Certifier, state: RobotState, wanted: JointCo
     d.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
     fill_frames(d.source, d.frames, d.terms)
     command, certificate = certifier.certify(d, wanted, Support.NONE)
-    reason = LIES if lies else f"{problem}: {BENT}" if problem else FALLS
+    reason = LIES if lies else f"{problem}: {BLIND}" if problem else FALLS
     return Unplanned("safe", reason, Rung.DAMPING if lies else Rung.DESCENT, command, certificate)
 
 
