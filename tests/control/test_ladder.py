@@ -21,7 +21,7 @@ from poise.sim import Push
 CONFIG, PERIOD_S, HOLD_TICKS = LadderConfig(), StackConfig().period_s, StackConfig().hold_ticks
 DESCENT = StackConfig().descent
 WELL = Walk("unchanged", "daqp", "stand", 0, 0.0, resting=False)
-PARTS = {  # what a tick is about, as `Walk` and `watch` have it, by the cause that it is
+PARTS: dict[str, tuple[dict[str, Any], bool]] = {  # what a tick is about, as `Walk` and `watch` have it, by the cause that it is
     "where to go is not known": ({}, True),
     "no torque keeps every bound": ({"method": "best"}, False),
     "the whole-body QP fails": ({"source": "hold"}, False),
