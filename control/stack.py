@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 
 from poise.robots import RobotModel
-from poise.robots.types import (
-    Array,
-    Belief,
-    Certificate,
-    Decision,
-    Intent,
-    JointCommand,
-    RobotState,
-)
+from poise.robots.types import Array, Belief, Certificate, Decision, Intent, JointCommand, RobotState
 
 from .descent import Descent, DescentConfig
 from .dynamics import Dynamics
-from .estimator import Estimator, EstimatorConfig, believed
+from .estimator import Estimator, EstimatorConfig
 from .footsteps import twist_command
 from .gait import Walker
 from .ladder import Ladder, LadderConfig, Rung, Walk
@@ -348,10 +340,7 @@ class Stack:
         )
 
     def _belief(self) -> Belief:
-        d, e, walker = self.dynamics, self.estimator, self._walker
-        x = believed(d.block, d.nv, e.memory, walker.dcm, walker.sole_yaw)
-        poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
+        return self.estimator.belief(self._walker.dcm, self._walker.sole_yaw)
 
     def _situation(self, state: RobotState, intent: Intent) -> Situation:
         robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics
