@@ -14,7 +14,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
 from poise.robots import RobotModel, RobotState
-from poise.robots.types import Array
+from poise.robots.types import Array, Belief
 
 from .contact_observer import ObserverConfig, observe_contact
 from .dynamics import Dynamics, Frames, Source, Terms, fill_frames, place_base, terms_of
@@ -232,6 +232,13 @@ class Estimator:
             self._numbers,
         )
         self._started = True
+
+    def belief(self, dcm: Array, sole_yaw: Array) -> Belief:
+        """What is believed now, with the walker's DCM (2,) m and yaw of the soles (2,) rad."""
+        d = self._dynamics
+        x = believed(d.block, d.nv, self.memory, dcm, sole_yaw)
+        poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
+        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
 
     def snapshot(self) -> tuple[Array, bool]:
         """All that is carried, copied."""

@@ -3,6 +3,8 @@
 A run begins with the belief that the robot stands. Where its soles sink nevertheless, by the IMU integrated from rest and the
 legs' kinematics, it falls: the posture that it began with is held until the feet have carried it for a while, and estimator and
 walker begin anew. One that is let go of tilted, or lowered slowly, may not be noticed.
+Later the robot is in the air when neither foot has carried anything for a while, as when it is lifted: the posture of that moment is
+held, in the same way; stepping there, it would kick whoever holds it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from .lip import GRAVITY
 class LetDownConfig(NamedTuple):
     """How a fall to the ground is known, and its end."""
 
-    watched_s: float = 0.1  # from the start: what falls later has lost its balance
+    watched_s: float = 0.1  # from the start: what sinks later has lost its balance
     sunk_m: float = 0.012  # of both soles; standing, on a plant that begins with a foot up to 6 mm above the ground, it is 9 mm at most
     carried_share: float = 0.5  # of the weight; with more load on the feet,
     carried_s: float = 0.04  # for so long, they carry it
+    unloaded_s: float = 0.1  # without a break, of both feet: it is in the air; walking and pushed by 20 N·s it is 4 ms at most
 
 
 class LetDown:
@@ -34,24 +37,24 @@ class LetDown:
         self._config, self._weight, self._period = config, weight_n, period_s
         self.posture: Array | None = None  # never written to, as the other arrays
         self._first = self._reach = np.zeros(0)
-        self._left_s = self._carried_s = 0.0
+        self._left_s = self._carried_s = self._unloaded_s = 0.0
         self._height = self._speed = 0.0  # of the base, m and m/s, since the start
 
     def begin(self, d: Dynamics) -> None:
         """Begin to watch, from the first state of a run."""
         self.posture, self._first, self._reach = None, d.joint_position.copy(), _reach(d)
-        self._left_s, self._carried_s = self._config.watched_s, 0.0
+        self._left_s, self._carried_s, self._unloaded_s = self._config.watched_s, 0.0, 0.0
         self._height = self._speed = 0.0
 
     def copy(self) -> LetDown:
         """An independent copy."""
         return copy(self)
 
-    def __call__(self, d: Dynamics, specific_force: Array, load_n: float | None) -> bool:
-        """Whether in this tick a robot that was let go of has come to stand.
+    def __call__(self, d: Dynamics, specific_force: Array, load_n: float | None, unloaded: bool = False) -> bool:
+        """Whether in this tick a robot that was in the air has come to stand.
 
         specific_force (3,): m/s², base axes; load_n: vertical force on both feet, None where joint torques do not tell it: then it
-        is all that holds the robot.
+        is all that holds the robot; unloaded: neither foot seems to carry anything.
         """
         upward = float(d.base_rotation[2] @ specific_force)
         if self.posture is not None:
@@ -62,6 +65,9 @@ class LetDown:
             self._height += self._speed * self._period
             if (self._height + _reach(d) - self._reach).max() < -self._config.sunk_m:
                 self.posture, self._left_s = self._first, 0.0
+        self._unloaded_s = self._unloaded_s + self._period if unloaded else 0.0
+        if self._unloaded_s > self._config.unloaded_s:
+            self.posture, self._unloaded_s = d.joint_position.copy(), 0.0
         return False
 
     def _carried(self, load_n: float) -> bool:

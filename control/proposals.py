@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,19 @@ from poise.robots.types import MotionProposal, Verdict
 
 from .protocols import Proposer, Situation, WorldModel
 from .stopwatch import Stopwatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Proposals of one moment, their verdicts and which of them acts from tick `ready` on."""
+
+    born: int
+    ready: int
+    proposals: tuple[MotionProposal, ...]
+    verdicts: tuple[Verdict, ...]
+    chosen: int
+    acting: MotionProposal
+    fault: str  # why there are none, where the proposer or the world model failed
 
 
 def trusted(proposal: MotionProposal, arms: int) -> Verdict:
@@ -60,3 +73,13 @@ def judged(
         said = " ".join(str(error).split())[:200]
         return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"
     return proposals, verdicts, scores, ""
+
+
+def choose(
+    proposer: Proposer, model: WorldModel | None, scripted: Proposer, situation: Situation, delay: int, arms: int, watch: Stopwatch
+) -> Choice:
+    """The best of a proposer's motions by its world model, the scripted one where there is none, to act `delay` ticks later."""
+    proposals, verdicts, scores, fault = judged(proposer, model, situation, arms, watch)
+    best = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
+    acting = plain(proposals[best]) if best >= 0 else scripted.propose(situation)[0]
+    return Choice(situation.tick, situation.tick + delay, proposals, verdicts, best, acting, fault)

@@ -20,6 +20,8 @@ ACCELEROMETER_MAX = 400.0  # m/s²; they end at 157
 TORQUE_MAX = 1000.0  # N·m
 SPEED_MARGIN = 2.0  # times the largest speed limit of the joints
 INTENT_MAX = 1e6  # m, rad, m/s: what is wanted is clipped later
+FAULT_MAX = 1e9  # beyond which what a driver says is no code
+INTENT_AGE_S = 0.5  # beyond which an intent that says when it was given counts no more
 
 NO_STATE = RobotState(math.nan, np.zeros(0), np.zeros(0))
 SOUND, UNUSABLE, NOT_UNIT = range(3)
@@ -31,7 +33,8 @@ class SoundnessMonitor:
     """Checks states and intents, and remembers what was last sent for the few ticks that a gap is bridged.
 
     `state` is the last sound one with its readings in one contiguous block, which the next check overwrites: kernels are
-    compiled for that layout only.
+    compiled for that layout only. `blind` says of an unusable one that the joints' part of it is sound and fresh: `state` has it then,
+    with the base upright and at rest.
     """
 
     def __init__(self, robot: RobotModel, hold_ticks: int) -> None:
@@ -54,10 +57,12 @@ class SoundnessMonitor:
         """Forget the past."""
         self._bad_ticks = 0
         self._last_stamp, self.stamp_s = -np.inf, math.nan
+        self._last_blind_stamp = -np.inf
         self._sent: JointCommand | None = None
         self.last_position: Array = self._robot.posture
         self.state = self._sound
-        self.remark = ""
+        self.remark = self.motor_fault = ""
+        self.aimless = self.blind = False
 
     @property
     def bridged(self) -> bool:
@@ -75,15 +80,23 @@ class SoundnessMonitor:
         self._sent = command
 
     def check(self, state: RobotState, intent: Intent) -> tuple[str, Intent]:
-        """What is wrong with the state ("" if nothing), and the intent with unusable parts left out."""
+        """What is wrong with the state ("" if nothing), and the intent with unusable parts left out.
+
+        After it `remark` says what else is wrong, `aimless` whether the intent does not say where to go as it should, and `motor_fault`
+        which motors are said to be at fault.
+        """
         if not isinstance(state, RobotState):
             state = NO_STATE
         self.stamp_s = _stamp(state.stamp_s)
         problem = self._state_problem(state)
         self._bad_ticks = self._bad_ticks + 1 if problem else 0
+        self.blind = False
         if not problem:
             self.last_position = np.array(state.joint_position, dtype=float)  # a driver may use its own array again
+        elif self._sees_joints(state):
+            self.last_position = np.array(state.joint_position, dtype=float)
         self.remark, intent = self._sound_intent(intent)
+        self.motor_fault = "" if state.motor_fault is None else self._motor_fault(state.motor_fault)
         return problem, intent
 
     def _state_problem(self, state: RobotState) -> str:
@@ -101,6 +114,27 @@ class SoundnessMonitor:
         if math.isfinite(self.stamp_s):
             self._last_stamp = self.stamp_s
         return "" if fresh else "state stale: its stamp did not advance"
+
+    def _sees_joints(self, state: RobotState) -> bool:
+        """Of a state with a problem, whether its joints are known nevertheless, which it takes then."""
+        stamp, last = self.stamp_s, max(self._last_stamp, self._last_blind_stamp)
+        fresh = math.isfinite(stamp) and stamp > last
+        joints = zip((state.joint_position, state.joint_velocity), self._shapes, self._bounds, strict=False)
+        self.blind = fresh and all(usable(*reading) for reading in joints)
+        if self.blind:
+            self._flat[:] = 0.0
+            self._flat[self._quat_at] = 1.0
+            self._sound.joint_position[:], self._sound.joint_velocity[:] = state.joint_position, state.joint_velocity
+            self.state, self._last_blind_stamp = self._sound_without_torque, stamp
+        return self.blind
+
+    def _motor_fault(self, faults: Any) -> str:
+        """The joints whose motors are said to be at fault, in a sentence; what cannot be read is remarked and no fault."""
+        if not usable(faults, (self._robot.n,), FAULT_MAX):
+            self.remark = f"{self.remark}; motor faults not usable: left out".removeprefix("; ")
+            return ""
+        at = np.flatnonzero(faults)
+        return "motor fault: " + ", ".join([self._robot.joint_names[i] for i in at]) if at.size else ""
 
     def _copied(self, values: tuple[Any, ...]) -> int:
         """Copy all readings into one block, and look at them: SOUND, UNUSABLE or NOT_UNIT."""
@@ -122,8 +156,12 @@ class SoundnessMonitor:
 
     def _sound_intent(self, intent: Intent) -> tuple[str, Intent]:
         """In plain numbers, without its parts that are not finite or of the wrong size, and the sentence that says so."""
-        if not isinstance(intent, Intent):
+        self.aimless = not isinstance(intent, Intent)
+        if self.aimless:
             return "intent not usable: left out", Intent()
+        if intent.stamp_s is not None and not self.stamp_s - _stamp(intent.stamp_s) <= INTENT_AGE_S:  # NaN is not
+            self.aimless = True
+            return "intent stale: left out", Intent(arms_external=intent.arms_external is True)
         wrong, changes = [], dict[str, Any]()
         for name, shape in self._intent_shapes:
             value = getattr(intent, name)
@@ -136,6 +174,7 @@ class SoundnessMonitor:
                 changes[name] = plain if name == "arms" else tuple(plain.tolist()) if shape else float(plain)
             else:
                 wrong.append(name)
+        self.aimless = "velocity" in wrong or "waypoint" in wrong
         if not isinstance(intent.arms_external, bool):
             wrong.append("arms_external")
         if not wrong and not changes:
@@ -143,13 +182,13 @@ class SoundnessMonitor:
         changes |= dict.fromkeys(wrong) | {"arms_external": intent.arms_external is True}
         return f"intent {', '.join(wrong)} not usable: left out" if wrong else "", replace(intent, **changes)
 
-    def snapshot(self) -> tuple[int, float, JointCommand | None, Array]:
+    def snapshot(self) -> tuple[int, float, float, JointCommand | None, Array]:
         """The state."""
-        return self._bad_ticks, self._last_stamp, self._sent, self.last_position
+        return self._bad_ticks, self._last_stamp, self._last_blind_stamp, self._sent, self.last_position
 
-    def restore(self, snapshot: tuple[int, float, JointCommand | None, Array]) -> None:
+    def restore(self, snapshot: tuple[int, float, float, JointCommand | None, Array]) -> None:
         """Go back to a snapshot."""
-        self._bad_ticks, self._last_stamp, self._sent, self.last_position = snapshot
+        self._bad_ticks, self._last_stamp, self._last_blind_stamp, self._sent, self.last_position = snapshot
 
 
 def _is_plain(value: Any, shape: tuple[int, ...]) -> bool:

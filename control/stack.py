@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from poise.robots import RobotModel
-from poise.robots.commands import hold_command
-from poise.robots.types import (
-    Array,
-    Belief,
-    Certificate,
-    Decision,
-    Intent,
-    JointCommand,
-    MotionProposal,
-    RobotState,
-    Verdict,
-)
+from poise.robots.types import Array, Belief, Certificate, Decision, Intent, JointCommand, RobotState
 
 from .descent import Descent, DescentConfig
-from .dynamics import Dynamics, fill_frames
-from .estimator import Estimator, EstimatorConfig, believed
+from .dynamics import Dynamics
+from .estimator import Estimator, EstimatorConfig
 from .footsteps import twist_command
 from .gait import Walker
+from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
-from .proposals import judged, plain
+from .proposals import Choice, choose
 from .protocols import Proposer, Situation, WorldModel
 from .reaction import left_to_the_body, leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
-from .safety import UNCHANGED, Certifier, SafetyConfig
+from .safety import Certifier, SafetyConfig
 from .scripted import ScriptedProposer
 from .soundness import SoundnessMonitor
 from .stepping import toward
 from .stopwatch import Stopwatch
-from .support import Support, support_of
+from .support import support_of
+from .unplanned import Unplanned, aloft, damped, fallen, repeated
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
 
-FALLS = "falls: hips bent, arms to the ground"  # the reason of a decision while balance is given up
 # A robot rests that has stood for so long, and whose centre of mass and soles are slower than that; another is to be balanced, not to be
 # stopped as it stands.
 SETTLED_S, RESTING_MPS = 0.5, 0.2
+HELD = "the whole-body QP failed: the posture is held"
+LOST = "the estimate is not finite: every joint is damped"
+UNLOADED = 0.5  # probability of contact below which a foot carries nothing
+HALT, HALT_BUT_ARMS = Intent(), Intent(arms_external=True)  # what is followed while the robot is stopped
 
 
 @dataclass(frozen=True)
@@ -64,22 +58,10 @@ class StackConfig:
     estimator: EstimatorConfig = EstimatorConfig()
     let_down: LetDownConfig = LetDownConfig()
     descent: DescentConfig = DescentConfig()
+    ladder: LadderConfig = LadderConfig()
     walker: WalkerConfig = field(default_factory=WalkerConfig)
     whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Choice:
-    """Proposals of one moment, their verdicts and which of them acts from tick `ready` on."""
-
-    born: int
-    ready: int
-    proposals: tuple[MotionProposal, ...]
-    verdicts: tuple[Verdict, ...]
-    chosen: int
-    acting: MotionProposal
-    fault: str  # why there are none, where the proposer or the world model failed
 
 
 class Stack:
@@ -110,6 +92,7 @@ class Stack:
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._descent = Descent(robot, cfg.descent, cfg.period_s)
+        self._ladder = Ladder(cfg.ladder, cfg.period_s)
         self._slew = np.array(cfg.slew) * cfg.period_s
         self.reset()
 
@@ -128,11 +111,12 @@ class Stack:
         self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m, robot.overlay.gait.step_duration_s)
         self._monitor.reset()
         self._descent.reset()
+        self._ladder.reset()
         self.certifier.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
-        self._acting: _Choice | None = None
-        self._coming: _Choice | None = None
+        self._acting: Choice | None = None
+        self._coming: Choice | None = None
         self._started = False
 
     # -- the tick ---------------------------------------------------------------------------------------------
@@ -142,34 +126,75 @@ class Stack:
         watch = Stopwatch()
         self._tick += 1
         problem, intent = self._monitor.check(state, intent)
-        if problem and not self._monitor.bridged:
-            return self._safe_decision(intent, problem, watch)
-        if problem:
-            reason = f"{problem}: the last command is repeated"
-            return self._unplanned(intent, "degraded", reason, self._monitor.last_command, UNCHANGED, watch)
-        if (wanted := self._descent(self._monitor.state)) is not None:
-            return self._falling_decision(wanted, intent, watch)
+        if problem and self._monitor.bridged:
+            return self._unplanned(intent, repeated(self._monitor, problem, self._ladder.rung), watch)
+        if problem and not self._may_fall_blind():
+            return self._without_balance(intent, damped(self.certifier, self._monitor, problem), watch)
+        if (wanted := self._descent(self._monitor.state, blind=bool(problem))) is not None:
+            what = fallen(self.dynamics, self.certifier, self._monitor.state, wanted, problem, self._descent.lies)
+            self._monitor.sent(what.command)
+            return self._without_balance(intent, what, watch)
         self._estimate(self._monitor.state)
         watch.lap("estimate")
         if self._let_down.posture is not None:
-            return self._aloft_decision(self._let_down.posture, state, intent, watch)
-        made = self._propose_and_imagine(state, intent, watch)
-        reference = self._refine(intent)
+            return self._aloft(self._let_down.posture, state, intent, watch)
+        asked = self._watched(intent)
+        made = self._propose_and_imagine(state, asked, watch)
+        reference = self._refine(asked)
         watch.lap("refine")
-        solution, command = self._track(reference, intent, state)
+        solution, command = self._track(reference, asked, state)
         watch.lap("track")
+        resting = reference.urgency == 0.0 and self._is_settled()
         command, certificate = self.certifier.certify(
             self.dynamics,
             command,
             support_of(reference.contact),
-            resting=reference.urgency == 0.0 and self._is_settled(),
+            resting=resting,
             arms_external=intent.arms_external,
             predicted=solution.acceleration[6:],
         )
         watch.lap("certify")
-        decision = self._record(state, intent, made, command, certificate, solution, watch)
+        walker = self._walker
+        walk = Walk(certificate.method, solution.source, walker.phase, walker.touchdowns, reference.urgency, resting)
+        decision = self._record(state, intent, made, command, certificate, solution, self._ladder.found(walk), watch)
         self._monitor.sent(command)
+        if solution.source == "hold" and not np.isfinite(self.dynamics.v).all():
+            self._forget()  # an estimate that is not finite would stay so
         return decision
+
+    def _forget(self) -> None:
+        """Begin with the next state as if it were the first."""
+        self._started = False
+        self.estimator.reset()
+
+    def _may_fall_blind(self) -> bool:
+        """Whether a robot without attitude can still be let down: its joints are known, and it was balanced, or falls already."""
+        return self._monitor.blind and (self._started or self._descent.falling)
+
+    def _without_balance(self, intent: Intent, what: Unplanned, watch: Stopwatch) -> Decision:
+        """The estimate begins anew when the robot is balanced again."""
+        self._forget()
+        self._ladder.left(what.rung)
+        watch.lap("certify")
+        return self._unplanned(intent, what, watch)
+
+    def _aloft(self, posture: Array, state: RobotState, intent: Intent, watch: Stopwatch) -> Decision:
+        self._contact = np.zeros(2)
+        self._walker.sense(self.dynamics, self._motion.height_m)
+        arms = state.joint_position[self.robot.arms] if intent.arms_external else None
+        what = aloft(self.robot, self.dynamics, self.certifier, posture, arms)
+        self._ladder.left(what.rung)
+        self._monitor.sent(what.command)
+        watch.lap("certify")
+        return self._unplanned(intent, what, watch, self._belief())
+
+    def _watched(self, intent: Intent) -> Intent:
+        """What is followed of an intent: nothing while the robot is stopped."""
+        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault):
+            self._acting = self._coming = None  # a stand is proposed at once
+        if not self._ladder.stopping:
+            return intent
+        return HALT_BUT_ARMS if intent.arms_external else HALT
 
     def _is_settled(self) -> bool:
         """Whether the robot stands, and neither its centre of mass nor a sole moves."""
@@ -187,18 +212,20 @@ class Stack:
             return
         load = None if state.joint_torque is None else float(self.estimator.parts.wrench[:2, 2].sum())
         assert state.accelerometer_imu is not None  # the monitor lets no state through without it; the IMU's axes are the base's
-        if self._let_down(self.dynamics, state.accelerometer_imu, load):
+        unloaded = max(self.estimator.contact.tolist()) < UNLOADED
+        if self._let_down(self.dynamics, state.accelerometer_imu, load, unloaded):
             self._contact = np.ones(2)
             self.estimator.reset()
             self.estimator.update(state, self._monitor.stamp_s, self._contact)
             self._stand(state)
 
     def _stand(self, state: RobotState) -> None:
-        """Begin with a stand, facing where the robot does."""
+        """Begin with a stand, facing where the robot does; what it did before counts no more."""
         assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
         self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
+        self._twist, self._acting, self._coming = np.zeros(3), None, None
 
-    def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> _Choice | None:
+    def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> Choice | None:
         """At its own rate; the result acts `propose_delay` ticks later, as it would from a thread of its own."""
         if self._coming is not None and self._tick >= self._coming.ready:
             self._acting, self._coming = self._coming, None
@@ -207,15 +234,13 @@ class Stack:
             return None
         situation = self._situation(state, intent)
         watch.lap("estimate")
-        proposals, verdicts, scores, fault = judged(self._proposer, self._world_model, situation, len(self.robot.arms), watch)
-        chosen = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
-        acting = plain(proposals[chosen]) if chosen >= 0 else self._scripted.propose(situation)[0]
         first = self._acting is None  # nothing acts yet: no delay to wait for
-        ready = self._tick + (0 if first else self.config.propose_delay)
-        choice = _Choice(self._tick, ready, proposals, verdicts, chosen, acting, fault)
+        delay = 0 if first else self.config.propose_delay
+        others = (self._scripted, None) if self._ladder.stopping else (self._proposer, self._world_model)
+        choice = choose(*others, self._scripted, situation, delay, len(self.robot.arms), watch)
         if first:
             self._acting = choice
-            self._motion.take(acting)
+            self._motion.take(choice.acting)
         else:
             self._coming = choice
         return choice
@@ -264,21 +289,23 @@ class Stack:
         self,
         state: RobotState,
         intent: Intent,
-        made: _Choice | None,
+        made: Choice | None,
         command: JointCommand,
         certificate: Certificate,
         solution: WholeBodySolution,
+        rung: Rung,
         watch: Stopwatch,
     ) -> Decision:
         assert self._acting is not None
         plan, belief = self._walker.plan(), self._belief()
-        reason = "" if solution.source != "hold" else "the whole-body QP failed: the posture is held"
-        reason = reason or self._monitor.remark or self._acting.fault
+        blind = rung is Rung.DAMPING  # of the certifier
+        reason = LOST if blind else HELD if solution.source == "hold" else ""
+        reason = reason or self._monitor.remark or self._ladder.stop or self._acting.fault
         watch.lap("record")
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,
-            status="degraded" if reason else "ok",
+            status="safe" if blind else "degraded" if reason else "ok",
             reason=reason,
             intent=intent,
             belief=belief,
@@ -291,66 +318,29 @@ class Stack:
             verdicts=made.verdicts if made else (),
             chosen=made.chosen if made else -1,
             timings_us=watch.with_total(),
+            rung=rung.words,
         )
 
-    def _aloft_decision(self, posture: Array, state: RobotState, intent: Intent, watch: Stopwatch) -> Decision:
-        """In the air there is nothing to balance on."""
-        self._contact = np.zeros(2)
-        self._walker.sense(self.dynamics, self._motion.height_m)
-        held = posture.copy()
-        if intent.arms_external:  # moved by something else: they are where they are measured
-            held[self.robot.arms] = state.joint_position[self.robot.arms]
-        wanted = hold_command(self.robot, held)
-        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE, arms_external=intent.arms_external)
-        self._monitor.sent(command)
-        watch.lap("certify")
-        reason = "falls from where it was let go: the posture is held until the feet carry the robot"
-        return replace(self._unplanned(intent, "degraded", reason, command, certificate, watch), belief=self._belief())
-
-    def _falling_decision(self, wanted: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
-        """A fall that cannot be saved; the estimate begins anew when the robot has been put up again."""
-        state = self._monitor.state
-        assert state.base_orientation_wxyz is not None and state.gyro_imu is not None
-        self._started = False
-        self.estimator.reset()
-        self.dynamics.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
-        fill_frames(self.dynamics.source, self.dynamics.frames, self.dynamics.terms)
-        command, certificate = self.certifier.certify(self.dynamics, wanted, Support.NONE)
-        self._monitor.sent(command)
-        watch.lap("certify")
-        return self._unplanned(intent, "safe", FALLS, command, certificate, watch)
-
-    def _safe_decision(self, intent: Intent, problem: str, watch: Stopwatch) -> Decision:
-        """Without a usable state nobody can balance: damp every joint, and start anew when states come back."""
-        self._started = False
-        self.estimator.reset()
-        reason, command = f"{problem}: every joint is damped", self.certifier.damping(self._monitor.last_position)
-        return self._unplanned(intent, "safe", reason, command, Certificate(True, (reason,), 0.0, "damping"), watch)
-
-    def _unplanned(
-        self, intent: Intent, status: str, reason: str, command: JointCommand, certificate: Certificate, watch: Stopwatch
-    ) -> Decision:
+    def _unplanned(self, intent: Intent, what: Unplanned, watch: Stopwatch, belief: Belief | None = None) -> Decision:
         watch.lap("record")
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,
-            status=status,
-            reason=reason,
+            status=what.status,
+            reason=what.reason,
             intent=intent,
-            belief=None,
+            belief=belief,
             plan=None,
-            command=command,
-            certificate=certificate,
+            command=what.command,
+            certificate=what.certificate,
             proposal=self._acting.acting if self._acting else None,
             proposal_age_s=(self._tick - self._acting.born) * self.period_s if self._acting else 0.0,
             timings_us=watch.with_total(),
+            rung=what.rung.words,
         )
 
     def _belief(self) -> Belief:
-        d, e, walker = self.dynamics, self.estimator, self._walker
-        x = believed(d.block, d.nv, e.memory, walker.dcm, walker.sole_yaw)
-        poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
+        return self.estimator.belief(self._walker.dcm, self._walker.sole_yaw)
 
     def _situation(self, state: RobotState, intent: Intent) -> Situation:
         robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics
@@ -388,12 +378,13 @@ class Stack:
             self._monitor.snapshot(),
             self._let_down.copy(),
             self._descent.copy(),
+            self._ladder.copy(),
             self.certifier.snapshot(),
         )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor, let_down, descent, sent = snapshot
+        scalars, estimator, walker, motion, monitor, let_down, descent, ladder, sent = snapshot
         self._tick, contact, twist, self._acting, self._coming, self._started = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
@@ -401,7 +392,7 @@ class Stack:
         self._motion.restore(motion)
         self._monitor.restore(monitor)
         self._let_down = let_down.copy()
-        self._descent = descent.copy()
+        self._descent, self._ladder = descent.copy(), ladder.copy()
         self.certifier.restore(sent)
 
 

@@ -16,6 +16,13 @@ from .run_folder import RunFolder
 
 FEET = ("left", "right")
 BESIDE = ("propose", "imagine")  # parts of the timings that are no part of the tick
+RUNG_WORDS = {  # of all but the first of RUNGS
+    "filtered": "what was asked of the motors was not sent as it was",
+    "recovery step": "the balance was off the plan, and the robot was caught",
+    "safe stop": "whatever is asked, the robot comes to a stand and waits until it has been well for a while",
+    "controlled descent": "balance was given up, and the robot let down softly",
+    "damping": "every joint was damped",
+}
 
 
 def explain(run_folder: RunFolder | str | Path, at_s: float | None = None) -> dict[str, Any]:
@@ -79,6 +86,8 @@ def decision_sentences(decision: Decision, proposed: Decision | None = None) -> 
         sentences.append(_balance(decision))
     if decision.status != "safe" or decision.certificate.changed:
         sentences.append(_certificate(decision))
+    if decision.rung in RUNG_WORDS:
+        sentences.append(f"On the rung {decision.rung}: {RUNG_WORDS[decision.rung]}.")
     if decision.reason:
         acted = "the safe command was sent" if decision.status == "safe" else "it went on"
         sentences.append(f"Status {decision.status}: {decision.reason}; {acted}.")

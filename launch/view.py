@@ -199,7 +199,7 @@ def _place(handle: Any, position: Array, yaw: float = 0.0) -> None:
 
 def status_text(decision: Decision) -> str:
     """The newest decision in a few lines of Markdown."""
-    lines = [f"**{decision.status}** at {decision.stamp_s:.1f} s"]
+    lines = [f"**{decision.status}**, {decision.rung}, at {decision.stamp_s:.1f} s"]
     if decision.reason:
         lines.append(decision.reason)
     if decision.plan is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from poise.control.ladder import Rung
 from poise.control.safety import UNCHANGED
 from poise.control.soundness import SoundnessMonitor
 from poise.control.stopwatch import Stopwatch
@@ -157,6 +158,7 @@ class PolicyController:
             proposal=None,
             proposal_age_s=0.0,
             timings_us={**watch.parts, "tick": sum(watch.parts.values())},
+            rung=(Rung.DAMPING if safe else Rung.NOMINAL).words,
         )
 
     def snapshot(self) -> object:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import RecordError
-from .types import Array
+from .types import RUNGS, Array
 
 CDR_HEADER = b"\x00\x01\x00\x00"  # little-endian
 JOINTS = -1  # in a shape: the number of joints
@@ -45,6 +45,7 @@ TICK_FIELDS = (
     Field("state", "gyro_imu", (3,), "rad/s"),
     Field("state", "accelerometer_imu", (3,), "m/s²"),
     Field("state", "foot_force_n", (2,), "N"),
+    Field("state", "motor_fault", (JOINTS,), "not 0: off, too hot or in error"),
     Field("intent", "velocity", (3,), "m/s, m/s, rad/s, heading frame"),
     Field("intent", "waypoint", (3,), "m, m, rad, world"),
     Field("belief", "base_position_world", (3,), "m"),
@@ -81,6 +82,7 @@ _PHASE = _PLACES.index(("plan", "phase"))
 CODES: dict[str, dict[str, float]] = {
     "plan_phase": {"stand": 0.0, "shift": 1.0, "step": 2.0},
     "pulse_status": {"ok": 0.0, "degraded": 1.0, "safe": 2.0},
+    "pulse_rung": {rung: float(code) for code, rung in enumerate(RUNGS)},
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -90,11 +90,12 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
 
 def _message_reader(kind: type[Any]) -> Callable[[Any], Any]:
     readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+    needed = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
 
     def read(data: Mapping[str, Any]) -> Any:
-        if data.keys() != readers.keys():
-            raise KeyError(", ".join(sorted(data.keys() ^ readers.keys())))
-        return kind(**{name: reader(data[name]) for name, reader in readers.items()})
+        if wrong := (needed - data.keys()) | (data.keys() - readers.keys()):  # a recording may be older than what has a default
+            raise KeyError(", ".join(sorted(wrong)))
+        return kind(**{name: readers[name](value) for name, value in data.items()})
 
     return read
 

@@ -1,6 +1,6 @@
 """The recording of a run: an MCAP file that grows by compressed chunks and can be read up to the last whole one.
 
-Topics: `/tick` every few ticks, `/pulse` (status, certificate, times) every tick, `/truth` what only a simulator knows,
+Topics: `/tick` every few ticks, `/pulse` (status, rung, certificate, times) every tick, `/truth` what only a simulator knows,
 `/decision_explained` the whole decision as JSON wherever there is something to explain. Vectors are ROS 2 messages.
 """
 
@@ -25,16 +25,21 @@ from .errors import RecordError
 from .log_vectors import CODES, VectorLayout, parse_definition, tick_layout, tick_values
 from .model import RobotModel
 from .plain import from_plain, json_schema, to_plain
-from .types import Array, Decision, RobotState
+from .types import RUNGS, Array, Decision, RobotState
 
 SCHEMA = "poise.log/2"
 CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
 
-_PULSE = (("status", (), "0 ok, 1 degraded, 2 safe"), ("certificate_changed", (), "0 or 1"), ("torque_change_nm", (), "N·m"))
+_PULSE = (
+    ("status", (), "0 ok, 1 degraded, 2 safe"),
+    ("rung", (), ", ".join(f"{code} {rung}" for code, rung in enumerate(RUNGS))),
+    ("certificate_changed", (), "0 or 1"),
+    ("torque_change_nm", (), "N·m"),
+)
 
 
 class LogWriter:
-    """Writes one run. A situation that stays the same is explained again at the rate of /tick only."""
+    """Writes one run. A situation that stays the same is explained again at the rate of /tick only, another rung of the ladder at once."""
 
     def __init__(self, path: str | Path, robot: RobotModel, meta: Mapping[str, Any], every: int = 5, dtype: str = "float32") -> None:
         """Start a file.
@@ -93,7 +98,8 @@ class LogWriter:
             parts = ((f"{part}_us", (), "µs of thread CPU") for part in times)
             self._layouts[key] = self._register("/pulse", VectorLayout((*_PULSE, *parts), "float32"))
         status = CODES["pulse_status"].get(decision.status, np.nan)
-        values = (status, certificate.changed, certificate.torque_change_nm, *times.values())
+        rung = CODES["pulse_rung"].get(decision.rung, np.nan)
+        values = (status, rung, certificate.changed, certificate.torque_change_nm, *times.values())
         self._add(self._layouts[key], stamp, decision.tick, values)
 
     def _write_truth(self, stamp: int, tick: int, truth: Mapping[str, Any]) -> None:
@@ -103,10 +109,10 @@ class LogWriter:
         self._add(self._layouts[key], stamp, tick, truth.values())
 
     def _worth_explaining(self, decision: Decision) -> bool:
-        situation = (decision.status, decision.reason, decision.certificate.reasons)
+        situation = (decision.status, decision.reason, decision.certificate.reasons, decision.rung)
         odd = decision.status != "ok" or decision.certificate.changed
         fresh = situation != self._last or decision.tick - self._last_tick >= self._every
-        worth = bool(decision.proposals) or (odd and fresh) or not self._last
+        worth = bool(decision.proposals) or (odd and fresh) or not self._last or decision.rung != self._last[-1]
         if worth:
             self._last, self._last_tick = situation, decision.tick
         return worth
@@ -141,7 +147,7 @@ class Log:
     joint_names: tuple[str, ...]
     meta: Mapping[str, Any]
     tick: Mapping[str, Array]  # by field of `log_vectors.TICK_FIELDS`, NaN where unknown
-    pulse: Mapping[str, Array]  # status, certificate_changed, torque_change_nm, and the parts as NAME_us
+    pulse: Mapping[str, Array]  # status, rung, certificate_changed, torque_change_nm, and the parts as NAME_us
     truth: Mapping[str, Array] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     complete: bool = True  # False: the file ends in the middle, as after a crash

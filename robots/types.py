@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 
 LEFT, RIGHT = 0, 1
 
+# What a tick had to come down to, the least first (`poise.control.ladder`).
+RUNGS = ("nominal", "filtered", "recovery step", "safe stop", "controlled descent", "damping")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RobotState:
@@ -32,6 +35,7 @@ class RobotState:
     gyro_imu: Array | None = None  # (3,) rad/s
     accelerometer_imu: Array | None = None  # (3,) m/s², specific force
     foot_force_n: Array | None = None  # (2,) N, vertical, left and right
+    motor_fault: Array | None = None  # (n,) not 0 where a motor's driver says that it is off, too hot or in error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +52,7 @@ class Intent:
     torso_rpy: tuple[float, float, float] | None = None  # rad, torso in the heading frame
     arms: Array | None = None  # (n_arms,) rad, in the order of `RobotModel.arm_joints`; None: the stack moves them
     arms_external: bool = False  # something else moves the arms: their measured motion is a known disturbance
+    stamp_s: float | None = None  # when it was wanted, by the clock of the states' stamps; None: it counts for as long as it is handed in
 
     def __post_init__(self) -> None:
         if self.velocity is not None and self.waypoint is not None:
@@ -181,3 +186,4 @@ class Decision:
     verdicts: tuple[Verdict, ...] = ()  # one for each of them
     chosen: int = -1  # index into proposals; -1: none of them (the scripted proposer acts)
     timings_us: Mapping[str, float] = field(default_factory=dict)  # thread CPU by part
+    rung: str = RUNGS[0]  # of RUNGS

@@ -16,7 +16,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from poise.control.stack import FALLS
+from poise.control.ladder import Rung
 from poise.robots import Intent, JointCommand, PoiseError, RobotModel
 from poise.robots.plant import compile_plant
 from poise.robots.record import Log
@@ -224,7 +224,7 @@ def run_tour(stack: LocomotionStack, robot: RobotModel, stage: str, seed: int, c
         if mu is None and (contacts := contact_friction(backend.model, backend.data)).size:
             mu = float(contacts.min())
         # A robot that gives up its balance may come to rest on its knees, above the benchmark's height: it has fallen all the same.
-        if decision.reason == FALLS or not backend.base_position_world[2] >= harness.fall_height_m:
+        if decision.rung == Rung.DESCENT.words or not backend.base_position_world[2] >= harness.fall_height_m:
             fell_at = (tick + 1) * period
             break
     report = harness.tour.report(fell_at)

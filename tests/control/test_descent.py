@@ -5,7 +5,7 @@ import pytest
 from loop import STAND, make_loop, statuses
 
 from poise.control.descent import Descent, DescentConfig
-from poise.control.stack import FALLS
+from poise.control.unplanned import FALLS
 from poise.robots import RobotModel
 from poise.robots.types import Array, RobotState
 

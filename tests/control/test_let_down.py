@@ -164,3 +164,36 @@ def test_a_robot_that_begins_on_its_feet_never_holds_its_posture(noise: str) -> 
         backend.reset(seed)
         stack.reset(seed)
         assert set(statuses(loop.run(0.1, STAND))) == {"ok"}, seed
+
+
+@pytest.mark.parametrize("intent", [STAND, WALK])
+def test_a_robot_that_is_lifted_holds_its_posture_and_stands_when_it_is_put_down(intent: Intent) -> None:
+    loop = make_loop()
+    loop.run(0.6, intent)
+    data, force = loop.backend.data, loop.backend.data.xfrc_applied[loop.backend.model.body("torso_link").id]
+    upright = data.qpos[3:7].copy()
+    force[2] = 1.2 * loop.stack.robot.mass * GRAVITY
+    lifted = loop.run(0.3, intent)
+    force[2] = 0.0
+    for _ in range(500):
+        if loop.decisions[-1].rung != "safe stop":
+            break
+        data.qpos[3:7], data.qvel[:6] = upright, (0.0, 0.0, -0.3, 0.0, 0.0, 0.0)  # put down by a crane
+        lifted += loop.run(PERIOD_S, intent)
+    known = [decision.rung for decision in lifted].index("safe stop")
+    for decision in lifted[known:-1]:
+        assert (decision.status, decision.rung) == ("degraded", "safe stop") and decision.reason.startswith("in the air")
+    held = [decision.command.q for decision in lifted[known + 25 : -1]]  # targets go there in a few ticks
+    np.testing.assert_array_equal(held, [held[0]] * len(held))
+    assert loop.run(2.5, STAND)[-1].rung == "nominal" and loop.stands
+
+
+def test_feet_that_carry_nothing_for_a_moment_are_on_the_ground() -> None:
+    watch, d = begun(), standing()
+    for unloaded in (True, False, True):
+        for _ in range(round(CONFIG.unloaded_s / PERIOD_S) - 1):
+            watch(d, GRAVITY * d.base_rotation[2], None, unloaded)
+        assert watch.posture is None
+    for _ in range(3):
+        watch(d, GRAVITY * d.base_rotation[2], None, True)
+    assert watch.posture is not None

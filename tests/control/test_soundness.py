@@ -100,6 +100,31 @@ def test_a_short_gap_is_bridged_by_what_was_sent(g1: RobotModel) -> None:
     assert monitor.bridged
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_joints_that_are_sound_and_fresh_are_known_without_the_rest(g1: RobotModel, part: str) -> None:
+    monitor, bad = SoundnessMonitor(g1, 3), np.full_like(np.asarray(getattr(good(g1), part)), np.nan)
+    joints = g1.posture + 0.1
+    changes: dict[str, Any] = {"joint_position": joints} | {part: bad}
+    monitor.check(replace(good(g1), **changes), Intent())
+    assert monitor.blind == (part not in ("joint_position", "joint_velocity"))
+    if monitor.blind:
+        np.testing.assert_array_equal(monitor.state.joint_position, joints)
+        np.testing.assert_array_equal(monitor.last_position, joints)
+        np.testing.assert_array_equal(monitor.state.base_orientation_wxyz, [1.0, 0.0, 0.0, 0.0])
+    monitor.check(replace(good(g1), **changes), Intent())
+    assert not monitor.blind  # not fresh
+    assert monitor.check(good(g1), Intent())[0] == "" and not monitor.blind
+
+
+def test_motors_at_fault_are_named_whatever_code_they_have(g1: RobotModel) -> None:
+    monitor, codes = SoundnessMonitor(g1, 3), np.zeros(g1.n)
+    codes[0], codes[3] = 7, -1
+    assert monitor.check(replace(good(g1), motor_fault=codes), Intent())[0] == ""
+    assert monitor.motor_fault == f"motor fault: {g1.joint_names[0]}, {g1.joint_names[3]}" and monitor.remark == ""
+    monitor.check(good(g1, 2.0), Intent())
+    assert monitor.motor_fault == ""
+
+
 def test_the_last_good_position_is_remembered(g1: RobotModel) -> None:
     monitor = SoundnessMonitor(g1, 3)
     monitor.check(replace(good(g1), joint_position=g1.posture + 0.1), Intent())

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from sample_run import sample_decision, sample_run
 
-from poise.launch.explain import decision_sentences, explain
+from poise.launch.explain import RUNG_WORDS, decision_sentences, explain
 from poise.launch.run_folder import RunFolder
 from poise.robots import Intent, RecordError, Verdict, load_robot
 from poise.robots.record import LogWriter
+from poise.robots.types import RUNGS
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,14 @@ def test_a_strange_proposal_is_told_apart_from_an_impossible_one() -> None:
     strange = replace(decision, proposals=(decision.proposals[0], odd), verdicts=(decision.verdicts[0], verdict), chosen=0)
     text = " ".join(decision_sentences(strange, strange))
     assert "strangeness 6.70): demonstrated would be broken by 5.7: 6.7 times as far from what was demonstrated" in text
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_every_rung_above_the_nominal_has_its_sentence(rung: str) -> None:
+    robot, rng = load_robot("g1"), np.random.default_rng(0)
+    said = decision_sentences(replace(sample_decision(robot, 3, rng), rung=rung))
+    found = [sentence for sentence in said if sentence.startswith("On the rung")]
+    assert found == ([] if rung == "nominal" else [f"On the rung {rung}: {RUNG_WORDS[rung]}."])
 
 
 def test_an_empty_recording_is_refused(tmp_path: Path) -> None:

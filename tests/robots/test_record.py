@@ -81,6 +81,22 @@ def test_damaged_data_is_refused_in_one_line(robot: RobotModel) -> None:
         from_plain(Intent, to_plain(Intent(velocity=(0, 0, 0))) | {"waypoint": [0, 0, 0]})
 
 
+def test_a_decision_from_before_a_field_with_a_default_was_there_can_be_read(robot: RobotModel) -> None:
+    plain = to_plain(dataclasses.replace(sample_decision(robot, 0, np.random.default_rng(0)), rung="damping"))
+    assert from_plain(Decision, plain).rung == "damping"
+    assert from_plain(Decision, {name: value for name, value in plain.items() if name != "rung"}).rung == "nominal"
+
+
+def test_rungs_are_recorded_and_a_change_is_explained_at_once(robot: RobotModel, tmp_path: Path) -> None:
+    rng, rungs = np.random.default_rng(0), ("nominal", "nominal", "recovery step", "recovery step", "nominal")
+    with LogWriter(tmp_path / "log.mcap", robot, {}) as writer:
+        for tick, rung in enumerate(rungs, start=1):
+            writer.write(sample_state(robot, tick, rng), dataclasses.replace(sample_decision(robot, tick, rng), rung=rung))
+    log = read_log(tmp_path / "log.mcap")
+    assert np.array_equal(log.pulse["rung"], [0, 0, 2, 2, 0])
+    assert [(d.tick, d.rung) for d in log.decisions] == [(1, "nominal"), (3, "recovery step"), (5, "nominal")]
+
+
 def test_the_schema_names_every_field_of_a_decision() -> None:
     schema = json_schema(Decision)
     assert set(schema["properties"]) == {f.name for f in dataclasses.fields(Decision)}
