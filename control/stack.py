@@ -15,13 +15,14 @@ from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig
 from .footsteps import twist_command
 from .gait import Walker
+from .gate import Gate, GateConfig
 from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
 from .proposals import Choice, choose
 from .protocols import Proposer, Situation, WorldModel
-from .reaction import left_to_the_body, leg_momentum
+from .reaction import leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
 from .safety import Certifier, SafetyConfig
@@ -30,9 +31,10 @@ from .soundness import SoundnessMonitor
 from .stepping import toward
 from .stopwatch import Stopwatch
 from .support import support_of
+from .tracking import whole_body_targets
 from .unplanned import Unplanned, aloft, damped, fallen, repeated
 from .walker_config import WalkerConfig
-from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution, WholeBodyTargets
+from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution
 
 # A robot rests that has stood for so long, and whose centre of mass and soles are slower than that; another is to be balanced, not to be
 # stopped as it stands.
@@ -59,6 +61,7 @@ class StackConfig:
     let_down: LetDownConfig = LetDownConfig()
     descent: DescentConfig = DescentConfig()
     ladder: LadderConfig = LadderConfig()
+    gate: GateConfig = GateConfig()
     walker: WalkerConfig = field(default_factory=WalkerConfig)
     whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
@@ -93,6 +96,7 @@ class Stack:
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._descent = Descent(robot, cfg.descent, cfg.period_s)
         self._ladder = Ladder(cfg.ladder, cfg.period_s)
+        self._gate = Gate(robot, cfg.gate, cfg.period_s)
         self._slew = np.array(cfg.slew) * cfg.period_s
         self.reset()
 
@@ -112,6 +116,8 @@ class Stack:
         self._monitor.reset()
         self._descent.reset()
         self._ladder.reset()
+        self._gate.reset()
+        self._passing = False  # somebody else's command was sent in the last tick
         self.certifier.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
@@ -121,8 +127,12 @@ class Stack:
 
     # -- the tick ---------------------------------------------------------------------------------------------
 
-    def step(self, state: RobotState, intent: Intent) -> Decision:
-        """Decide one tick: estimate → propose → imagine → refine → track → certify → record."""
+    def step(self, state: RobotState, intent: Intent, request: JointCommand | None = None) -> Decision:
+        """Decide one tick: estimate → propose → imagine → refine → track → certify → record.
+
+        `request` is somebody else's command for this tick: certified, it is sent in place of the stack's own while the gate (gate.py) lets
+        it pass, and the intent is then for the record.
+        """
         watch = Stopwatch()
         self._tick += 1
         problem, intent = self._monitor.check(state, intent)
@@ -138,6 +148,9 @@ class Stack:
         watch.lap("estimate")
         if self._let_down.posture is not None:
             return self._aloft(self._let_down.posture, state, intent, watch)
+        if request is not None and not self._shut(request):
+            return self._passed_on(request, intent, watch)
+        self._own_again(state)
         asked = self._watched(intent)
         made = self._propose_and_imagine(state, asked, watch)
         reference = self._refine(asked)
@@ -161,6 +174,31 @@ class Stack:
         if solution.source == "hold" and not np.isfinite(self.dynamics.v).all():
             self._forget()  # an estimate that is not finite would stay so
         return decision
+
+    def _shut(self, request: JointCommand) -> str:
+        """Why a request may not be sent; empty: it may."""
+        self._walker.sense(self.dynamics, self._motion.height_m)
+        settled = not self._passing and self._is_settled()
+        return self._gate(request, self.dynamics, self._walker.dcm, self._walker.sole_yaw, self.estimator.contact, settled)
+
+    def _passed_on(self, request: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
+        """Somebody else's command, certified; which soles stand is found out."""
+        self._passing, self._contact = True, np.ones(2)
+        support, external = support_of(self.estimator.contact), intent.arms_external
+        command, certificate = self.certifier.certify(self.dynamics, request, support, resting=self._is_slow(), arms_external=external)
+        self._gate.answered(certificate.changed)
+        self._monitor.sent(command)
+        watch.lap("certify")
+        rung = self._ladder.left(Rung.FILTERED if certificate.changed else Rung.NOMINAL)
+        return self._unplanned(intent, Unplanned("ok", "", rung, command, certificate), watch, self._belief())
+
+    def _own_again(self, state: RobotState) -> None:
+        """After somebody else's commands the stack begins with a stand, the arms where they are."""
+        if not self._passing:
+            return
+        self._passing, gait = False, self.robot.overlay.gait
+        self._stand(state)
+        self._motion.reset(np.array(state.joint_position)[self.robot.arms], gait.com_height_m, gait.step_duration_s)
 
     def _forget(self) -> None:
         """Begin with the next state as if it were the first."""
@@ -190,7 +228,7 @@ class Stack:
 
     def _watched(self, intent: Intent) -> Intent:
         """What is followed of an intent: nothing while the robot is stopped."""
-        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault):
+        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault or self._gate.why):
             self._acting = self._coming = None  # a stand is proposed at once
         if not self._ladder.stopping:
             return intent
@@ -198,9 +236,12 @@ class Stack:
 
     def _is_settled(self) -> bool:
         """Whether the robot stands, and neither its centre of mass nor a sole moves."""
+        return self._walker.phase == "stand" and self._walker.time > SETTLED_S and self._is_slow()
+
+    def _is_slow(self) -> bool:
+        """Whether neither its centre of mass nor a sole moves."""
         d = self.dynamics
-        stands = self._walker.phase == "stand" and self._walker.time > SETTLED_S
-        return stands and max(abs(d.com_velocity).max(), abs(d.sole_velocity[:, :3]).max()) < RESTING_MPS
+        return max(abs(d.com_velocity).max(), abs(d.sole_velocity[:, :3]).max()) < RESTING_MPS
 
     def _estimate(self, state: RobotState) -> None:
         """Take a state; after it a robot that was let down may have come to stand."""
@@ -262,23 +303,7 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        momentum, rise = left_to_the_body(reference.urgency) * self._swing_momentum, reference.rise
-        height = motion.height_m + float(rise[0])
-        reaction = momentum / (robot.mass * height) * reference.swing[2, :2]
-        targets = WholeBodyTargets(
-            com_acceleration_xy=(GRAVITY + rise[2]) / height * (d.com[:2] - reference.zmp) + reaction,
-            com_height=np.array([reference.ground_height + height, rise[1], rise[2]]),
-            heading=reference.heading,
-            torso_rpy=motion.torso_rpy,
-            yaw_rate=reference.heading_rate,
-            contact=reference.contact,
-            swing=reference.swing,
-            swing_yaw=reference.swing_yaw,
-            swing_momentum=momentum,
-            joints=joints,
-            joint_velocity=speed,
-            urgency=reference.urgency,
-        )
+        targets = whole_body_targets(d, reference, motion, joints, speed, self._swing_momentum, robot.mass)
         solution = self.whole_body.solve(d, targets)
         zero = np.zeros(robot.n)
         return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
@@ -369,7 +394,7 @@ class Stack:
 
     def snapshot(self) -> object:
         """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
-        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started)
+        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started, self._passing)
         return (
             scalars,
             self.estimator.snapshot(),
@@ -379,20 +404,21 @@ class Stack:
             self._let_down.copy(),
             self._descent.copy(),
             self._ladder.copy(),
+            self._gate.copy(),
             self.certifier.snapshot(),
         )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor, let_down, descent, ladder, sent = snapshot
-        self._tick, contact, twist, self._acting, self._coming, self._started = scalars
+        scalars, estimator, walker, motion, monitor, let_down, descent, ladder, gate, sent = snapshot
+        self._tick, contact, twist, self._acting, self._coming, self._started, self._passing = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
         self._walker.restore(walker)
         self._motion.restore(motion)
         self._monitor.restore(monitor)
         self._let_down = let_down.copy()
-        self._descent, self._ladder = descent.copy(), ladder.copy()
+        self._descent, self._ladder, self._gate = descent.copy(), ladder.copy(), gate.copy()
         self.certifier.restore(sent)
 
 

@@ -16,7 +16,7 @@ from numba import njit
 from poise.robots.types import LEFT, RIGHT, Array
 
 from .dynamics import Terms, terms_of
-from .linalg import backward, cholesky, forward
+from .linalg import backward, cholesky, cross, forward, rotated
 
 
 class Support(IntEnum):
@@ -127,3 +127,22 @@ def response_and_bias(block: Array, nv: int, support: int) -> tuple[Array, Array
         free -= spread.T @ np.linalg.solve(gram, jacobian @ free + drift)
         response -= spread.T @ np.linalg.solve(gram, spread)
     return response, free
+
+
+@njit(cache=True)
+def ground_wrench(block: Array, nv: int, support: int, torque: Array) -> Array:
+    """Force, N, and moment, N·m about the world's origin, (6,), with which what stands still holds the robot while torques (n,) act.
+
+    The six rows of the base of M q̈ + h, in which no motor stands; NaN where the model is not physical.
+    """
+    t = terms_of(block, nv)
+    follow, start = _base_follows(t, support)
+    joint = joint_acceleration(block, nv, support, torque)
+    base = follow @ joint + start
+    held = np.ascontiguousarray(t.mass_matrix[:6, :6]) @ base + np.ascontiguousarray(t.mass_matrix[:6, 6:]) @ joint + t.bias[:6]
+    out, lever = np.empty(6), (t.q[0], t.q[1], t.q[2])
+    force, moment = rotated(t.base_rotation, held[:3]), rotated(t.base_rotation, held[3:])
+    about = cross(lever, force)
+    for r in range(3):
+        out[r], out[3 + r] = force[r], moment[r] + about[r]
+    return out

@@ -1,0 +1,113 @@
+"""Whether somebody else's command may be sent: as long as the stack could still catch the robot if it went wrong.
+
+A policy, a teleoperator or a test may ask for joint commands in place of the stack's own (`Stack.step`, `request`). The certifier keeps
+them within the motors and the joints; that the robot stays on its feet no bound on one tick can promise. So a request passes only while
+the capture point ξ = c + ċ/ω is no further from the hull of the soles than the stack's own steps reach, and the robot is upright; else the
+stack takes over, stands, and lets requests pass again when it has stood still for a while: a simplex architecture (Sha, IEEE Software
+2001), in which what is trusted stands by for what is not.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from poise.robots import RobotModel
+from poise.robots.types import Array, JointCommand
+
+from .dynamics import Dynamics
+from .lip import GRAVITY
+from .polygon import margin_inside, support_hull
+from .support import ground_wrench, support_of
+
+LIGHT = 0.3  # of its weight, that the ground carries at least
+NO_COMMAND = "the request is no command for this robot"
+
+
+class GateConfig(NamedTuple):
+    """Up to where a request passes, and when requests pass again."""
+
+    reach_m: float = -0.02  # of the capture point beyond the soles' hull
+    cop_m: float = 0.01  # of the centre of pressure, that what is asked for takes, inside the hull of the soles that carry
+    lean_rad: float = 0.15  # of the base
+    patience_s: float = 0.02  # of requests in a row that the certifier changed
+    calm_s: float = 1.0  # of standing still, before requests pass again
+
+
+class Gate:
+    """Open while `why` is empty; called once a tick that has a request."""
+
+    def __init__(self, robot: RobotModel, config: GateConfig, period_s: float) -> None:
+        self._config, self._period, self._n = config, period_s, robot.n
+        self._polygon, self._friction, self._weight = np.array(robot.overlay.sole_polygon), robot.overlay.friction, robot.mass * GRAVITY
+        self.reset()
+
+    def reset(self) -> None:
+        """Open."""
+        self.why = ""
+        self._calm_s = self._changed_s = 0.0
+
+    def copy(self) -> Gate:
+        """An independent copy."""
+        return copy(self)
+
+    def __call__(self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array, settled: bool) -> str:
+        """Why a request may not pass; empty: it may.
+
+        Args:
+            request: what somebody wants to send.
+            d: the robot as it is.
+            dcm: capture point, (2,) m; sole_yaw: (2,) rad; contact: probabilities (2,).
+            settled: whether the robot stands still.
+        """
+        danger = self._danger(request, d, dcm, sole_yaw, contact)
+        self._calm_s = self._calm_s + self._period if settled and not danger else 0.0
+        if danger:
+            self.why = danger
+        elif self._calm_s >= self._config.calm_s:
+            self.why = ""
+        self._changed_s = 0.0 if self.why else self._changed_s
+        return self.why
+
+    def answered(self, changed: bool) -> None:
+        """Whether the certifier changed a request that was let through."""
+        self._changed_s = self._changed_s + self._period if changed else 0.0
+
+    def _danger(self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array) -> str:
+        cfg = self._config
+        if not fits(request, self._n):
+            return NO_COMMAND
+        torque = request.torque(d.joint_position, d.joint_velocity)
+        if not np.isfinite(torque).all():
+            return "the request is not finite"
+        if self._changed_s > cfg.patience_s:
+            return "requests break bounds"
+        if not contact.max() > 0.5:
+            return "no sole carries the robot"
+        if not d.base_rotation[2, 2] > np.cos(cfg.lean_rad):
+            return "the robot leans"
+        hull = support_hull(d.sole_position, sole_yaw, self._polygon)
+        if not margin_inside(dcm, hull) > -cfg.reach_m:
+            return "the capture point leaves the soles"
+        return self._ground(torque, d, contact, hull)
+
+    def _ground(self, torque: Array, d: Dynamics, contact: Array, hull: Array) -> str:
+        """Whether the ground can give what a torque (n,) takes: pushing, by friction, with its centre of pressure under the soles."""
+        wrench = ground_wrench(d.block, d.nv, int(support_of(contact)), torque)
+        force, moment, height = wrench[:3], wrench[3:], float(d.sole_position[:, 2].min())
+        if not force[2] > LIGHT * self._weight:
+            return "the robot would be lifted"
+        if not np.hypot(force[0], force[1]) <= self._friction * force[2]:
+            return "the soles would slip"
+        cop = np.array((height * force[0] - moment[1], height * force[1] + moment[0])) / force[2]
+        return "" if margin_inside(cop, hull) > self._config.cop_m else "the centre of pressure would leave the soles"
+
+
+def fits(request: JointCommand, n: int) -> bool:
+    """Whether something is a command for n joints; its numbers may still be anything."""
+    if not isinstance(request, JointCommand):
+        return False
+    values = (request.q, request.v, request.kp, request.kd, request.tau, request.torque_limit)
+    return all(isinstance(value, np.ndarray) and value.shape == (n,) and value.dtype == float for value in values)

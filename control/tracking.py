@@ -1,0 +1,41 @@
+"""From the references of one tick to what the whole-body QP is to track."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poise.robots.types import Array
+
+from .dynamics import Dynamics
+from .lip import GRAVITY
+from .motion import MotionReference
+from .reaction import left_to_the_body
+from .references import Reference
+from .wholebody import WholeBodyTargets
+
+
+def whole_body_targets(
+    d: Dynamics, reference: Reference, motion: MotionReference, joints: Array, speed: Array, swing_momentum: float, mass: float
+) -> WholeBodyTargets:
+    """Targets of the walker's reference and of the motion's heights, trunk and joints.
+
+    joints, speed (n,): positions and velocities that the posture task tracks; swing_momentum: of the swing leg, kg·m per m/s of its foot
+    (reaction.py); mass: kg.
+    """
+    momentum, rise = left_to_the_body(reference.urgency) * swing_momentum, reference.rise
+    height = motion.height_m + float(rise[0])
+    reaction = momentum / (mass * height) * reference.swing[2, :2]
+    return WholeBodyTargets(
+        com_acceleration_xy=(GRAVITY + rise[2]) / height * (d.com[:2] - reference.zmp) + reaction,
+        com_height=np.array([reference.ground_height + height, rise[1], rise[2]]),
+        heading=reference.heading,
+        torso_rpy=motion.torso_rpy,
+        yaw_rate=reference.heading_rate,
+        contact=reference.contact,
+        swing=reference.swing,
+        swing_yaw=reference.swing_yaw,
+        swing_momentum=momentum,
+        joints=joints,
+        joint_velocity=speed,
+        urgency=reference.urgency,
+    )
