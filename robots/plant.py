@@ -23,7 +23,9 @@ def compile_plant(path: str | Path) -> mujoco.MjModel:
         if not spec.worldbody.geoms:
             floor = spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])
             floor.condim = 3
-        return spec.compile()
+        model = spec.compile()
+        model.names.decode()  # MuJoCo takes any bytes for a name, its bindings do not
+        return model
     except ValueError as error:
         said = ": ".join(line.strip().rstrip(":") for line in str(error).splitlines())  # what is wrong, then where
         raise RobotDescriptionError(f"robot file {path}: does not compile ({said}); mend the MJCF or URDF") from error
