@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from poise.robots import ContractError, RobotModel
-from poise.robots.reading import parse_json
+from poise.robots.reading import parse_json, shown
 from poise.robots.types import Array
 
 from .chunk import ChunkLayout
@@ -141,7 +140,7 @@ def from_json(text: str, file: str) -> Contract:
         raise ContractError(f"proposer {file}: its contract is not JSON ({error}); export it again") from error
     schema = entries.pop("schema", None) if isinstance(entries, dict) else None
     if schema != SCHEMA:
-        raise ContractError(f'proposer {file}: contract schema is {reprlib.repr(schema)}; this version reads "{SCHEMA}": train it again')
+        raise ContractError(f'proposer {file}: contract schema is {shown(schema)}; this version reads "{SCHEMA}": train it again')
     try:
         return Contract(**read_table(ENTRIES, entries, "contract"))
     except (ValueError, OverflowError) as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatch
 from math import inf
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import RobotDescriptionError
-from .reading import read_toml
+from .reading import read_toml, shown
 
 SCHEMA = "poise.overlay/1"
 LARGEST = 1e6  # of any number: no length, angle, gain or power of a robot comes near it
@@ -137,7 +136,7 @@ def read_overlay(path: Path) -> Overlay:
     except ValueError as error:
         raise RobotDescriptionError(f"overlay {path}: cannot be read ({error}); give a readable TOML file") from error
     if raw.get("schema") != SCHEMA:
-        raise RobotDescriptionError(f'overlay {path}: schema is {reprlib.repr(raw.get("schema"))}; this version reads "{SCHEMA}"')
+        raise RobotDescriptionError(f'overlay {path}: schema is {shown(raw.get("schema"))}; this version reads "{SCHEMA}"')
     try:
         _refuse_unknown(raw)
         overlay = _parse(raw)
@@ -155,7 +154,7 @@ def _refuse_unknown(raw: Mapping[str, Any]) -> None:
     for table, known in _TABLES.items():
         unknown += [f"{key} in [{table}]" for key in raw.get(table, {}) if key not in known]
     if unknown:
-        raise ValueError(f"unknown {reprlib.repr(', '.join(unknown))[1:-1]}")
+        raise ValueError(f"unknown {', '.join(unknown)[:200]}")
 
 
 def _parse(raw: Mapping[str, Any]) -> Overlay:
@@ -210,19 +209,19 @@ def _entry(name: str, annotation: str, value: Any) -> float | tuple[float, ...]:
         return _number(value, name)
     count = annotation.count("float")
     if not isinstance(value, list) or len(value) != count:
-        raise ValueError(f"{name} takes {count} numbers, got {reprlib.repr(value)}")
+        raise ValueError(f"{name} takes {count} numbers, got {shown(value)}")
     return tuple(_number(number, name) for number in value)
 
 
 def _names(names: Any, name: str) -> tuple[str, ...]:
     if not isinstance(names, list):
-        raise TypeError(f"{name}: {reprlib.repr(names)} must be a list")
+        raise TypeError(f"{name}: {shown(names)} must be a list")
     return tuple(_text(item, name) for item in names)
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name}: {reprlib.repr(value)} is not a text")
+        raise TypeError(f"{name}: {shown(value)} is not a text")
     return value
 
 
@@ -240,13 +239,13 @@ def _triple(values: Any, name: str) -> tuple[float, float, float]:
 
 def _several(values: Any, name: str, count: int) -> list[float]:
     if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{name} takes {count} numbers, got {reprlib.repr(values)}")
+        raise ValueError(f"{name} takes {count} numbers, got {shown(values)}")
     return [_number(value, name) for value in values]
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise ValueError(f"{name}: {reprlib.repr(value)} is not a finite number")
+        raise ValueError(f"{name}: {shown(value)} is not a finite number")
     return float(value)
 
 

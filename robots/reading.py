@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+def shown(value: Any) -> str:
+    """A value from a file for a sentence, cut short."""
+    text = reprlib.repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def read_toml(path: Path) -> dict[str, Any]:

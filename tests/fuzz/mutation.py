@@ -26,7 +26,23 @@ EXAMPLES = int(os.environ.get("POISE_FUZZ", "0"))
 HUGE = 10**400  # a number beyond all floats
 DEEP = "[" * 3000 + "]" * 3000  # deeper than a recursive reader can go
 ODD_NUMBERS = (0, -1, 1, 2, 3, 10**6, HUGE, 0.0, -0.5, 1e-300, 1e12, 1e300, math.nan, math.inf, -math.inf)
-ODD_VALUES = (*ODD_NUMBERS, True, False, "", "x", "nan", "two\nlines", "ß☃", [], [[]], [1.0], [math.nan] * 3, [[1.0], [1.0, 2.0]], {}, {"x": 1})
+ODD_VALUES = (
+    *ODD_NUMBERS,
+    True,
+    False,
+    "",
+    "x",
+    "nan",
+    "two\nlines",
+    "ß☃",
+    [],
+    [[]],
+    [1.0],
+    [math.nan] * 3,
+    [[1.0], [1.0, 2.0]],
+    {},
+    {"x": 1},
+)
 
 
 def fuzzed(few: int) -> settings:
@@ -101,7 +117,9 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
         elif how == "double":
             data = data[: at + size] + data[at:]
         else:
-            new = bytes(size) if how == "zero" else draw(st.sampled_from((b"\xff" * 8, b"\n", b"\x00", b"[[[[", b'"', b"\xf0\x9f", b"1e999")))
+            new = (
+                bytes(size) if how == "zero" else draw(st.sampled_from((b"\xff" * 8, b"\n", b"\x00", b"[[[[", b'"', b"\xf0\x9f", b"1e999")))
+            )
             data = data[:at] + new + data[at + len(new) :]
     return data
 

@@ -73,8 +73,15 @@ def test_an_episode_with_odd_arrays(folder: Path, g1: RobotModel, episode: bytes
     with np.load(path) as file:
         sound = {name: file[name] for name in file.files if name != "header"}
     name = data.draw(st.sampled_from(sorted(sound)))
-    value = data.draw(st.one_of(st.none(), arrays(), st.just(sound[name][:-1]), st.just(sound[name][None]), st.just(sound[name] * np.nan)
-                                if sound[name].dtype.kind == "f" else st.none()))
+    value = data.draw(
+        st.one_of(
+            st.none(),
+            arrays(),
+            st.just(sound[name][:-1]),
+            st.just(sound[name][None]),
+            st.just(sound[name] * np.nan) if sound[name].dtype.kind == "f" else st.none(),
+        )
+    )
     read(folder, g1, rewritten(folder, episode, {name: value}))
 
 

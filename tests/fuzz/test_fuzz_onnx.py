@@ -46,7 +46,9 @@ def networks(draw: st.DrawFn, data: bytes) -> bytes:
     graph = model.graph
     for _ in range(draw(st.integers(1, 2))):
         end = draw(st.sampled_from([*graph.input, *graph.output]))
-        how = draw(st.sampled_from(("name", "type", "size", "rank", "free", "lose node", "numbers", "lose end", "double end", "opset", "key")))
+        how = draw(
+            st.sampled_from(("name", "type", "size", "rank", "free", "lose node", "numbers", "lose end", "double end", "opset", "key"))
+        )
         if how == "name":
             end.name = draw(st.sampled_from(("x", "", "features", "logits", "mean")))
         elif how == "type":

@@ -56,6 +56,11 @@ def is_sound(robot: RobotModel) -> bool:
 @fuzzed(60)
 @given(table=spoilt(TABLE))
 @example(table=with_entry("soles", "friction", HUGE))
+@example(table=with_entry("soles", "polygon", []))
+@example(table=with_entry("name", "two\nlines"))
+@example(table=with_entry("groups", "arms", [1, "x"]))
+@example(table=with_entry("motors", "default", "torque", -1.0))
+@example(table=with_entry("gait", "height_range_m", [0.7, 0.6]))
 def test_an_overlay_with_odd_entries(folder: Path, g1: RobotModel, table: dict[str, Any]) -> None:
     overlay = read(folder, toml(table))
     robot = overlay and read_or_refused(lambda: build_robot(g1.description, overlay))

@@ -19,9 +19,28 @@ from poise.robots.overlay import Overlay
 LEG = (("0 0 0.5", "0 1 0"), ("0 0 0.5", "1 0 0"), ("0 0 0.5", "0 0 1"), ("0.1 0 0.25", "0 1 0"), ("0 0 0", "0 1 0"), ("0 0 0", "1 0 0"))
 SIDES = {"left": 0.1, "right": -0.1}
 LEGS = tuple(f"{side}_{i}" for side in SIDES for i in range(len(LEG)))
-ODD = ("", "x", "nan", "inf", "0", "-1", "1e300", "1 0 0", "0 0 0", "0 0 0 0", "1 2 3 4 5 6 7", "ball", "slide", "free", "hips", "left_0", "ß")
+ODD = (
+    "",
+    "x",
+    "nan",
+    "inf",
+    "0",
+    "-1",
+    "1e300",
+    "1 0 0",
+    "0 0 0",
+    "0 0 0 0",
+    "1 2 3 4 5 6 7",
+    "ball",
+    "slide",
+    "free",
+    "hips",
+    "left_0",
+    "ß",
+)
 ELEMENTS = ("body", "joint", "freejoint", "geom", "site", "inertial", "default", "include", "frame", "replicate", "attach", "mesh", "x")
-URDF = '<robot name="r"><link name="hips"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link></robot>'
+INERTIA = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+URDF = f'<robot name="r"><link name="hips">{INERTIA}</link></robot>'
 
 
 def foot(side: str, y: float) -> str:
@@ -39,7 +58,12 @@ BIPED = f"""<mujoco><option gravity="0 0 -9.81"/><worldbody><body name="hips" po
 
 def overlay_of(g1: RobotModel) -> Overlay:
     """The overlay of the biped."""
-    bodies: dict[str, Any] = {"base": "hips", "torso": "chest", "sole_bodies": ("left_foot", "right_foot"), "sole_origin": (0.0, 0.0, -0.02)}
+    bodies: dict[str, Any] = {
+        "base": "hips",
+        "torso": "chest",
+        "sole_bodies": ("left_foot", "right_foot"),
+        "sole_origin": (0.0, 0.0, -0.02),
+    }
     groups: dict[str, Any] = {"legs": LEGS, "waist": ("waist",), "arms": ("arm",), "motors": {"default": g1.overlay.motors["default"]}}
     empty: dict[str, Any] = {"posture": {}, "walking_range": {}, "descent": {}, "capsules": (), "collision_pairs": ()}
     return replace(g1.overlay, name="biped", **bodies, **groups, **empty)
@@ -64,7 +88,21 @@ def descriptions(draw: st.DrawFn) -> str:
         elif how == "rename":
             child.tag = draw(st.sampled_from(ELEMENTS))
         else:
-            names = (*child.attrib, "name", "type", "pos", "axis", "range", "mass", "size", "quat", "armature", "stiffness", "limited", "file")
+            names = (
+                *child.attrib,
+                "name",
+                "type",
+                "pos",
+                "axis",
+                "range",
+                "mass",
+                "size",
+                "quat",
+                "armature",
+                "stiffness",
+                "limited",
+                "file",
+            )
             child.set(draw(st.sampled_from(names)), draw(st.sampled_from(ODD)))
     return ElementTree.tostring(tree, encoding="unicode")
 
