@@ -43,7 +43,7 @@ class Falls(BatchFolder):
         setup = {"schema": "poise.falls/1", "plant": plant, **asdict(make_stack), "versions": versions()}
         folder = self.folder("falls")
         runs = self.run(folder, work, cases, setup, _said)
-        result = {"summary": summarise(runs), "runs": runs, **setup}
+        result = {"summary": self.summed(folder, summarise, runs), "runs": runs, **setup}
         rows: list[Mapping[str, Any]] = [_row(part, result["summary"]["medians"]) for part in result["summary"]["medians"]["limp"]]
         print_rows(f"medians of {result['summary']['falls']} falls: peak N, impulse N·s, speed m/s", rows, console_for(self.json))
         write_json(folder / "summary.json", result)

@@ -57,7 +57,7 @@ class Safety(BatchFolder):
         setup = {"schema": "poise.safety/1", "robot": robot.name, "block": BLOCK, "safety": asdict(safety), "versions": versions()}
         folder = self.folder("safety")
         runs = self.run(folder, work, cases, setup, _said)
-        result = {**summarise(runs), "cases": runs, **setup}
+        result = {**self.summed(folder, summarise, runs), "cases": runs, **setup}
         console = console_for(self.json)
         promise = {bound: "likely" if bound in LIKELY else "promised" for bound in result["violations"]}
         rows: list[Mapping[str, Any]] = [

@@ -18,12 +18,14 @@ from poise.robots.types import Array, Belief
 
 SCHEMA = "poise.demonstrations/1"
 ROW_S = 0.1
+MOST_ROWS = 10**9  # three years
 PHASES = ("stand", "shift", "step")
 # Of each row, but for joints and arms, whose number is the robot's; numbers alone are not listed.
 _SHAPES = {
     "twist": (3,), "dcm_offset_m": (2,), "torso_reference_rpy": (3,), "executed.footstep_offset": (2, 2),
     "belief.base_position_world": (3,), "belief.base_orientation_wxyz": (4,), "belief.base_velocity_world": (3,),
-    "belief.base_angular_velocity_base": (3,), "belief.com_position_world": (3,), "belief.com_velocity_world": (3,), "belief.dcm_world": (2,),
+    "belief.base_angular_velocity_base": (3,), "belief.com_position_world": (3,), "belief.com_velocity_world": (3,),
+    "belief.dcm_world": (2,),
     "belief.sole_position_world": (2, 3), "belief.sole_yaw": (2,), "belief.contact": (2,), "belief.foot_force_n": (2,),
     "belief.position_std_m": (3,), "belief.velocity_std_mps": (3,),
 }  # fmt: skip
@@ -142,7 +144,8 @@ def _header(path: Path, file: Any) -> dict[str, Any]:
         raise RecordError(f"demonstration {path}: has no header; delete it and generate it again") from error
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         raise RecordError(f'demonstration {path}: is not of schema "{SCHEMA}"; generate it again with this version')
-    if type(header.get("seed")) is not int or type(header.get("fell")) is not bool or type(header.get("rows")) is not int:
+    rows = header.get("rows")
+    if type(header.get("seed")) is not int or type(header.get("fell")) is not bool or type(rows) is not int or not 0 <= rows < MOST_ROWS:
         raise RecordError(f"demonstration {path}: its header lacks seed, fell or rows; delete it and generate it again")
     return header
 

@@ -95,7 +95,7 @@ def _spoil(draw: st.DrawFn, holder: Any, key: Any, odd: tuple[Any, ...]) -> None
         holder.insert(key, copy.deepcopy(value))
     elif how == "wrap":
         holder[key] = [value]
-    elif how == "scale" and isinstance(value, int | float) and not isinstance(value, bool):
+    elif how == "scale" and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < HUGE:
         holder[key] = value * draw(st.sampled_from((-1, 0.5, 1e3, 1e9)))
     else:
         holder[key] = copy.deepcopy(draw(st.sampled_from(odd)))
