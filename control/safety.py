@@ -231,7 +231,7 @@ class Certifier:
         return np.clip(torque, -case.most, case.most)
 
     def _with_sound_targets(self, case: _Case, c: JointCommand) -> tuple[JointCommand, Certificate]:
-        """A command whose torque may pass: itself, or with targets and torque limit of the robot, and no gains, where its own are beyond."""
+        """A command whose torque may pass: itself, or with the robot's targets and torque limit, and no gains, where its own are beyond."""
         q, v = case.d.joint_position, case.d.joint_velocity
         limit, reasons = self._sound_limit(c), list[str]()
         if limit is not c.torque_limit:

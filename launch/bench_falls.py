@@ -30,6 +30,8 @@ class Falls(BatchFolder):
     def __call__(self) -> Exit:
         """Run what is not done yet, and report."""
         from poise.robots import load_robot
+        from poise.robots.plant import compile_plant
+        from poise.sim import MujocoBackend
         from poise.sim.protective_falls import FallWork, summarise
 
         from .options import console_for, parse_seeds
@@ -39,6 +41,7 @@ class Falls(BatchFolder):
         self.check()
         plant, make_stack = None if self.plant is None else Path(self.plant).resolve(), MakeStack(self.mode)
         work = FallWork(load_robot("g1"), make_stack, plant)
+        MujocoBackend(work.robot, compile_plant(work.robot.description if plant is None else plant))  # what cannot be used is said first
         cases = [{"seed": seed} for seed in parse_seeds(self.seeds)]
         setup = {"schema": "poise.falls/1", "plant": plant, **asdict(make_stack), "versions": versions()}
         folder = self.folder("falls")

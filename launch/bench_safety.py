@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .output import Exit
 
 BLOCK = 2000  # steps of one run
+MOST_STEPS = 10**9  # days of work
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Safety(BatchFolder):
         from .run_folder import versions
 
         self.check()
-        check_count("--steps", self.steps)
+        check_count("--steps", self.steps, most=MOST_STEPS)
         check_count("--seed", self.seed, least=0)
         cases, config = self._cases(), StackConfig()
         robot = load_robot(self.robot, self.overlay)

@@ -10,6 +10,9 @@ import numpy as np
 from .log_vectors import CODES, tick_layout
 from .types import Array, Decision, MotionProposal, WalkPlan
 
+Part = tuple[Any, str, tuple[int | None, ...]]
+"""A message, the name of an array in it, and the shape that it must have; None: any size."""
+
 PULSE_FIELDS = ("status", "certificate_changed", "torque_change_nm")
 
 
@@ -41,7 +44,7 @@ def check_decision(decision: Decision) -> None:
     """
     if decision.status not in CODES["pulse_status"]:
         raise ValueError(f"the status {decision.status!r} of a decision is none")
-    shapes = [(decision.intent, "arms", (None,))] if decision.intent.arms is not None else []
+    shapes: list[Part] = [(decision.intent, "arms", (None,))] if decision.intent.arms is not None else []
     shapes += [part for proposal in (*decision.proposals, decision.proposal) if proposal for part in _of_proposal(proposal)]
     if decision.belief is not None:
         shapes += [(decision.belief, "dcm_world", (2,)), (decision.belief, "sole_position_world", (2, 3))]
@@ -53,12 +56,12 @@ def check_decision(decision: Decision) -> None:
             raise ValueError(f"{type(message).__name__}.{name} of a decision has shape {shape}")
 
 
-def _of_proposal(proposal: MotionProposal) -> Iterator[tuple[Any, str, tuple[int | None, ...]]]:
+def _of_proposal(proposal: MotionProposal) -> Iterator[Part]:
     yield proposal, "twist", (3,)
     yield proposal, "height_m", (None,)
 
 
-def _of_plan(plan: WalkPlan) -> Iterator[tuple[Any, str, tuple[int | None, ...]]]:
+def _of_plan(plan: WalkPlan) -> Iterator[Part]:
     if plan.stance not in (0, 1):
         raise ValueError(f"the stance {plan.stance} of a plan is no foot")
     yield plan, "dcm_reference_world", (2,)

@@ -8,6 +8,8 @@ import mujoco
 
 from .errors import RobotDescriptionError
 
+SUFFIXES = (".xml", ".mjcf", ".urdf")
+
 
 def compile_plant(path: str | Path) -> mujoco.MjModel:
     """Compile a robot file; a plane named `floor` is added where the world has no geometry of its own.
@@ -18,6 +20,8 @@ def compile_plant(path: str | Path) -> mujoco.MjModel:
     path = Path(path)
     if not path.is_file():
         raise RobotDescriptionError(f"robot file {path}: no such file; give the path of an MJCF or URDF")
+    if path.suffix not in SUFFIXES:  # MuJoCo would guess, and warn in lines of its own
+        raise RobotDescriptionError(f"robot file {path}: does not end in {', '.join(SUFFIXES)}; give an MJCF or URDF")
     try:
         spec = mujoco.MjSpec.from_file(str(path))
         if not spec.worldbody.geoms:

@@ -187,11 +187,9 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
             messages.setdefault(record.channel_id, []).append(record)
     topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
     explained = [m for id_, c in channels.items() if c.topic == "/decision_explained" for m in messages.get(id_, [])]
-    decisions = tuple(from_plain(Decision, orjson.loads(message.data)) for message in explained)
+    decisions = _decisions(explained)
     joint_names = tuple(parse_json(head["joint_names"]))
     check_vectors(joint_names, topics["/tick"], topics["/pulse"])
-    for decision in decisions:
-        check_decision(decision)
     return Log(
         robot=head["robot"],
         joint_names=joint_names,
@@ -202,6 +200,26 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         decisions=decisions,
         complete=complete,
     )
+
+
+def _decisions(messages: list[Message]) -> tuple[Decision, ...]:
+    """The explained decisions, without those that hold what is none: a proposer may have given anything.
+
+    Raises:
+        RecordError: there are some, and not one can be read.
+        ValueError: the same.
+    """
+    read, fault = list[Decision](), None
+    for message in messages:
+        try:
+            decision = from_plain(Decision, orjson.loads(message.data))
+            check_decision(decision)
+            read.append(decision)
+        except (RecordError, ValueError) as error:
+            fault = error
+    if fault is not None and not read:
+        raise fault
+    return tuple(read)
 
 
 def _read_records(path: Path) -> tuple[list[Any], bool]:

@@ -26,7 +26,7 @@ EXAMPLES = int(os.environ.get("POISE_FUZZ", "0"))
 HUGE = 10**400  # a number beyond all floats
 DEEP = "[" * 3000 + "]" * 3000  # deeper than a recursive reader can go
 ODD_NUMBERS = (0, -1, 1, 2, 3, 10**6, HUGE, 0.0, -0.5, 1e-300, 1e12, 1e300, math.nan, math.inf, -math.inf)
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     *ODD_NUMBERS,
     True,
     False,

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from messages import WALK, odd, put, sound_state, with_one_entry
 from mutation import fuzzed
@@ -162,6 +162,9 @@ def verdicts(draw: st.DrawFn) -> Any:
 
 @fuzzed(40)
 @given(answers=st.one_of(st.lists(st.one_of(verdicts(), odd()), max_size=3), odd()))
+@example(answers=[put(Verdict(True, "", 1.0, "m", 1.0), {"score": None})] * 2)
+@example(answers=[put(Verdict(True, "", 1.0, "m", 1.0), {"score": np.zeros(0)})] * 2)
+@example(answers=[put(Verdict(True, "", 1.0, "m", 1.0), {"score": np.nan})] * 2)
 def test_verdicts(answers: Any) -> None:
     robot = parts()[0]
     follow(ScriptedProposer(robot).propose(make_situation(robot)) * 2, answers)

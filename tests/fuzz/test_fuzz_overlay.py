@@ -41,7 +41,7 @@ def is_sound(robot: RobotModel) -> bool:
     limits = (robot.velocity_limit, robot.torque_limit, robot.power_limit)
     finite = (robot.velocity_limit, robot.torque_limit, robot.hold_kp, robot.hold_kd, robot.posture, robot.descent)
     g = robot.overlay.gait
-    return (
+    return bool(
         all((limit > 0.0).all() for limit in limits)
         and all(np.isfinite(part).all() for part in finite)
         and all((gain >= 0.0).all() for gain in (robot.hold_kp, robot.hold_kd))
@@ -63,8 +63,9 @@ def is_sound(robot: RobotModel) -> bool:
 @example(table=with_entry("gait", "height_range_m", [0.7, 0.6]))
 def test_an_overlay_with_odd_entries(folder: Path, g1: RobotModel, table: dict[str, Any]) -> None:
     overlay = read(folder, toml(table))
-    robot = overlay and read_or_refused(lambda: build_robot(g1.description, overlay))
-    assert robot is None or is_sound(robot)
+    if overlay is not None:
+        robot = read_or_refused(lambda: build_robot(g1.description, overlay))
+        assert robot is None or is_sound(robot)
 
 
 @fuzzed(60)

@@ -132,7 +132,7 @@ def write_again(records: Records, path: Path, how: dict[str, Any]) -> bytes:
                 hit = seen[kind] == how["at"] % (3 if kind != "Message" else 60)
                 seen[kind] += 1
                 _write(writer, kind, record, how, hit)
-        writer.finish()
+        writer.finish()  # type: ignore[no-untyped-call]
     return path.read_bytes()
 
 

@@ -16,6 +16,7 @@ from poise.launch.bench_figures import locomotion_figures, tour_figures
 from poise.launch.bench_runs import BatchFolder
 from poise.launch.compare_page import render
 from poise.launch.comparison import Row, check_figures, compare, read_run
+from poise.launch.replay import check_case, work_of
 from poise.sim import locomotion, tour
 from poise.sim.batch import Ledger, read_ledger
 
@@ -113,3 +114,27 @@ def test_a_broken_line_in_the_middle_is_named(folder: Path, capfd: pytest.Captur
     assert run_main("bench", "compare", "middle", "middle") == 2
     said = capfd.readouterr()
     assert said.err.count("\n") == 1 and "line 2 is damaged" in said.err and not said.out
+
+
+META: dict[str, Any] = {
+    "schema": tour.SCHEMA,
+    "mode": "model",
+    "tour": {"seconds": 90.0, "plant": None, "mu": 0.8, "noise": "nominal"},
+    "case": {"stage": "own", "seed": 3},
+    "versions": {"numpy": "2.0"},
+}
+
+
+@fuzzed(30)
+@given(meta=spoilt(META, (*ODD_VALUES, None)))
+@example(meta=META | {"case": {"stage": "own"}})
+@example(meta={key: value for key, value in META.items() if key != "mode"})
+def test_what_a_fall_says_of_how_it_was_run(meta: dict[str, Any]) -> None:
+    """A replay is set up from it, or it is refused."""
+    read_or_refused(lambda: ready(meta))
+
+
+def ready(meta: dict[str, Any]) -> Any:
+    """What a replay is about to run."""
+    check_case("folder", meta)
+    return work_of("folder", meta)
