@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -75,3 +75,25 @@ def test_commands(command: JointCommand, support: Support, flags: tuple[bool, bo
         torque = sent.tau + sent.kp * (sent.q - joints) + sent.kd * (sent.v - speeds)
         assert (np.abs(torque) <= robot.torque_limit * (1.0 + 1e-9) + 1e-9).all() or certificate.method == "damping"
         assert np.isfinite(certificate.torque_change_nm) or not np.isfinite(command.tau).all()
+
+
+def test_gains_that_no_motor_has_are_sent_as_the_torque_that_they_ask_for() -> None:
+    robot, dynamics, certifiers = parts()
+    dynamics.update(robot.standing_configuration(), np.zeros(robot.n + 6))
+    for gain in (-1.0, 1e300):
+        wanted = hold_command(robot, robot.posture)
+        command = replace(wanted, kp=np.full(robot.n, gain))
+        sent, certificate = certifiers["daqp"].certify(dynamics, command, Support.BOTH)
+        assert "gain" in certificate.reasons and not sent.kp.any()
+        assert_sendable(robot, sent)
+
+
+def test_a_measurement_beyond_all_proportion_is_damped() -> None:
+    robot, dynamics, certifiers = parts()
+    for joints, speeds in ((1e300, 0.0), (0.0, -1e300)):
+        start = np.concatenate((robot.standing_configuration()[:7], np.full(robot.n, joints)))
+        with np.errstate(all="ignore"):
+            dynamics.update(start, np.concatenate((np.zeros(6), np.full(robot.n, speeds))))
+            sent, certificate = certifiers["daqp"].certify(dynamics, hold_command(robot, robot.posture), Support.LEFT)
+        assert certificate.method == "damping"
+        assert_sendable(robot, sent)

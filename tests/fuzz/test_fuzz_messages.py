@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 from messages import WALK, odd, put, sound_state, with_one_entry
@@ -18,6 +19,7 @@ from poise.control.scripted import ScriptedProposer
 from poise.launch import build_stack
 from poise.learning.world_model import LipWorldModel
 from poise.robots import Decision, Intent, JointCommand, MotionProposal, RobotModel, RobotState, Verdict, load_robot
+from poise.robots.plain import to_plain
 from poise.robots.types import Array
 
 STATUSES = ("ok", "degraded", "safe")
@@ -62,10 +64,16 @@ def assert_sendable(robot: RobotModel, command: JointCommand, q: Array | None = 
     assert (np.abs(command.torque(at, np.zeros(robot.n))) <= robot.torque_limit + 1e-9).all()
 
 
+def recordable(decision: Decision) -> bytes:
+    """The decision as a recording holds it."""
+    return orjson.dumps(to_plain(decision))
+
+
 def assert_decided(robot: RobotModel, decision: Decision) -> None:
     assert decision.status in STATUSES and bool(decision.reason) == (decision.status != "ok")
     assert decision.reason.isprintable() and len(decision.reason) < 500
     assert_sendable(robot, decision.command)
+    assert recordable(decision)
 
 
 def drive(stack: Stack, robot: RobotModel, states: list[Any], intents: list[Any]) -> None:

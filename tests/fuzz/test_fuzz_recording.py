@@ -183,6 +183,18 @@ def test_a_recording_with_one_part_that_is_odd(folder: Path, recording: bytes, d
     look_at(folder, write_again(records, folder / "again.mcap", data.draw(rewritten(records))))
 
 
+@pytest.mark.parametrize("text", ["", "3", "[1]", "null", DEEP], ids=range(5))
+def test_metadata_that_is_none(folder: Path, recording: bytes, text: str) -> None:
+    records = records_of(recording, folder)
+    for at, number in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1)):
+        look_at(folder, write_again(records, folder / "again.mcap", {"part": "metadata", "at": at, "number": number, "text": text}))
+
+
+def test_a_recording_that_ends_at_any_byte_of_its_head(folder: Path, recording: bytes) -> None:
+    for end in range(0, 600, 7):
+        look_at(folder, recording[:end])
+
+
 @fuzzed(12)
 @given(data=st.data())
 def test_a_recording_with_an_odd_decision(folder: Path, recording: bytes, data: st.DataObject) -> None:

@@ -137,6 +137,7 @@ def test_a_description_with_odd_elements(folder: Path, g1: RobotModel, text: str
 
 @fuzzed(40)
 @given(content=texts(BIPED))
+@example(content=BIPED.encode().replace(b'"waist"', b'"wai\xffst"'))
 def test_a_damaged_description(folder: Path, g1: RobotModel, content: bytes) -> None:
     if (robot := build(folder, g1, content)) is not None:
         assert_sound(robot)
