@@ -22,6 +22,8 @@ from .linalg import dot
 from .viability import viable_acceleration
 
 UNBOUNDED = 1e30
+MEASURED_MAX = 1e6  # rad, rad/s: beyond it the terms of the dynamics overflow, and nothing is known either
+GAIN_MAX = 1e5  # N·m/rad, N·m·s/rad; a stiffer motor is none, and a negative gain drives it away
 SLOW = 1e-9  # rad/s; slower than this every torque is inside the power bound
 ROUNDING = 1.0 + 1e-9  # of a target that is moved on by as much as it may be
 
@@ -147,12 +149,13 @@ def look(
             acceleration's bounds, (n,) each; written.
     """
     n = q.size
-    measured, total = 0.0, 0.0
+    measured, gains, total = True, True, 0.0
     for i in range(n):
-        measured += q[i] + v[i]
+        measured = measured and abs(q[i]) <= MEASURED_MAX and abs(v[i]) <= MEASURED_MAX  # NaN is not
+        gains = gains and 0.0 <= kp[i] <= GAIN_MAX and 0.0 <= kd[i] <= GAIN_MAX
         asked[i] = tau[i] + kp[i] * (wanted[i] - q[i]) + kd[i] * (rate[i] - v[i])
         total += asked[i]  # not finite when any number of the command is not: 0·∞ is NaN
-    if not np.isfinite(measured):
+    if not measured:
         return 3
     motor_box(v, limits[3], limits[4], before[0], numbers[2], least, most)
     viable_acceleration(q, v, limits[0], limits[1], limits[2], braking[0], braking[1], numbers[0], lower, upper)
@@ -160,7 +163,7 @@ def look(
         return 2
     if predicted.size != n or worst_excess(asked, least, most) > 0.0 or not worst_excess(predicted, lower, upper) <= numbers[1]:
         return 0
-    return 1 if target_kept(wanted, rate, limits[0], limits[1], limits[2], before[1], numbers[0]) else 0
+    return 1 if gains and target_kept(wanted, rate, limits[0], limits[1], limits[2], before[1], numbers[0]) else 0
 
 
 @njit(cache=True)

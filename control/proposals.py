@@ -58,6 +58,12 @@ def plain(proposal: MotionProposal) -> MotionProposal:
     return replace(proposal, period_s=float(proposal.period_s), step_duration_s=float(proposal.step_duration_s), **changes)
 
 
+def _score(verdict: Verdict) -> float:
+    """The score as a number; one that is not finite is none to choose by."""
+    score = float(verdict.score)
+    return score if np.isfinite(score) else -np.inf
+
+
 def judged(
     proposer: Proposer, model: WorldModel | None, situation: Situation, arms: int, watch: Stopwatch
 ) -> tuple[tuple[MotionProposal, ...], tuple[Verdict, ...], list[float], str]:
@@ -68,7 +74,7 @@ def judged(
         verdicts = tuple(model.imagine(situation, proposals)) if model else tuple(trusted(p, arms) for p in proposals)
         watch.lap("imagine")
         # Well-formed, whatever a world model says: a NaN knot would be followed to a joint's limit.
-        scores = [v.score if v.accepted and well_formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
+        scores = [_score(v) if v.accepted and well_formed(p, arms) else -np.inf for p, v in zip(proposals, verdicts, strict=True)]
     except Exception as error:
         said = " ".join(str(error).split())[:200]
         return (), (), [], f"proposing failed ({type(error).__name__}: {said}): the scripted motion acts"

@@ -23,7 +23,7 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import UNBOUNDED, Look, broken, look, nearest_problem, target_kept, worst_excess
+from .bounds import GAIN_MAX, UNBOUNDED, Look, broken, look, nearest_problem, target_kept, worst_excess
 from .clearance import ClearanceConfig, Spacing
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
@@ -283,16 +283,20 @@ class Certifier:
         return case.inside(torque)
 
     def _with_sound_targets(self, case: _Case, c: JointCommand, limit: Array) -> tuple[JointCommand, Certificate]:
-        """A command whose torque may pass: itself, or with targets and torque limit of the robot where its own are beyond."""
+        """A command whose torque may pass: itself, or with the robot's targets and torque limit, and no gains, where its own are beyond."""
         q, v = case.d.joint_position, case.d.joint_velocity
         reasons = list[str]()
         if limit is not c.torque_limit:
             reasons.append("torque limit")
+        if not all(((gain >= 0.0) & (gain <= GAIN_MAX)).all() for gain in (c.kp, c.kd)):
+            reasons.append("gain")
+            zero = np.zeros(q.size)
+            c = replace(c, kp=zero, kd=zero, tau=case.asked)  # the same torque, for now
         targets = (c.q, c.v, c.tau)
         if not target_kept(c.q, c.v, self._limits[0], self._limits[1], self._limits[2], self._before[1], self._period):
             reasons.append("target")
             here, rate = self._reached(c.q), self._slow(c.v)
-            targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # the same torque, for now
+            targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # as above
         if not reasons:
             return c, UNCHANGED
         return replace(c, q=targets[0], v=targets[1], tau=targets[2], torque_limit=limit), Certificate(True, tuple(reasons), 0.0, "clip")

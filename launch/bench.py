@@ -49,7 +49,7 @@ class Tour(BatchOptions):
         folder = self.folder("tour")
         work = TourWork(robot, make_stack, config, folder / FALLS, setup)
         runs = self.run(folder, work, cases, setup, _said)
-        summary = summarise(runs)
+        summary = self.summed(folder, summarise, runs)
         write_json(folder / "summary.json", {"summary": summary, **setup})
         title = "tour: our own runner, at the controller's tick, on the benchmark's draws"
         console = console_for(self.json)

@@ -32,7 +32,7 @@ class Compare:
 
         from .bench_figures import locomotion_figures, tour_figures
         from .compare_page import render
-        from .comparison import compare, read_run
+        from .comparison import check_figures, compare, read_run
         from .options import check_json, console_for
         from .output import Exit, write_json
         from .run_folder import RunFolder
@@ -44,6 +44,8 @@ class Compare:
         kinds = {}
         for kind, figures in (("locomotion", locomotion_figures()), ("tour", tour_figures())):
             if of := [run for run in runs if run.kind == kind]:
+                for run in of:
+                    check_figures(run, figures)
                 kinds[kind] = (of, compare(of, figures))
         folder = RunFolder.create(self.out, "compare")
         for kind, compared in kinds.items():

@@ -30,6 +30,8 @@ class Falls(BatchFolder):
     def __call__(self) -> Exit:
         """Run what is not done yet, and report."""
         from poise.robots import load_robot
+        from poise.robots.plant import compile_plant
+        from poise.sim import MujocoBackend
         from poise.sim.protective_falls import FallWork, summarise
 
         from .options import console_for, parse_seeds
@@ -39,11 +41,12 @@ class Falls(BatchFolder):
         self.check()
         plant, make_stack = None if self.plant is None else Path(self.plant).resolve(), MakeStack(self.mode)
         work = FallWork(load_robot("g1"), make_stack, plant)
+        MujocoBackend(work.robot, compile_plant(work.robot.description if plant is None else plant))  # what cannot be used is said first
         cases = [{"seed": seed} for seed in parse_seeds(self.seeds)]
         setup = {"schema": "poise.falls/1", "plant": plant, **asdict(make_stack), "versions": versions()}
         folder = self.folder("falls")
         runs = self.run(folder, work, cases, setup, _said)
-        result = {"summary": summarise(runs), "runs": runs, **setup}
+        result = {"summary": self.summed(folder, summarise, runs), "runs": runs, **setup}
         rows: list[Mapping[str, Any]] = [_row(part, result["summary"]["medians"]) for part in result["summary"]["medians"]["limp"]]
         print_rows(f"medians of {result['summary']['falls']} falls: peak N, impulse N·s, speed m/s", rows, console_for(self.json))
         write_json(folder / "summary.json", result)

@@ -50,7 +50,7 @@ class Locomotion(BatchOptions):
         folder = self.folder("locomotion")
         work = replace(work, falls=folder / FALLS, head=setup)
         runs = self.run(folder, work, cases, setup, _said)
-        result, console = {**summarise(runs), "runs": runs, **setup}, console_for(self.json)
+        result, console = {**self.summed(folder, summarise, runs), "runs": runs, **setup}, console_for(self.json)
         _print(result, console)
         if result["push"]:
             write_push_polar(result["push"], folder / "pushes.svg")

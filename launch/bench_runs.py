@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poise.robots import RobotModel
     from poise.sim.batch import Case, Work
 
+T = TypeVar("T")
 Said = Callable[[dict[str, Any]], str]
 """What the last run came to, in some words."""
 
@@ -106,10 +107,27 @@ class BatchFolder:
 
         ledger = Ledger(folder / RUNS_FILE, setup)
         words = f"every finished run is kept; after an interruption go on with --resume {folder}"
-        console_for(self.json).print(words, soft_wrap=True, highlight=False)
+        for line in filter(None, (ledger.remark, words)):
+            console_for(self.json).print(line, soft_wrap=True, highlight=False)
         batch = run_batch(work, cases, ledger, self.processes or os.cpu_count() or 1)
         _show_progress(folder.name, batch, sum(map(ledger.has, cases)), len(cases), said)
         return ledger.of(cases)
+
+    def summed(self, folder: Path, summarise: Callable[[Sequence[dict[str, Any]]], T], runs: Sequence[dict[str, Any]]) -> T:
+        """What runs come to.
+
+        Raises:
+            RecordError: one that an earlier run of the command has left is not as this version writes it.
+        """
+        from poise.robots import RecordError
+
+        try:
+            return summarise(runs)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if self.resume is None:
+                raise
+            sentence = f"{folder / RUNS_FILE}: a run in it is damaged ({type(error).__name__}: {error})"
+            raise RecordError(f"{sentence}; delete its line to have it done again") from error
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ class BatchOptions(BatchFolder):
         """What builds the controller that is measured.
 
         Raises:
-            PoiseError: a policy without its contract, or a contract without its policy.
+            PoiseError: a policy without its contract, a contract without its policy, or a mode of the stack that neither has.
         """
         from poise.robots import PoiseError
 
@@ -139,6 +157,8 @@ class BatchOptions(BatchFolder):
             return MakeStack(self.mode, self.certifier == "on")
         if self.policy is None or self.contract is None:
             raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
+        if self.mode == "model":
+            raise PoiseError("--mode model and --policy exclude each other: the policy replaces the stack; leave one of them out")
         return MakePolicy(str(Path(self.policy).resolve()), str(Path(self.contract).resolve()))
 
 

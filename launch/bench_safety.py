@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .output import Exit
 
 BLOCK = 2000  # steps of one run
+MOST_STEPS = 10**9  # days of work
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Safety(BatchFolder):
         from .run_folder import versions
 
         self.check()
-        check_count("--steps", self.steps)
+        check_count("--steps", self.steps, most=MOST_STEPS)
         check_count("--seed", self.seed, least=0)
         cases, config = self._cases(), StackConfig()
         robot = load_robot(self.robot, self.overlay)
@@ -57,7 +58,7 @@ class Safety(BatchFolder):
         setup = {"schema": "poise.safety/1", "robot": robot.name, "block": BLOCK, "safety": asdict(safety), "versions": versions()}
         folder = self.folder("safety")
         runs = self.run(folder, work, cases, setup, _said)
-        result = {**summarise(runs), "cases": runs, **setup}
+        result = {**self.summed(folder, summarise, runs), "cases": runs, **setup}
         console = console_for(self.json)
         promise = {bound: "likely" if bound in LIKELY else "promised" for bound in result["violations"]}
         rows: list[Mapping[str, Any]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from poise.robots import RecordError
 from poise.sim.batch import read_ledger
 from poise.sim.intervals import mean_difference, rate_difference, wilson
 from poise.sim.locomotion import SCHEMA
+from poise.sim.pushing import push_summary
 
 from .bench_runs import RUNS_FILE
 
@@ -98,6 +100,23 @@ def read_run(folder: str | Path, name: str) -> BenchRun:
     if not runs:
         raise RecordError(f"{path}: no finished run; go on with --resume {folder}")
     return BenchRun(name, Path(folder), kind, setup, runs)
+
+
+def check_figures(run: BenchRun, figures: Sequence[Figure]) -> None:
+    """Refuse runs of which a figure cannot be made.
+
+    Raises:
+        RecordError: with what is wrong.
+    """
+    try:
+        known = [(figure, number) for figure in figures for number in observations(figure, run.runs).values()]
+        sound = all(number in (0.0, 1.0) if figure.reduce == "rate" else isfinite(number) for figure, number in known)
+        push_summary([one for one in run.runs if one.get("case") == "push"])
+        said = "" if sound else "a number is none that a benchmark gives"
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {error}"
+    if said:
+        raise RecordError(f"{run.folder / RUNS_FILE}: a run in it is damaged ({said}); delete its line")
 
 
 def compare(runs: Sequence[BenchRun], figures: Sequence[Figure]) -> list[Row]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from poise.robots import PoiseError
 
-MOST_SEEDS = 10_000
+MOST_SEEDS, SEED_DIGITS = 10_000, 18
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -22,9 +22,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        known = first.isdecimal() and (last.isdecimal() if dash else True)
+        known = all(
+            number.isascii() and number.isdecimal() and len(number) <= SEED_DIGITS for number in ((first, last) if dash else (first,))
+        )
         if not known or (dash and int(last) < int(first)):
-            raise PoiseError(f"--seeds {text}: not a list of seeds; give them as 0-4 or 0,2,5")
+            raise PoiseError(f"--seeds {text[:80]}: not a list of seeds; give them as 0-4 or 0,2,5")
         if dash and int(last) - int(first) >= MOST_SEEDS:
             raise PoiseError(f"--seeds {text}: more than {MOST_SEEDS} seeds; give a shorter range")
         seeds.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
@@ -59,14 +61,16 @@ def check_seconds(seconds: float) -> None:
         raise PoiseError(f"--seconds {seconds:g}: give a number of at least {least:g} (s), which is one tick")
 
 
-def check_count(option: str, value: int, least: int = 1) -> None:
-    """Refuse a whole number below the least.
+def check_count(option: str, value: int, least: int = 1, most: int | None = None) -> None:
+    """Refuse a whole number below the least or, where there is one, above the most.
 
     Raises:
-        PoiseError: it is below.
+        PoiseError: it is such a one.
     """
     if value < least:
         raise PoiseError(f"{option} {value}: give a whole number of at least {least}")
+    if most is not None and value > most:
+        raise PoiseError(f"{option} {value}: give a whole number of at most {most}")
 
 
 def check_json(path: str | None) -> None:

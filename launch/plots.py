@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +18,7 @@ from poise.robots.log_vectors import CODES
 from poise.robots.record import Log
 from poise.robots.types import LEFT, RIGHT, Array
 
+UNDRAWABLE = 1e12  # no figure's axes go so far
 MOST_POINTS = 900  # of one line: more than a page shows
 LONG_AND_NARROW = 6.0  # from this ratio on, a path is drawn stretched
 WORST_JOINTS = 6
@@ -31,6 +33,7 @@ SIDE_COLOURS = {LEFT: "#0891b2", RIGHT: "#ca8a04"}
 
 def draw(log: Log) -> dict[str, str]:
     """Every figure of the report by title, as data URIs."""
+    log = _drawable(log)
     with matplotlib.rc_context(STYLE):
         figures = {
             "From above": from_above(log),
@@ -41,6 +44,15 @@ def draw(log: Log) -> dict[str, str]:
             "Status and interventions": status(log),
         }
         return {title: data_uri(figure) for title, figure in figures.items()}
+
+
+def _drawable(log: Log) -> Log:
+    """The recording without numbers that cannot be drawn: sensors and policies may have given any."""
+
+    def known(fields: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: np.where(np.abs(values) < UNDRAWABLE, values, np.nan) for name, values in fields.items()}
+
+    return replace(log, tick=known(log.tick), pulse=known(log.pulse), truth=known(log.truth))
 
 
 def data_uri(figure: Figure) -> str:

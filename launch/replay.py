@@ -38,7 +38,8 @@ class Replay:
 
         check_json(self.json)
         log = read_fall(self.folder)
-        comparison = _work(self.folder, log.meta).replay(log)
+        check_case(self.folder, log.meta)
+        comparison = work_of(self.folder, log.meta).replay(log)
         difference = comparison.difference()
         others = {name: known for name, known in log.meta["versions"].items() if versions().get(name) != known}
         result = {"identical": difference is None, "ticks": comparison.ticks, "difference": None, "recorded_with": others}
@@ -54,7 +55,7 @@ class Replay:
         return Exit.HELD if difference is None else Exit.FAILED
 
 
-def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
+def work_of(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     """What ran the case.
 
     Raises:
@@ -67,13 +68,41 @@ def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     if schema not in (locomotion.SCHEMA, tour.SCHEMA):
         raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
     maker = MakePolicy if "policy" in meta else MakeStack
-    make_stack = maker(**{field.name: meta[field.name] for field in fields(maker) if field.name in meta})
-    if schema == locomotion.SCHEMA:
-        return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
-    return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
+    try:
+        make_stack = maker(**{field.name: meta[field.name] for field in fields(maker) if field.name in meta})
+        if schema == locomotion.SCHEMA:
+            return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
+        return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RecordError(f"{folder}: the recording does not say how it was run ({error!r}); run its case again to have another") from error
+
+
+def check_case(folder: str, meta: Mapping[str, Any]) -> None:
+    """Refuse a recording whose case is none of the benchmarks, or that was made by nobody knows what.
+
+    Raises:
+        RecordError: it is such a one.
+    """
+    from poise.robots import RecordError
+    from poise.robots.plain import to_plain
+    from poise.sim.locomotion import CASES_OF
+    from poise.sim.tour import STAGES
+
+    case = meta.get("case")
+    seed = case.get("seed") if isinstance(case, dict) else None
+    known = []
+    if type(seed) is int and seed >= 0:
+        known = [{"stage": stage, "seed": seed} for stage in STAGES] + [one for cases in CASES_OF.values() for one in cases([seed])]
+    told = {key: value for key, value in case.items() if key != "first_ns"} if isinstance(case, dict) else case
+    if told not in [to_plain(one) for one in known] or not isinstance(meta.get("versions"), dict):
+        raise RecordError(f"{folder}: the recording is of no case of a benchmark; run one again to have another")
 
 
 def _config(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    from poise.sim import NOISE
+
+    if recorded["noise"] not in NOISE or type(recorded["mu"]) not in (int, float):
+        raise ValueError("noise or mu are none")
     return {**recorded, "plant": None if recorded["plant"] is None else Path(recorded["plant"])}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from poise.robots import RecordError
 from poise.robots.plain import to_plain
+from poise.robots.reading import read_json
 
 VERSIONED = ("poise", "numpy", "mujoco", "pin", "osqp", "daqp", "onnxruntime")
 
@@ -82,7 +83,7 @@ class RunFolder:
         """
         path = self.path / "summary.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            content = read_json(path) if path.exists() else {}
         except ValueError as error:
             raise RecordError(f"{path}: not readable as JSON ({error}); delete it to do without") from error
         if not isinstance(content, dict):

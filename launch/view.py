@@ -54,7 +54,8 @@ class Viewer:
     @property
     def velocity(self) -> tuple[float, float, float]:
         """What the sliders ask: vx, vy (m/s) and wz (rad/s), heading frame."""
-        vx, vy, wz = (float(slider.value) for slider in self._sliders)
+        most = self._robot.overlay.gait.velocity_max
+        vx, vy, wz = (asked(slider.value, limit) for slider, limit in zip(self._sliders, most, strict=True))
         return vx, vy, wz
 
     def pushed(self) -> bool:
@@ -181,6 +182,13 @@ class Viewer:
                 _place(mark, np.array([x, y, ground + 0.003]), float(yaw))
             else:
                 mark.visible = False
+
+
+def asked(value: object, most: float) -> float:
+    """What a slider asks for within its ends; 0 where a page, which may be anybody's on this machine, sent no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return 0.0
+    return float(min(max(value, -most), most))
 
 
 def _yaw(wxyz: Array) -> float:

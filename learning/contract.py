@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from poise.robots import ContractError, RobotModel
+from poise.robots.reading import parse_json, shown
 from poise.robots.types import Array
 
 from .chunk import ChunkLayout
@@ -134,12 +135,12 @@ def from_json(text: str, file: str) -> Contract:
         ContractError: not JSON, of another schema version, incomplete, or with an entry of another type or not finite.
     """
     try:
-        entries = json.loads(text)
+        entries = parse_json(text)
     except ValueError as error:
         raise ContractError(f"proposer {file}: its contract is not JSON ({error}); export it again") from error
     schema = entries.pop("schema", None) if isinstance(entries, dict) else None
     if schema != SCHEMA:
-        raise ContractError(f'proposer {file}: contract schema is {schema!r}; this version reads "{SCHEMA}": train it again')
+        raise ContractError(f'proposer {file}: contract schema is {shown(schema)}; this version reads "{SCHEMA}": train it again')
     try:
         return Contract(**read_table(ENTRIES, entries, "contract"))
     except (ValueError, OverflowError) as error:

@@ -59,7 +59,10 @@ def build_dataset(path: Path, robot: RobotModel, seed: int = 0, progress: Callab
     parts = []
     for index, file in enumerate(files):
         _check_robot(file, robot)
-        parts.append(episode_pairs(load_trace(file), robot, layout, index))
+        trace = load_trace(file)
+        if trace.situations and trace.situations[0].arm_reference.shape != robot.arms.shape:
+            raise RecordError(f"demonstration {file}: its arms are not robot {robot.name!r}'s; delete it and generate it again")
+        parts.append(episode_pairs(trace, robot, layout, index))
         if progress:
             progress(index + 1, len(files))
     usable = np.array([i for i, part in enumerate(parts) if len(part)], dtype=np.int64)

@@ -110,4 +110,4 @@ def _make(job: _Job) -> None:
     operator, run_episode, file, header = job
     operator.reset(header["seed"])
     trace = run_episode(header["seed"], operator)
-    save_trace(file, trace, {**header, "rows": len(trace.situations)})
+    save_trace(file, trace, header)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
+from poise.robots.reading import shown
 from poise.robots.types import Array
 
 Reader = Callable[[Any, str], Any]
@@ -87,7 +87,7 @@ def read_table(readers: Mapping[str, Reader], value: Any, name: str) -> dict[str
     odd = {"lacks": readers.keys() - entries.keys(), "misspells": entries.keys() - readers.keys()}
     for verb, found in odd.items():
         if found:
-            raise ValueError(f"{name} {verb} {reprlib.repr(sorted(found))}")
+            raise ValueError(f"{name} {verb} {shown(sorted(found))}")
     return {entry: readers[entry](item, f"{name}.{entry}") for entry, item in entries.items()}
 
 
@@ -102,4 +102,4 @@ def _numbers(value: Any, name: str) -> Array:
 
 def _demand(kept: bool, name: str, value: Any, wanted: str) -> None:
     if not kept:
-        raise ValueError(f"{name} is {reprlib.repr(value)}, not {wanted}")
+        raise ValueError(f"{name} is {shown(value)}, not {wanted}")

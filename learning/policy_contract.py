@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from poise.robots import ContractError, RobotModel
+from poise.robots.reading import read_toml, shown
 from poise.robots.types import Array
 
 from .entries import (
@@ -111,12 +111,12 @@ def read_policy_contract(path: Path) -> PolicyContract:
         ContractError: the file cannot be read, has another schema, or an entry is missing, unknown or not what it must be.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raw = read_toml(path)
+    except ValueError as error:
         raise ContractError(f"policy contract {path}: cannot be read ({error}); give a readable TOML file") from error
     schema = raw.pop("schema", None)
     if schema != SCHEMA:
-        raise ContractError(f'policy contract {path}: schema is {schema!r}; this version reads "{SCHEMA}"')
+        raise ContractError(f'policy contract {path}: schema is {shown(schema)}; this version reads "{SCHEMA}"')
     try:
         contract = _parse(raw)
         _check_sizes(contract)
@@ -135,7 +135,7 @@ def check_robot(contract: PolicyContract, robot: RobotModel, file: str) -> None:
         raise ContractError(f"policy contract {file}: is for robot {contract.robot!r}, this is {robot.name!r}; give one for it")
     odd = sorted(set(contract.joint_names) ^ set(robot.joint_names))
     if odd:
-        raise ContractError(f"policy contract {file}: joints.names must be those of robot {robot.name!r}; look at {', '.join(odd)}")
+        raise ContractError(f"policy contract {file}: joints.names must be those of robot {robot.name!r}; look at {', '.join(odd)[:200]}")
 
 
 def _parse(raw: Mapping[str, Any]) -> PolicyContract:
@@ -213,7 +213,7 @@ def _check_sizes(c: PolicyContract) -> None:
         _demand(np.shape(getattr(c, what)) == (n,), f"joints.{what} has {np.size(getattr(c, what))} numbers, joints.names has {n}")
     for what, names in (("joints.names", c.joint_names), ("action.joints", c.action_joints), ("observation.joints", c.observed_joints)):
         odd = sorted({name for name in names if names.count(name) > 1} | set(names) - set(c.joint_names))
-        _demand(not odd, f"{what} repeats, or has and joints.names has not, {', '.join(odd)}")
+        _demand(not odd, f"{what} repeats, or has and joints.names has not, {', '.join(odd)[:200]}")
     _check_width("action.scale", c.action_scale, len(c.action_joints))
     for i, term in enumerate(c.terms):
         _demand(c.size(term.name) > 0, f"observation.terms[{i}] is {term.name}, which needs [phase]")

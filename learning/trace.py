@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,10 +13,23 @@ import numpy as np
 
 from poise.control.protocols import Proposer, Situation
 from poise.robots import Intent, MotionProposal, RecordError
+from poise.robots.reading import parse_json
 from poise.robots.types import Array, Belief
 
 SCHEMA = "poise.demonstrations/1"
 ROW_S = 0.1
+MOST_ROWS = 10**9  # three years
+PHASES = ("stand", "shift", "step")
+# Of each row, but for joints and arms, whose number is the robot's; numbers alone are not listed.
+_SHAPES = {
+    "twist": (3,), "dcm_offset_m": (2,), "torso_reference_rpy": (3,), "executed.footstep_offset": (2, 2),
+    "belief.base_position_world": (3,), "belief.base_orientation_wxyz": (4,), "belief.base_velocity_world": (3,),
+    "belief.base_angular_velocity_base": (3,), "belief.com_position_world": (3,), "belief.com_velocity_world": (3,),
+    "belief.dcm_world": (2,),
+    "belief.sole_position_world": (2, 3), "belief.sole_yaw": (2,), "belief.contact": (2,), "belief.foot_force_n": (2,),
+    "belief.position_std_m": (3,), "belief.velocity_std_mps": (3,),
+}  # fmt: skip
+_PER_JOINT = ("joint_position", "joint_velocity"), ("arm_reference", "arm_reference_velocity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +85,8 @@ def save_trace(path: Path, trace: EpisodeTrace, header: Mapping[str, Any]) -> No
     """Write an episode file whole or not at all; the header's entries (seeds, configuration) are kept as JSON."""
     arrays = _pack(trace.situations)
     executed = {"executed.step_duration_s": trace.step_duration_s, "executed.footstep_offset": trace.footstep_offset}
-    head = json.dumps({"schema": SCHEMA, "seed": trace.seed, "fell": trace.fell, **header}, sort_keys=True)
+    own = {"schema": SCHEMA, "seed": trace.seed, "fell": trace.fell, "rows": len(trace.situations)}
+    head = json.dumps(own | dict(header), sort_keys=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **{"header": np.array(head), **executed, **arrays})  # type: ignore[arg-type]
@@ -99,32 +112,62 @@ def load_trace(path: Path) -> EpisodeTrace:
     with _open(path) as file:
         header = _header(path, file)
         try:
+            arrays = {name: file[name] for name in file.files if name != "header"}
+            _check_arrays(arrays, int(header["rows"]))
             return EpisodeTrace(
                 seed=int(header["seed"]),
-                situations=_unpack({name: file[name] for name in file.files if name != "header"}),
-                step_duration_s=file["executed.step_duration_s"],
-                footstep_offset=file["executed.footstep_offset"],
+                situations=_unpack(arrays),
+                step_duration_s=arrays["executed.step_duration_s"],
+                footstep_offset=arrays["executed.footstep_offset"],
                 fell=bool(header["fell"]),
             )
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise RecordError(f"demonstration {path}: incomplete ({error}); delete it and generate it again") from error
+        except Exception as error:  # an archive with damage makes numpy, zipfile and zlib raise errors of many kinds
+            said = " ".join(str(error).split())[:200]
+            raise RecordError(f"demonstration {path}: incomplete ({said}); delete it and generate it again") from error
 
 
 def _open(path: Path) -> Any:  # NpzFile is not a public type
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RecordError(f"demonstration {path}: cannot be read ({error}); delete it and generate it again") from error
+        file = np.load(path, allow_pickle=False)
+    except Exception as error:  # as above
+        said = " ".join(str(error).split())[:200]
+        raise RecordError(f"demonstration {path}: cannot be read ({said}); delete it and generate it again") from error
+    if isinstance(file, np.ndarray):
+        raise RecordError(f"demonstration {path}: has no header; delete it and generate it again")
+    return file
 
 
 def _header(path: Path, file: Any) -> dict[str, Any]:
     try:
-        header = json.loads(str(file["header"]))
-    except (AttributeError, IndexError, KeyError, ValueError) as error:
+        header = parse_json(str(file["header"]))
+    except Exception as error:  # as above
         raise RecordError(f"demonstration {path}: has no header; delete it and generate it again") from error
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         raise RecordError(f'demonstration {path}: is not of schema "{SCHEMA}"; generate it again with this version')
+    rows = header.get("rows")
+    if type(header.get("seed")) is not int or type(header.get("fell")) is not bool or type(rows) is not int or not 0 <= rows < MOST_ROWS:
+        raise RecordError(f"demonstration {path}: its header lacks seed, fell or rows; delete it and generate it again")
     return header
+
+
+def _check_arrays(arrays: Mapping[str, Array], rows: int) -> None:
+    """Refuse arrays that are not one row a situation, in its shape and of finite numbers.
+
+    Raises:
+        ValueError: with the first that is not.
+    """
+    joints, arms = (np.shape(arrays[names[0]])[1:] for names in _PER_JOINT)
+    shapes = _SHAPES | dict.fromkeys(_PER_JOINT[0], joints) | dict.fromkeys(_PER_JOINT[1], arms)
+    for name, array in arrays.items():
+        given = name.startswith("intent.")  # what it leaves out is NaN, and Intent looks at the rest
+        if array.shape[:1] != (rows,) or not (given or array.shape[1:] == shapes.get(name, ())):
+            raise ValueError(f"{name} has shape {array.shape}")
+        if array.dtype.kind not in ("U" if name == "phase" else "fiub") or not (given or name == "phase" or np.isfinite(array).all()):
+            raise ValueError(f"{name} holds what is no finite number")
+    if not set(arrays["phase"].tolist()) <= set(PHASES) or not set(arrays["stance"].tolist()) <= {0, 1}:
+        raise ValueError("phase or stance is none that a walk has")
+    if (np.diff(arrays["stamp_s"]) <= 0.0).any():
+        raise ValueError("stamp_s does not rise")
 
 
 def _pack(situations: Sequence[Situation]) -> dict[str, Array]:

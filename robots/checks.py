@@ -143,7 +143,7 @@ def check_legs(robot: RobotModel) -> None:
 
 def _check_polygon(overlay: Overlay) -> None:
     """The same polygon serves both feet, so it must be its own mirror image, beside being convex and counter-clockwise."""
-    corners = np.array(overlay.sole_polygon)
+    corners = np.array(overlay.sole_polygon).reshape(-1, 2)
     edges = np.roll(corners, -1, axis=0) - corners
     ahead = np.roll(edges, -1, axis=0)
     cross, dot = edges[:, 0] * ahead[:, 1] - edges[:, 1] * ahead[:, 0], np.sum(edges * ahead, axis=1)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class PoiseError(Exception):
-    """Unusable input: the message is one line for the user."""
+    """Unusable input: the message is one line for the user, whatever the names and values in it hold."""
+
+    def __init__(self, message: str) -> None:
+        """Say what is wrong; line breaks and what no terminal prints become spaces."""
+        super().__init__("".join(letter if letter.isprintable() else " " for letter in message))
 
 
 class RobotDescriptionError(PoiseError):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatch
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import RobotDescriptionError
+from .reading import read_toml, shown
 
 SCHEMA = "poise.overlay/1"
+LARGEST = 1e6  # of any number: no length, angle, gain or power of a robot comes near it
 T = TypeVar("T")
 
 # Every table and its entries, so that a misspelt one is refused rather than passed over.
@@ -131,18 +132,20 @@ def read_overlay(path: Path) -> Overlay:
         RobotDescriptionError: the file cannot be read, has another schema, or lacks or misspells an entry.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raw = read_toml(path)
+    except ValueError as error:
         raise RobotDescriptionError(f"overlay {path}: cannot be read ({error}); give a readable TOML file") from error
     if raw.get("schema") != SCHEMA:
-        raise RobotDescriptionError(f'overlay {path}: schema is {raw.get("schema")!r}; this version reads "{SCHEMA}"')
+        raise RobotDescriptionError(f'overlay {path}: schema is {shown(raw.get("schema"))}; this version reads "{SCHEMA}"')
     try:
         _refuse_unknown(raw)
-        return _parse(raw)
+        overlay = _parse(raw)
+        _check_values(overlay)
     except KeyError as error:
         raise RobotDescriptionError(f"overlay {path}: entry {error} is missing; see robots/overlay.py") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise RobotDescriptionError(f"overlay {path}: wrong entry ({error}); see robots/overlay.py") from error
+    return overlay
 
 
 def _refuse_unknown(raw: Mapping[str, Any]) -> None:
@@ -151,17 +154,17 @@ def _refuse_unknown(raw: Mapping[str, Any]) -> None:
     for table, known in _TABLES.items():
         unknown += [f"{key} in [{table}]" for key in raw.get(table, {}) if key not in known]
     if unknown:
-        raise ValueError(f"unknown {', '.join(unknown)}")
+        raise ValueError(f"unknown {', '.join(unknown)[:200]}")
 
 
 def _parse(raw: Mapping[str, Any]) -> Overlay:
     frames, soles, groups, collision = raw["frames"], raw["soles"], raw["groups"], raw.get("collision", {})
-    left, right = soles["bodies"]
+    left, right = _names(soles["bodies"], "bodies")
     motors = {pattern: Motor(**_numbers(Motor, values)) for pattern, values in raw["motors"].items()}
     return Overlay(
-        name=str(raw["name"]),
-        base=str(frames["base"]),
-        torso=str(frames["torso"]),
+        name=_text(raw["name"], "name"),
+        base=_text(frames["base"], "base"),
+        torso=_text(frames["torso"], "torso"),
         imu_position_base=_triple(frames["imu_position_base"], "imu_position_base"),
         sole_bodies=(left, right),
         sole_origin=_triple(soles["origin"], "origin"),
@@ -169,21 +172,26 @@ def _parse(raw: Mapping[str, Any]) -> Overlay:
         friction=_number(soles["friction"], "friction"),
         yaw_friction_m=_number(soles["yaw_friction_m"], "yaw_friction_m"),
         posture={joint: _number(angle, joint) for joint, angle in raw["posture"].items()},
-        legs=_names(groups["legs"]),
-        waist=_names(groups["waist"]),
-        arms=_names(groups["arms"]),
+        legs=_names(groups["legs"], "legs"),
+        waist=_names(groups["waist"], "waist"),
+        arms=_names(groups["arms"], "arms"),
         gait=Gait(**_numbers(Gait, raw["gait"])),
         motors={"default": motors.pop("default"), **motors},
         walking_range={pattern: _range(values, pattern) for pattern, values in raw.get("walking_range", {}).items()},
         descent={pattern: _triple(values, pattern) for pattern, values in raw.get("descent", {}).items()},
         capsules=tuple(_capsule(entry) for entry in collision.get("capsules", ())),
-        collision_pairs=tuple((a, b) for a, b in collision.get("pairs", ())),
+        collision_pairs=tuple(_pair(names) for names in collision.get("pairs", ())),
     )
 
 
 def _capsule(entry: Mapping[str, Any]) -> Capsule:
     start, end = (_triple(entry[key], key) for key in ("from", "to"))
-    return Capsule(entry["name"], entry["body"], start, end, _number(entry["radius"], "radius"))
+    return Capsule(_text(entry["name"], "name"), _text(entry["body"], "body"), start, end, _number(entry["radius"], "radius"))
+
+
+def _pair(names: Any) -> tuple[str, str]:
+    a, b = _names(names, "pairs")
+    return a, b
 
 
 def _numbers(kind: type[Gait] | type[Motor], table: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,33 +209,64 @@ def _entry(name: str, annotation: str, value: Any) -> float | tuple[float, ...]:
         return _number(value, name)
     count = annotation.count("float")
     if not isinstance(value, list) or len(value) != count:
-        raise ValueError(f"{name} takes {count} numbers, got {value!r}")
+        raise ValueError(f"{name} takes {count} numbers, got {shown(value)}")
     return tuple(_number(number, name) for number in value)
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(names, str):
-        raise TypeError(f"{names!r} must be a list")
-    return tuple(names)
+def _names(names: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(names, list):
+        raise TypeError(f"{name}: {shown(names)} must be a list")
+    return tuple(_text(item, name) for item in names)
 
 
-def _range(values: Sequence[Any], name: str) -> tuple[float, float]:
-    if len(values) != 2:
-        raise ValueError(f"{name} takes 2 numbers, got {values!r}")
-    low, high = (_number(value, name) for value in values)
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: {shown(value)} is not a text")
+    return value
+
+
+def _range(values: Any, name: str) -> tuple[float, float]:
+    low, high = _several(values, name, 2)
     if not low < high:
         raise ValueError(f"{name} goes from {low:g} to {high:g}")
     return low, high
 
 
-def _triple(values: Sequence[Any], name: str) -> tuple[float, float, float]:
-    if len(values) != 3:
-        raise ValueError(f"{name} takes 3 numbers, got {values!r}")
-    x, y, z = (_number(value, name) for value in values)
+def _triple(values: Any, name: str) -> tuple[float, float, float]:
+    x, y, z = _several(values, name, 3)
     return x, y, z
 
 
+def _several(values: Any, name: str, count: int) -> list[float]:
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError(f"{name} takes {count} numbers, got {shown(values)}")
+    return [_number(value, name) for value in values]
+
+
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{name}: {value!r} is not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise ValueError(f"{name}: {shown(value)} is not a finite number")
     return float(value)
+
+
+def _check_values(overlay: Overlay) -> None:
+    """Refuse numbers that no robot has: the stack divides by them, or takes them for the bounds that it keeps."""
+    g = overlay.gait
+    above_zero = {f.name: getattr(g, f.name) for f in fields(Gait) if f.name not in ("velocity_max", "height_range_m")}
+    above_zero |= {"friction": overlay.friction, "yaw_friction_m": overlay.yaw_friction_m}
+    above_zero |= {f"radius of capsule {capsule.name}": capsule.radius for capsule in overlay.capsules}
+    for pattern, motor in overlay.motors.items():
+        above_zero |= {f"{name} of motor {pattern}": getattr(motor, name) for name in ("torque", "velocity", "power")}
+        _refuse_where(min(motor.kp, motor.kd) < 0.0, f"kp and kd of motor {pattern} must not be negative")
+    for name, value in above_zero.items():
+        _refuse_where(value <= 0.0, f"{name}: {value:g} must be above 0")
+    low, high = g.height_range_m
+    _refuse_where(not 0.0 < low <= g.com_height_m <= high, "com_height_m must lie within height_range_m, above 0")
+    durations = (g.step_duration_hurried_s, g.step_duration_min_s, g.step_duration_s, g.step_duration_max_s)
+    _refuse_where(list(durations) != sorted(durations), "step durations must rise: hurried, min, nominal, max")
+    _refuse_where(min(g.velocity_max) < 0.0, "velocity_max must not be negative")
+
+
+def _refuse_where(wrong: bool, sentence: str) -> None:
+    if wrong:
+        raise ValueError(sentence)

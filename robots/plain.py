@@ -18,6 +18,7 @@ import numpy as np
 from .errors import RecordError
 
 T = TypeVar("T")
+WHOLE_MAX = 2**63  # whole numbers from there on are written as floats
 
 
 def to_plain(value: Any) -> Any:
@@ -26,8 +27,10 @@ def to_plain(value: Any) -> Any:
         return _array_to_plain(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
-    if value is None or isinstance(value, str | bool | int):
-        return value
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()  # half a character is none in JSON
+    if value is None or isinstance(value, bool | int):
+        return value if value is None or abs(value) < WHOLE_MAX else to_plain(_as_float(value))
     if is_dataclass(value) and not isinstance(value, type):
         return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Mapping):
@@ -35,7 +38,8 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, np.generic):
-        return to_plain(value.item())
+        item = value.item()
+        return str(item) if isinstance(item, np.generic) else to_plain(item)  # a number of 128 bits has no other form
     return str(value)  # paths and the like in a configuration
 
 
@@ -47,9 +51,17 @@ def _names(kind: type) -> tuple[str, ...]:
 def _array_to_plain(array: np.ndarray[Any, Any]) -> Any:
     if array.size == 0:
         return {"shape": list(array.shape)}
-    if array.dtype.kind != "f" or math.isfinite(np.vdot(array, array)):  # several times quicker than isfinite().all()
+    kind = array.dtype.kind
+    if kind in "iub" or (kind == "f" and math.isfinite(np.vdot(array, array))):  # several times quicker than isfinite().all()
         return array.tolist()
     return to_plain(array.tolist())
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def from_plain(kind: type[T], data: Any) -> T:

@@ -7,7 +7,6 @@ Topics: `/tick` every few ticks, `/pulse` (status, rung, certificate, times) eve
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,16 @@ from typing import Any
 
 import numpy as np
 import orjson
-from mcap.exceptions import McapError
 from mcap.records import Channel, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from .errors import RecordError
+from .log_checks import check_decision, check_vectors
 from .log_vectors import CODES, VectorLayout, parse_definition, tick_layout, tick_values
 from .model import RobotModel
 from .plain import from_plain, json_schema, to_plain
+from .reading import parse_json
 from .types import RUNGS, Array, Decision, RobotState
 
 SCHEMA = "poise.log/2"
@@ -155,7 +155,7 @@ class Log:
     def states(self) -> Iterator[RobotState]:
         """The recorded states in order; what was unknown is None again."""
         names = [name.removeprefix("state_") for name in self.tick if name.startswith("state_") and name != "state_stamp_s"]
-        for i, stamp in enumerate(self.tick["state_stamp_s"]):
+        for i, stamp in enumerate(self.tick.get("state_stamp_s", ())):
             rows = {name: self.tick[f"state_{name}"][i] for name in names}
             known: dict[str, Any] = {name: None if np.isnan(row).all() else row for name, row in rows.items()}
             yield RobotState(stamp_s=float(stamp), **known)
@@ -177,6 +177,14 @@ def read_log(path: str | Path) -> Log:
     if head.get("schema") != SCHEMA:
         found = head.get("schema", "not a poise recording")
         raise RecordError(f'recording {path}: schema is {found}; this version reads "{SCHEMA}"')
+    try:
+        return _log(head, metadata.get("run", {}), records, complete)
+    except Exception as error:  # a part that was changed behind its checksum is damaged in more ways than can be told apart
+        said = str(error).removeprefix("recording: ") if isinstance(error, RecordError) else f"damaged ({error}); give another one"
+        raise RecordError(f"recording {path}: {said}") from error
+
+
+def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], complete: bool) -> Log:
     schemas = {record.id: record for record in records if isinstance(record, Schema)}
     channels = {record.id: record for record in records if isinstance(record, Channel)}
     messages: dict[int, list[Message]] = {}
@@ -185,16 +193,39 @@ def read_log(path: str | Path) -> Log:
             messages.setdefault(record.channel_id, []).append(record)
     topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
     explained = [m for id_, c in channels.items() if c.topic == "/decision_explained" for m in messages.get(id_, [])]
+    decisions = _decisions(explained)
+    joint_names = tuple(parse_json(head["joint_names"]))
+    check_vectors(joint_names, topics["/tick"], topics["/pulse"])
     return Log(
         robot=head["robot"],
-        joint_names=tuple(json.loads(head["joint_names"])),
-        meta={key: json.loads(value) for key, value in metadata.get("run", {}).items()},
+        joint_names=joint_names,
+        meta={key: parse_json(value) for key, value in run.items()},
         tick=topics["/tick"],
         pulse=topics["/pulse"],
         truth=topics["/truth"],
-        decisions=tuple(from_plain(Decision, orjson.loads(message.data)) for message in explained),
+        decisions=decisions,
         complete=complete,
     )
+
+
+def _decisions(messages: list[Message]) -> tuple[Decision, ...]:
+    """The explained decisions, without those that hold what is none: a proposer may have given anything.
+
+    Raises:
+        RecordError: there are some, and not one can be read.
+        ValueError: the same.
+    """
+    read, fault = list[Decision](), None
+    for message in messages:
+        try:
+            decision = from_plain(Decision, orjson.loads(message.data))
+            check_decision(decision)
+            read.append(decision)
+        except (RecordError, ValueError) as error:
+            fault = error
+    if fault is not None and not read:
+        raise fault
+    return tuple(read)
 
 
 def _read_records(path: Path) -> tuple[list[Any], bool]:
@@ -206,7 +237,7 @@ def _read_records(path: Path) -> tuple[list[Any], bool]:
                 records.append(record)
     except OSError as error:
         raise RecordError(f"recording {path}: cannot be read ({error.strerror}); give the path of a log.mcap") from error
-    except (McapError, ValueError, RuntimeError, struct.error) as error:
+    except Exception as error:  # mcap, lz4 and struct raise errors of many kinds on damage
         if not records:
             raise RecordError(f"recording {path}: not an MCAP file; give the path of a log.mcap") from error
         return records, False

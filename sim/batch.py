@@ -10,6 +10,7 @@ from typing import Any
 from poise.learning.processes import finished
 from poise.robots import RecordError
 from poise.robots.plain import to_plain
+from poise.robots.reading import parse_json
 
 Case = Mapping[str, Any]
 """What tells one run of a batch from the others; its entries are in the run's result, too."""
@@ -19,25 +20,27 @@ Work = Callable[[Case], dict[str, Any]]
 
 
 class Ledger:
-    """A JSON-lines file: first the setup that all runs share, then one finished run a line."""
+    """A JSON-lines file: first the setup that all runs share, then one finished run a line.
+
+    `remark` is a sentence where the last line was cut short, as by a crash: its run is not done.
+    """
 
     def __init__(self, path: str | Path, setup: Mapping[str, Any]) -> None:
         """Open a file, or begin it.
 
         Raises:
-            RecordError: it holds runs of another setup, or cannot be read or written.
+            RecordError: it holds runs of another setup or a line that is none, or cannot be read or written.
         """
         self._path = Path(path)
         wanted = {"setup": to_plain(setup)}
-        try:
-            entries = _entries(self._path) if self._path.exists() else []
-            if entries and entries[0] != wanted:
-                raise RecordError(f"{path}: holds runs of another setup; give the options it was begun with, or another folder")
-            self.runs: list[dict[str, Any]] = entries[1:]
-            # Written anew: a line that an interruption cut short must not swallow the next one.
-            self._path.write_text("".join(json.dumps(entry) + "\n" for entry in (wanted, *self.runs)), encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecordError(f"{path}: cannot be used ({error}); give a folder that can be written") from error
+        entries, cut = _entries(self._path) if self._path.exists() else ([], b"")
+        if cut and not entries and not json.dumps(wanted).encode().startswith(cut):
+            raise RecordError(f"{path}: cannot be used (its first line is damaged); begin another folder")
+        if entries and entries[0] != wanted:
+            raise RecordError(f"{path}: holds runs of another setup; give the options it was begun with, or another folder")
+        self.remark = f"{path}: its last line was cut short; that run is done again" if cut else ""
+        self.runs: list[dict[str, Any]] = entries[1:]
+        self._write_whole([wanted, *self.runs])
 
     def has(self, case: Case) -> bool:
         """Whether a case is done."""
@@ -50,8 +53,20 @@ class Ledger:
     def add(self, run: dict[str, Any]) -> None:
         """Note a finished run, at once."""
         self.runs.append(to_plain(run))
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(self.runs[-1]) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.runs[-1]) + "\n")
+        except OSError as error:
+            raise RecordError(f"{self._path}: cannot be written ({error.strerror}); make room, and go on with --resume") from error
+
+    def _write_whole(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Write the file anew, so that the next line begins one; through another file, so that an interruption loses no run."""
+        partial = self._path.with_suffix(".partial")
+        try:
+            partial.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+            partial.replace(self._path)
+        except OSError as error:
+            raise RecordError(f"{self._path}: cannot be used ({error.strerror}); give a folder that can be written") from error
 
 
 def read_ledger(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -60,10 +75,7 @@ def read_ledger(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]
     Raises:
         RecordError: it cannot be read, or is no such file.
     """
-    try:
-        entries = _entries(Path(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); give a folder that a benchmark has written") from error
+    entries, _ = _entries(Path(path))
     if not entries or not isinstance(entries[0].get("setup"), dict):
         raise RecordError(f"{path}: not the runs of a benchmark; give a folder that a benchmark has written")
     return entries[0]["setup"], entries[1:]
@@ -80,14 +92,33 @@ def _is_of(run: Mapping[str, Any], case: Case) -> bool:
     return all(run.get(key) == value for key, value in case.items())
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
-    return [entry for line in path.read_text(encoding="utf-8").splitlines() if (entry := _parsed(line)) is not None]
+def _entries(path: Path) -> tuple[list[dict[str, Any]], bytes]:
+    """The entries of a file, and its last line where that was cut short: it has no end, and is no entry.
 
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    """A line's entry; None for one that was cut short."""
+    Raises:
+        RecordError: it cannot be read, or another line is no entry.
+    """
     try:
-        entry = json.loads(line)
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}); give a folder that a benchmark has written") from error
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if (entry := _parsed(line)) is None:
+            if number == 1:
+                raise RecordError(f"{path}: not the runs of a benchmark (line 1 is damaged); give a folder that a benchmark has written")
+            raise RecordError(f"{path}: line {number} is damaged; delete that line to have its run done again")
+        entries.append(entry)
+    whole = _parsed(last)
+    return (entries, last) if whole is None else ([*entries, whole], b"")
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line's entry; None for one that is none."""
+    try:
+        entry = parse_json(line.decode())
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None

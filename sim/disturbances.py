@@ -13,6 +13,8 @@ from poise.control.rotation import matrix_from_quat, yaw_of
 from poise.robots import PoiseError, RobotModel
 from poise.robots.types import Array
 
+FRICTION_MAX = 10.0  # rubber on rubber has 1.2
+
 
 class Disturbance(Protocol):
     """One thing that happens to the plant; stateless, so that a run can be restored at any moment."""
@@ -93,10 +95,10 @@ class Friction:
         """Set it on the feet, on everything that does not move, and on explicit contact pairs with the latter.
 
         Raises:
-            PoiseError: the coefficient is not positive.
+            PoiseError: the coefficient is not positive, or none that materials have.
         """
-        if not self.mu > 0.0:
-            raise PoiseError(f"friction {self.mu}: must be above 0")
+        if not 0.0 < self.mu <= FRICTION_MAX:
+            raise PoiseError(f"friction {self.mu}: must be above 0, and at most {FRICTION_MAX:g}")
         feet = [body_id(model, name) for name in robot.overlay.sole_bodies]
         ground = is_ground(model)
         model.geom_friction[ground | np.isin(model.geom_bodyid, feet), 0] = self.mu

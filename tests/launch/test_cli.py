@@ -75,6 +75,13 @@ ONE_LINERS = {
     "demos generate --seconds nan": "--seconds nan",
     "demos generate --seconds 0.001": "--seconds 0.001",
     "train proposer --demos missing --out missing/x.onnx": "usable episodes",
+    "bench tour --policy x.onnx --contract x.toml --mode model": "--mode model and --policy exclude each other",
+    "bench locomotion --policy x.onnx --contract x.toml --mode model": "--mode model and --policy exclude each other",
+    "bench locomotion --friction inf --mode model": "friction inf: must be above 0, and at most 10",
+    "bench safety --steps 99999999999999999999": "give a whole number of at most 1000000000",
+    "bench falls --plant missing.xml": "missing.xml: no such file",
+    "bench falls --plant README.md": "does not end in .xml, .mjcf, .urdf",
+    f"walk --mode model --seeds {'9' * 5000}": "not a list of seeds",
     "train everything": "'proposer'",
     "train": "Missing from poise train: {proposer}",
 }
