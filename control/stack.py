@@ -13,7 +13,6 @@ from poise.robots.types import Array, Belief, Certificate, Decision, Intent, Joi
 from .descent import Descent, DescentConfig
 from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig
-from .footsteps import twist_command
 from .gait import Walker
 from .gate import Gate, GateConfig
 from .ladder import Ladder, LadderConfig, Rung, Walk
@@ -21,24 +20,23 @@ from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
 from .proposals import Choice, choose
-from .protocols import Proposer, Situation, WorldModel
+from .protocols import Proposer, WorldModel
 from .reaction import leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
 from .safety import Certifier, SafetyConfig
 from .scripted import ScriptedProposer
+from .situations import situation_of
 from .soundness import SoundnessMonitor
 from .stepping import toward
 from .stopwatch import Stopwatch
 from .support import support_of
 from .tracking import whole_body_targets
-from .unplanned import Unplanned, aloft, damped, fallen, repeated
+from .unplanned import Unplanned, aloft, damped, fallen, passed_on, repeated
 from .walker_config import WalkerConfig
 from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution
 
-# A robot rests that has stood for so long, and whose centre of mass and soles are slower than that; another is to be balanced, not to be
-# stopped as it stands.
-SETTLED_S, RESTING_MPS = 0.5, 0.2
+SETTLED_S, RESTING_MPS = 0.5, 0.2  # a robot rests that has stood for so long, its centre of mass and soles slower than that
 HELD = "the whole-body QP failed: the posture is held"
 LOST = "the estimate is not finite: every joint is damped"
 UNLOADED = 0.5  # probability of contact below which a foot carries nothing
@@ -88,8 +86,7 @@ class Stack:
         self._swing_momentum = cfg.swing_share * leg_momentum(robot)
         shift = self._swing_momentum / (robot.mass * GRAVITY)
         self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s)
-        self.whole_body = WholeBody(robot, cfg.whole_body)
-        self.certifier = certifier(robot, cfg.safety, cfg.period_s)
+        self.whole_body, self.certifier = WholeBody(robot, cfg.whole_body), certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
@@ -130,8 +127,7 @@ class Stack:
     def step(self, state: RobotState, intent: Intent, request: JointCommand | None = None) -> Decision:
         """Decide one tick: estimate → propose → imagine → refine → track → certify → record.
 
-        `request` is somebody else's command for this tick: certified, it is sent in place of the stack's own while the gate (gate.py) lets
-        it pass, and the intent is then for the record.
+        `request` is somebody else's command for this tick: it is sent, certified, in place of the stack's own while the gate lets it pass.
         """
         watch = Stopwatch()
         self._tick += 1
@@ -148,7 +144,9 @@ class Stack:
         watch.lap("estimate")
         if self._let_down.posture is not None:
             return self._aloft(self._let_down.posture, state, intent, watch)
-        if request is not None and not self._shut(request):
+        if request is None:
+            self._gate.reset()
+        elif not self._shut(request):
             return self._passed_on(request, intent, watch)
         self._own_again(state)
         asked = self._watched(intent)
@@ -177,9 +175,9 @@ class Stack:
 
     def _shut(self, request: JointCommand) -> str:
         """Why a request may not be sent; empty: it may."""
-        self._walker.sense(self.dynamics, self._motion.height_m)
-        settled = not self._passing and self._is_settled()
-        return self._gate(request, self.dynamics, self._walker.dcm, self._walker.sole_yaw, self.estimator.contact, settled)
+        d, walker = self.dynamics, self._walker
+        walker.sense(d, self._motion.height_m)
+        return self._gate(request, d, walker.dcm, walker.sole_yaw, self.estimator.contact, not self._passing and self._is_settled())
 
     def _passed_on(self, request: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
         """Somebody else's command, certified; which soles stand is found out."""
@@ -189,16 +187,16 @@ class Stack:
         self._gate.answered(certificate.changed)
         self._monitor.sent(command)
         watch.lap("certify")
-        rung = self._ladder.left(Rung.FILTERED if certificate.changed else Rung.NOMINAL)
-        return self._unplanned(intent, Unplanned("ok", "", rung, command, certificate), watch, self._belief())
+        what = passed_on(command, certificate)
+        self._ladder.left(what.rung)
+        return self._unplanned(intent, what, watch, self._belief())
 
     def _own_again(self, state: RobotState) -> None:
-        """After somebody else's commands the stack begins with a stand, the arms where they are."""
-        if not self._passing:
-            return
-        self._passing, gait = False, self.robot.overlay.gait
-        self._stand(state)
-        self._motion.reset(np.array(state.joint_position)[self.robot.arms], gait.com_height_m, gait.step_duration_s)
+        """After somebody else's commands it begins with a stand, the arms where they are."""
+        if self._passing:
+            self._passing, gait = False, self.robot.overlay.gait
+            self._stand(state)
+            self._motion.reset(np.array(state.joint_position)[self.robot.arms], gait.com_height_m, gait.step_duration_s)
 
     def _forget(self) -> None:
         """Begin with the next state as if it were the first."""
@@ -240,8 +238,7 @@ class Stack:
 
     def _is_slow(self) -> bool:
         """Whether neither its centre of mass nor a sole moves."""
-        d = self.dynamics
-        return max(abs(d.com_velocity).max(), abs(d.sole_velocity[:, :3]).max()) < RESTING_MPS
+        return max(abs(self.dynamics.com_velocity).max(), abs(self.dynamics.sole_velocity[:, :3]).max()) < RESTING_MPS
 
     def _estimate(self, state: RobotState) -> None:
         """Take a state; after it a robot that was let down may have come to stand."""
@@ -273,7 +270,9 @@ class Stack:
             self._motion.take(self._acting.acting)
         if self._acting is not None and (self._tick - 1) % self.config.propose_every:
             return None
-        situation = self._situation(state, intent)
+        self._walker.sense(self.dynamics, self._motion.height_m)
+        told = (state, intent, self._tick, self._monitor.stamp_s, self._belief())
+        situation = situation_of(self.robot, self.dynamics, self._walker, self._motion, *told)
         watch.lap("estimate")
         first = self._acting is None  # nothing acts yet: no delay to wait for
         delay = 0 if first else self.config.propose_delay
@@ -304,8 +303,7 @@ class Stack:
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
         targets = whole_body_targets(d, reference, motion, joints, speed, self._swing_momentum, robot.mass)
-        solution = self.whole_body.solve(d, targets)
-        zero = np.zeros(robot.n)
+        solution, zero = self.whole_body.solve(d, targets), np.zeros(robot.n)
         return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
 
     # -- records ----------------------------------------------------------------------------------------------
@@ -366,29 +364,6 @@ class Stack:
 
     def _belief(self) -> Belief:
         return self.estimator.belief(self._walker.dcm, self._walker.sole_yaw)
-
-    def _situation(self, state: RobotState, intent: Intent) -> Situation:
-        robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics
-        walker.sense(d, motion.height_m)
-        pose = np.array([d.q[0], d.q[1], yaw_of(d.base_rotation)])
-        return Situation(
-            tick=self._tick,
-            stamp_s=self._monitor.stamp_s,
-            intent=intent,
-            twist=twist_command(intent, robot.overlay.gait, pose),
-            belief=self._belief(),
-            phase=walker.phase,
-            stance=walker.stance,
-            time_in_phase_s=walker.time,
-            step_duration_s=walker.step_duration,
-            dcm_offset_m=walker.dcm_offset(),
-            joint_position=np.array(state.joint_position),
-            joint_velocity=np.array(state.joint_velocity),
-            arm_reference=motion.arms.copy(),
-            arm_reference_velocity=motion.arms_velocity.copy(),
-            torso_reference_rpy=motion.torso_rpy.copy(),
-            height_reference_m=motion.height_m,
-        )
 
     # -- replay -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What is sent in a tick that has no plan: a gap that is bridged, a robot in the air, a fall, a robot that nothing is known of."""
+"""What is sent in a tick that has no plan: a bridged gap, somebody else's command, a robot in the air, a fall, no state."""
 
 from __future__ import annotations
 
@@ -58,3 +58,8 @@ def aloft(robot: RobotModel, d: Dynamics, certifier: Certifier, posture: Array, 
         held[robot.arms] = arms
     command, certificate = certifier.certify(d, hold_command(robot, held), Support.NONE, arms_external=arms is not None)
     return Unplanned("degraded", ALOFT, Rung.SAFE_STOP, command, certificate)
+
+
+def passed_on(command: JointCommand, certificate: Certificate) -> Unplanned:
+    """Somebody else's command, as the certifier lets it through."""
+    return Unplanned("ok", "", Rung.FILTERED if certificate.changed else Rung.NOMINAL, command, certificate)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pinocchio as pin
 import pytest
 from oracles import random_state
 
 from poise.control.dynamics import Dynamics
-from poise.control.support import Support, joint_acceleration, response_and_bias, support_of
+from poise.control.support import Support, ground_wrench, joint_acceleration, response_and_bias, support_of
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
@@ -35,6 +36,29 @@ def test_joints_answer_torques_as_the_whole_system_says(g1: RobotModel, support:
     expected = accelerations(d, torque, support)
     np.testing.assert_allclose(response @ torque + free, expected, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(joint_acceleration(d.block, d.nv, support, torque), expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("support", [Support.LEFT, Support.RIGHT, Support.BOTH, Support.NONE, Support.BASE])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_ground_gives_what_changes_the_momentum(g1: RobotModel, support: Support, seed: int) -> None:
+    """Newton and Euler about the centre of mass, with Pinocchio's rate of the centroidal momentum."""
+    d, model = Dynamics(g1), g1.pinocchio
+    d.update(*random_state(g1, seed))
+    torque = np.random.default_rng(seed).normal(0.0, 20.0, g1.n)
+    wrench = ground_wrench(d.block, d.nv, int(support), torque)
+    data = model.createData()
+    a = np.zeros(model.nv)
+    a[6:] = joint_acceleration(d.block, d.nv, int(support), torque)
+    if support is Support.NONE:
+        np.testing.assert_allclose(wrench, 0.0, atol=1e-6)
+        return
+    rows = np.eye(6, d.nv) if support is Support.BASE else d.sole_jacobian[SOLES[support][0]]
+    drift = np.zeros(6) if support is Support.BASE else d.sole_drift[SOLES[support][0]]
+    a[:6] = np.linalg.solve(rows[:, :6], -drift - rows[:, 6:] @ a[6:])
+    pin.computeCentroidalMomentumTimeVariation(model, data, d.q, d.v, a)
+    com, force = data.com[0], data.dhg.linear - data.mass[0] * model.gravity.linear
+    np.testing.assert_allclose(wrench[:3], force, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(wrench[3:], data.dhg.angular + np.cross(com, force), rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize(
