@@ -1,0 +1,84 @@
+"""Who asks for joint commands in the safety suite: the adversaries, a foreign policy, or a class of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from poise.learning.policy import PolicyController
+from poise.robots import Intent, JointCommand, PoiseError, RobotModel, RobotState
+
+from .adversaries import ADVERSARIES, Adversary
+
+
+class Requester(Protocol):
+    """Asks for the command of the coming period in a state as it is read."""
+
+    def __call__(self, state: RobotState, intent: Intent) -> JointCommand:
+        """The command that is asked for."""
+        ...
+
+
+@dataclass
+class Blind:
+    """An adversary, which sees joints and nothing else."""
+
+    adversary: Adversary
+
+    def __call__(self, state: RobotState, intent: Intent) -> JointCommand:
+        """Ask the adversary."""
+        return self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
+
+
+class Policy:
+    """A foreign policy at its own rate: between its steps it asks for the same."""
+
+    def __init__(self, controller: PolicyController, period_s: float) -> None:
+        self._controller, self._every, self._tick = controller, max(1, round(controller.period_s / period_s)), 0
+
+    def __call__(self, state: RobotState, intent: Intent) -> JointCommand:
+        """Step the policy where a step is due."""
+        if self._tick % self._every == 0:
+            self._command = self._controller.step(state, intent).command
+        self._tick += 1
+        return self._command
+
+
+@dataclass(frozen=True)
+class MakeRequester:
+    """Builds a requester of a name: an adversary's, `policy` for an ONNX file with its contract, or `module:Class`. Picklable.
+
+    The class is called with the robot, a generator of random numbers and the period, s, as adversaries are.
+    """
+
+    name: str
+    policy: str | None = None
+    contract: str | None = None
+
+    def __call__(self, robot: RobotModel, seed: int, period_s: float) -> Requester:
+        """The requester of a run.
+
+        Raises:
+            PoiseError: there is none of that name, or the policy does not fit the robot.
+        """
+        rng = np.random.default_rng([seed, sum(map(ord, self.name))])
+        if self.policy is not None and self.contract is not None:
+            return Policy(PolicyController(robot, self.policy, self.contract), period_s)
+        make = ADVERSARIES[self.name] if self.name in ADVERSARIES else _imported(self.name)
+        return Blind(make(robot, rng, period_s))
+
+
+def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], Adversary]:
+    module, _, attribute = name.partition(":")
+    known = f"give one of {', '.join(ADVERSARIES)}, or module:Class"
+    if not attribute:
+        raise PoiseError(f"{name!r} asks for nothing that is known: {known}")
+    try:
+        found: Callable[[RobotModel, np.random.Generator, float], Adversary] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PoiseError(f"{name!r} cannot be imported ({error}): {known}") from error
+    return found
