@@ -32,7 +32,7 @@ class BrakingConfig:
     decay_carrying: float = 4.0  # 1/s, of joints that carry the body
     speed_max: float = 12.0  # rad/s, of a joint of a robot that rests; faster ones load the others by turns that the looks miss
     motor_share: float = 0.9  # of torque and power that the manoeuvre may take from a state that is let into,
-    margin: float = 0.02  # rad, that it leaves to every limit, for joints that stick and a plant that is another;
+    margin: float = 0.025  # rad, that it leaves to every limit, for joints that stick and a plant that is another;
     margin_loop: float = 0.025  # with both soles on the ground, where the way to rest is bent
 
 

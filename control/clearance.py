@@ -19,16 +19,17 @@ from poise.robots.types import Array
 
 from .linalg import cross, dot
 from .rooted import Motion, RootedTree, anchor_of, axis_of, packed, place, room_for, root_at, tree_in, tree_size
-from .viability import fastest
+from .viability import RETURN, fastest
 
 ROWS = 8  # pairs that are bounded in one tick, the nearest of those that could come too near
+INTRUDED_M = 1e-3  # nearer than the least distance by more than that is no rounding
 SLIDE = 1e-9  # m; capsules whose axes cross have no direction apart
 
 
 class ClearanceConfig(NamedTuple):
     """How near capsules may come, and how they brake."""
 
-    least_m: float = 0.01
+    least_m: float = 0.02
     rate: float = 8.0  # m/s²
     decay: float = 25.0  # 1/s
     speed_change: float = 0.5  # m/s, more than which nothing changes a closing speed in one period: pairs further off are left out
@@ -192,7 +193,9 @@ def clearance_rows(
         _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
         speed = dot(rows[i], v)
         free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
-        lower[i] = min((-fastest(gaps[k] - least, decay, rate, dt) - speed) / dt, rate) - free
+        room = gaps[k] - least
+        closing = fastest(room, decay, rate, dt) if room >= 0.0 else RETURN * room
+        lower[i] = min((-closing - speed) / dt, rate) - free
     rows[count:], lower[count:] = 0.0, -np.inf
     return count
 
@@ -257,6 +260,7 @@ class Spacing:
         self._names = [f"clearance {a} – {b}" for a, b in robot.overlay.collision_pairs]
         self._packed = packed((root_at(build_tree(robot.pinocchio), 0), self.capsules))
         self._shape = (robot.n, len(self.capsules.link), len(self.capsules.pairs))
+        self._rests = resting
         self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
         self._then, self._gaps = robot.posture.copy(), np.zeros(len(self.capsules.pairs))  # no distance known: the first look is whole
         self._count = 0
@@ -269,6 +273,11 @@ class Spacing:
         if not count:
             self.clear()
         self._count = count
+
+    @property
+    def intruded(self) -> bool:
+        """Whether a pair is nearer than any that is on a way to rest in the model."""
+        return bool(self._count) and float(self._gaps[self._pair[: self._count]].min()) < self._rests.least_m - INTRUDED_M
 
     def clear(self) -> None:
         """Bound nothing."""

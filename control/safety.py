@@ -277,7 +277,8 @@ class Certifier:
 
     def _stop(self, case: _Case, torque: Array, response: Array, free: Array) -> Array:
         """Torques (n,) of the braking manoeuvre as the motors can give them."""
-        if worst_excess(torque, case.least, case.most) > 0.0:  # between two looks on its way: joints with room brake less for those without
+        # Between two looks on its way joints with room brake less for those without; where the plant is another, pairs are kept apart.
+        if worst_excess(torque, case.least, case.most) > 0.0 or self._spacing.intruded:
             nearest = self._nearest(case, torque, response, free)[0]
             torque = torque if nearest is None else nearest
         return case.inside(torque)

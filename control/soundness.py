@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from poise.robots import RobotModel
 from poise.robots.types import Array, Intent, JointCommand, RobotState
 
+from .encoders import Encoders
+
 # Beyond these no sensor of a humanoid reads anything true, and one such sample would throw the estimate off.
 POSITION_MAX = 13.0  # rad, two turns
 GYRO_MAX = 40.0  # rad/s; IMUs of this class end at 35
@@ -51,10 +53,12 @@ class SoundnessMonitor:
         self._intent_shapes = (*three.items(), ("arms", robot.arms.shape), ("height_m", ()))
         self._sound = RobotState(0.0, parts[0], parts[1], parts[5], *parts[2:5])
         self._sound_without_torque = replace(self._sound, joint_torque=None)
+        self._encoders = Encoders(robot.n)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past."""
+        self._encoders.reset()
         self._bad_ticks = 0
         self._last_stamp, self.stamp_s = -np.inf, math.nan
         self._last_blind_stamp = -np.inf
@@ -83,7 +87,7 @@ class SoundnessMonitor:
         """What is wrong with the state ("" if nothing), and the intent with unusable parts left out.
 
         After it `remark` says what else is wrong, `aimless` whether the intent does not say where to go as it should, and `motor_fault`
-        which motors are said to be at fault.
+        which motors are said to be at fault, or encoders stand still.
         """
         if not isinstance(state, RobotState):
             state = NO_STATE
@@ -97,6 +101,10 @@ class SoundnessMonitor:
             self.last_position = np.array(state.joint_position, dtype=float)
         self.remark, intent = self._sound_intent(intent)
         self.motor_fault = "" if state.motor_fault is None else self._motor_fault(state.motor_fault)
+        if not problem:
+            self._encoders(self.stamp_s, self.state.joint_position, self.state.joint_velocity)
+        if self._encoders.any_dead:
+            self.motor_fault = self.motor_fault or f"encoder stands still: {self._names(self._encoders.dead)}"
         return problem, intent
 
     def _state_problem(self, state: RobotState) -> str:
@@ -133,8 +141,11 @@ class SoundnessMonitor:
         if not usable(faults, (self._robot.n,), FAULT_MAX):
             self.remark = f"{self.remark}; motor faults not usable: left out".removeprefix("; ")
             return ""
-        at = np.flatnonzero(faults)
-        return "motor fault: " + ", ".join([self._robot.joint_names[i] for i in at]) if at.size else ""
+        return f"motor fault: {self._names(np.asarray(faults))}" if np.any(faults) else ""
+
+    def _names(self, marked: Array) -> str:
+        """Of the joints that are marked, (n,), by anything but 0."""
+        return ", ".join([self._robot.joint_names[i] for i in np.flatnonzero(marked)])
 
     def _copied(self, values: tuple[Any, ...]) -> int:
         """Copy all readings into one block, and look at them: SOUND, UNUSABLE or NOT_UNIT."""
@@ -182,13 +193,16 @@ class SoundnessMonitor:
         changes |= dict.fromkeys(wrong) | {"arms_external": intent.arms_external is True}
         return f"intent {', '.join(wrong)} not usable: left out" if wrong else "", replace(intent, **changes)
 
-    def snapshot(self) -> tuple[int, float, float, JointCommand | None, Array]:
+    def snapshot(self) -> object:
         """The state."""
-        return self._bad_ticks, self._last_stamp, self._last_blind_stamp, self._sent, self.last_position
+        stamps = (self._last_stamp, self._last_blind_stamp)
+        return self._bad_ticks, stamps, self._sent, self.last_position, self._encoders.snapshot()
 
-    def restore(self, snapshot: tuple[int, float, float, JointCommand | None, Array]) -> None:
+    def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot."""
-        self._bad_ticks, self._last_stamp, self._last_blind_stamp, self._sent, self.last_position = snapshot
+        self._bad_ticks, stamps, self._sent, self.last_position, encoders = snapshot
+        self._last_stamp, self._last_blind_stamp = stamps
+        self._encoders.restore(encoders)
 
 
 def _is_plain(value: Any, shape: tuple[int, ...]) -> bool:
