@@ -32,8 +32,7 @@ class BrakingConfig:
     decay_carrying: float = 4.0  # 1/s, of joints that carry the body
     speed_max: float = 12.0  # rad/s, of a joint of a robot that rests; faster ones load the others by turns that the looks miss
     motor_share: float = 0.9  # of torque and power that the manoeuvre may take from a state that is let into,
-    margin: float = 0.025  # rad, that it leaves to every limit, for joints that stick and a plant that is another;
-    margin_loop: float = 0.025  # with both soles on the ground, where the way to rest is bent
+    margin: float = 0.04  # rad, that it leaves to every limit, for joints that stick and a plant that is another
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,18 +74,18 @@ class Backup:
         joints = robot.legs if looped else robot.legs[:0]
         origin = np.array(robot.overlay.sole_origin)
         loop = Loop(links[RIGHT] if looped else 0, origin, joints, np.array([way[int(j)] for j in joints]))
-        brake = self._braking(carrying, self._config.margin_loop if looped else self._config.margin)
+        brake = self._braking(carrying)
         blocks = packed((rooted, self._capsules, loop, brake))
         return _Case(blocks, joints.size, brake)
 
-    def _braking(self, carrying: Indices, margin: float) -> Brake:
+    def _braking(self, carrying: Indices) -> Brake:
         robot, cfg = self._robot, self._config
         mass = pin.crba(robot.pinocchio, robot.pinocchio.createData(), robot.standing_configuration())
         rate = np.minimum(cfg.rate_max, cfg.share * robot.torque_limit / np.diag(mass)[6:])
         decay = np.full(robot.n, cfg.decay)
         decay[carrying] = cfg.decay_carrying
         speed = np.minimum(cfg.speed_max, robot.velocity_limit)
-        least, most = robot.position_min + margin, robot.position_max - margin
+        least, most = robot.position_min + cfg.margin, robot.position_max - cfg.margin
         return Brake(decay, rate, least, most, speed, robot.torque_limit, robot.power_limit)
 
     def open_from(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array | None = None) -> tuple[int, int]:

@@ -32,7 +32,7 @@ class GateConfig(NamedTuple):
     reach_m: float = -0.02  # of the capture point beyond the soles' hull
     cop_m: float = 0.01  # of the centre of pressure, that what is asked for takes, inside the hull of the soles that carry
     lean_rad: float = 0.15  # of the base
-    patience_s: float = 0.02  # of requests in a row that the certifier changed
+    patience_s: float = 0.004  # of requests in a row that the certifier changed
     calm_s: float = 1.0  # of standing still, before requests pass again
 
 
