@@ -72,7 +72,7 @@ class Gate:
         return self.why
 
     def answered(self, changed: bool) -> None:
-        """Whether the certifier changed a request that was let through."""
+        """Whether the certifier changed the torques of a request that was let through."""
         self._changed_s = self._changed_s + self._period if changed else 0.0
 
     def _danger(self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array) -> str:

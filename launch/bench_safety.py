@@ -21,7 +21,10 @@ MOST_STEPS = 10**9  # days of work
 
 @dataclass(frozen=True)
 class Safety(BatchFolder):
-    """Certified steps on the model, on a stand and on held soles, against adversaries; status 1 where a promised bound was broken."""
+    """The certifier against adversaries: steps on the model, or with --scenarios or --policy takeovers in MuJoCo, on plants with errors.
+
+    Status 1 where a promised bound was broken, or something is worse than in a baseline.
+    """
 
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
     """Certified steps in all; rounded up to whole runs."""
@@ -30,9 +33,23 @@ class Safety(BatchFolder):
     supports: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "base,left,right,both"
     """What is held: the base on a stand, a sole, or both."""
     adversaries: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "all"
-    """Which of them, or all."""
+    """Which of them, or all; in scenarios also module:Class, called with robot, generator and period, which asks by q and v."""
     solver: Literal["daqp", "osqp", "osqp tight"] = "daqp"
     """Of the nearest torque inside the bounds."""
+    scenarios: Annotated[str | None, tyro.conf.arg(metavar="NAME,…")] = None
+    """Run these in MuJoCo instead, packaged ones or TOML files, or all."""
+    seeds: Annotated[str, tyro.conf.arg(metavar="0-4")] = "0"
+    """Of scenarios: start postures, noises and adversaries."""
+    certifier: Literal["both", "on", "off"] = "both"
+    """In scenarios: with it, without, or one after the other."""
+    policy: File = None
+    """In scenarios a locomotion policy asks, ONNX."""
+    contract: File = None
+    """What that policy takes and gives, TOML."""
+    baseline: File = None
+    """In scenarios: what nothing may be worse than, JSON."""
+    save_baseline: File = None
+    """Write such a file of what is found."""
     robot: str = "g1"
     """Name of a robot, or its MJCF or URDF (with --overlay)."""
     overlay: File = None
@@ -49,6 +66,12 @@ class Safety(BatchFolder):
         from .run_folder import versions
 
         self.check()
+        if self.scenarios is not None or self.policy is not None:
+            from poise.control.safety import SafetyConfig
+
+            from .safety_suite import run_suite
+
+            return run_suite(self, replace(SafetyConfig(), solver=self.solver))
         check_count("--steps", self.steps, most=MOST_STEPS)
         check_count("--seed", self.seed, least=0)
         cases, config = self._cases(), StackConfig()

@@ -1,0 +1,176 @@
+"""The part of `poise bench safety` that runs in MuJoCo: scenarios × whoever asks × seeds, with the certifier and without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poise.control import Stack, StackConfig
+from poise.control.gate import GateConfig
+from poise.robots import PoiseError, RobotModel, load_robot
+from poise.robots.reading import read_json
+from poise.sim.adversaries import ADVERSARIES
+from poise.sim.requesters import MakeRequester
+from poise.sim.safety_scenario import SafetyScenario, packaged_scenarios, read_scenario
+from poise.sim.safety_trials import PERIOD_S, TrialWork
+from poise.sim.safety_verdict import HAPPENED, baseline_of, reduction, regressions, table
+
+from .compose import build_stack
+from .options import console_for, parse_seeds
+from .output import Exit, print_rows, show, write_json
+from .page import page, section
+from .page import table as html_table
+from .run_folder import versions
+
+if TYPE_CHECKING:
+    from poise.control.safety import SafetyConfig
+
+    from .bench_safety import Safety
+
+SCHEMA = "poise.takeover/1"
+POLICY = "policy"
+WORDS = (
+    "Somebody else asks for the commands of the motors from the takeover on. Asked and sent: ticks on which a bound of torque, power, "
+    "torque jump, target or its pace was broken, summed over the bounds, at the state that the certifier was told. Position, velocity and "
+    "clearance: ticks before a fall on which they truly were beyond their limits, or capsules overlapped; margins are the worst, as shares "
+    "of the bound, of 1 cm for clearance."
+)
+
+
+# For a policy that walks by itself, with its capture point before its soles: as far as the stack's own steps still catch, more or less.
+WALKING = GateConfig(reach_m=0.12, cop_m=-0.1, lean_rad=0.35, patience_s=0.05)
+
+
+@dataclass(frozen=True)
+class MakeGuard:
+    """Builds the stack that stands behind a gate; picklable."""
+
+    gate: GateConfig
+
+    def __call__(self, robot: RobotModel, seed: int) -> Stack:
+        """The stack for a robot and a seed."""
+        return build_stack(robot, "model", config=replace(StackConfig(), gate=self.gate), seed=seed)
+
+
+def run_suite(options: Safety, config: SafetyConfig) -> Exit:
+    """Run what is not done yet, report, and hold it against a baseline.
+
+    Raises:
+        PoiseError: a scenario, a requester, a policy or a baseline cannot be used.
+    """
+    robot, scenarios = load_robot(options.robot, options.overlay), _scenarios(options.scenarios or "all")
+    requesters = _requesters(options)
+    for scenario in scenarios.values():
+        scenario.check(robot)
+    for make in requesters.values():
+        make(robot, 0, PERIOD_S)  # what cannot be used is said before the work begins
+    baseline = None if options.baseline is None else _read_baseline(options.baseline)
+    seeds = parse_seeds(options.seeds)
+    sides = {"both": (False, True), "on": (True,), "off": (False,)}[options.certifier]
+    cases = [
+        {"scenario": scenario, "requester": requester, "seed": seed, "certified": certified}
+        for scenario in scenarios
+        for requester in requesters
+        for seed in seeds
+        for certified in sides
+    ]
+    make_guard = MakeGuard(GateConfig() if options.policy is None else WALKING)
+    work = TrialWork(robot, scenarios, make_guard, config, requesters)
+    known = {name: asdict(scenario) for name, scenario in scenarios.items()}
+    setup = {
+        "schema": SCHEMA,
+        "robot": robot.name,
+        "scenarios": known,
+        "safety": asdict(config),
+        "gate": make_guard.gate._asdict(),
+        "versions": versions(),
+    }
+    folder = options.folder("takeover")
+    runs = options.run(folder, work, cases, setup, _said)
+    result: dict[str, Any] = {"table": table(runs), "reduction": reduction(runs), "runs": runs, **setup}
+    console = console_for(options.json)
+    print_rows("takeovers: ticks on which bounds were broken", [_printed(row) for row in result["table"]], console)
+    if options.certifier == "both":
+        fewer: list[Mapping[str, Any]] = [{"bound": bound, "fewer ticks": share} for bound, share in result["reduction"].items()]
+        print_rows("with the certifier, as a share", fewer, console)
+    write_json(folder / "summary.json", result)
+    (folder / "report.html").write_text(render(result), encoding="utf-8")
+    console.print(f"page: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    if options.json is not None:
+        write_json(options.json, result)
+    if options.save_baseline is not None:
+        Path(options.save_baseline).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    lines = regressions(runs, baseline or {})
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+    return Exit.FAILED if lines else Exit.HELD
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The page: what was asked, sent and happened, without the certifier and with it, side by side."""
+    heads = ["scenario", "", "ticks", "asked beyond", "sent beyond", *HAPPENED, "worst margins", "falls", "rungs"]
+    rows = [[_cell(value) for value in _shown(row).values()] for row in result["table"]]
+    about = "".join(section(name, f"<p>{scenario['about']}</p>") for name, scenario in result["scenarios"].items())
+    fewer = ", ".join(f"{bound} {100 * share:.2f} %" for bound, share in result["reduction"].items() if share is not None)
+    body = f'<p class="sub">{WORDS}</p>{html_table(heads, rows)}<p>Fewer ticks with the certifier: {fewer or "–"}.</p>{about}'
+    return page("Takeovers", f"{result['robot']} · {len(result['runs'])} runs", body)
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else show(value)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    margins = ", ".join(f"{bound} {margin:+.2g}" for bound, margin in row["margins"].items() if margin is not None)
+    rungs = ", ".join(f"{rung} {100 * ticks / max(row['ticks'], 1):.0f} %" for rung, ticks in row["rungs"].items())
+    figures = {key: row[key] for key in ("scenario", "certifier", "ticks", "asked", "sent", *HAPPENED)}
+    return {**figures, "margins": margins, "falls": f"{row['falls']} of {row['runs']}", "rungs": rungs if row["certifier"] == "on" else "–"}
+
+
+def _printed(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = _shown(row)
+    return {key: value for key, value in shown.items() if key not in ("rungs", "ticks", "margins")}
+
+
+def _scenarios(text: str) -> dict[str, SafetyScenario]:
+    packaged = packaged_scenarios()
+    if text == "all":
+        return packaged
+    found = {}
+    for name in (name.strip() for name in text.split(",")):
+        if name in packaged:
+            found[name] = packaged[name]
+        elif name.endswith(".toml"):
+            scenario = read_scenario(name)
+            found[scenario.name] = scenario
+        else:
+            raise PoiseError(f"--scenarios {text}: unknown {name!r}; known: {', '.join(packaged)}, or the name of a TOML file")
+    return found
+
+
+def _requesters(options: Safety) -> dict[str, MakeRequester]:
+    if (options.policy is None) != (options.contract is None):
+        raise PoiseError("--policy and --contract go together: give the ONNX file and the TOML file that says what it takes and gives")
+    if options.policy is not None and options.contract is not None:
+        files = (str(Path(options.policy).resolve()), str(Path(options.contract).resolve()))
+        return {POLICY: MakeRequester(POLICY, *files)}
+    names = list(ADVERSARIES) if options.adversaries == "all" else [name.strip() for name in options.adversaries.split(",")]
+    return {name: MakeRequester(name) for name in names}
+
+
+def _read_baseline(path: str) -> Mapping[str, Any]:
+    try:
+        found = read_json(Path(path))
+    except ValueError as error:
+        raise PoiseError(f"--baseline {path}: {error}; give a file that --save-baseline has written") from error
+    if not isinstance(found, dict):
+        raise PoiseError(f"--baseline {path}: holds no cases; give a file that --save-baseline has written")
+    return found
+
+
+def _said(run: dict[str, Any]) -> str:
+    side = "certified" if run["certified"] else "as asked"
+    return f"{run['scenario']}, {run['requester']}, {side}: " + ("held" if run["fell_s"] is None else f"fell at {run['fell_s']:.1f} s")
