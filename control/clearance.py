@@ -29,7 +29,7 @@ SLIDE = 1e-9  # m; capsules whose axes cross have no direction apart
 class ClearanceConfig(NamedTuple):
     """How near capsules may come, and how they brake."""
 
-    least_m: float = 0.02
+    least_m: float = 0.015
     rate: float = 8.0  # m/s²
     decay: float = 25.0  # 1/s
     speed_change: float = 0.5  # m/s, more than which nothing changes a closing speed in one period: pairs further off are left out

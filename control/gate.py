@@ -22,7 +22,6 @@ from .lip import GRAVITY
 from .polygon import margin_inside, support_hull
 from .support import ground_wrench, support_of
 
-LIGHT = 0.3  # of its weight, that the ground carries at least
 NO_COMMAND = "the request is no command for this robot"
 
 
@@ -31,6 +30,8 @@ class GateConfig(NamedTuple):
 
     reach_m: float = -0.02  # of the capture point beyond the soles' hull
     cop_m: float = 0.01  # of the centre of pressure, that what is asked for takes, inside the hull of the soles that carry
+    light: float = 0.3  # share of its weight that the ground carries at least
+    slip: float = 1.0  # of the friction of the soles, that what is asked for takes
     lean_rad: float = 0.15  # of the base
     patience_s: float = 0.004  # of requests in a row that the certifier changed
     calm_s: float = 1.0  # of standing still, before requests pass again
@@ -97,9 +98,9 @@ class Gate:
         """Whether the ground can give what a torque (n,) takes: pushing, by friction, with its centre of pressure under the soles."""
         wrench = ground_wrench(d.block, d.nv, int(support_of(contact)), torque)
         force, moment, height = wrench[:3], wrench[3:], float(d.sole_position[:, 2].min())
-        if not force[2] > LIGHT * self._weight:
+        if not force[2] > self._config.light * self._weight:
             return "the robot would be lifted"
-        if not np.hypot(force[0], force[1]) <= self._friction * force[2]:
+        if not np.hypot(force[0], force[1]) <= self._config.slip * self._friction * force[2]:
             return "the soles would slip"
         cop = np.array((height * force[0] - moment[1], height * force[1] + moment[0])) / force[2]
         return "" if margin_inside(cop, hull) > self._config.cop_m else "the centre of pressure would leave the soles"

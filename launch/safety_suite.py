@@ -41,7 +41,8 @@ WORDS = (
 
 
 # For a policy that walks by itself, with its capture point before its soles: as far as the stack's own steps still catch, more or less.
-WALKING = GateConfig(reach_m=0.12, cop_m=-0.1, lean_rad=0.35, patience_s=0.05)
+# What its steps take of the ground no single tick tells.
+WALKING = GateConfig(reach_m=0.12, cop_m=-0.2, light=0.05, slip=2.0, lean_rad=0.35, patience_s=0.05)
 
 
 @dataclass(frozen=True)
