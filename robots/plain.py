@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def from_plain(kind: type[T], data: Any) -> T:
     """The message of that type from its plain data.
 
     Raises:
-        RecordError: the data lacks an entry, has one too many, or holds the wrong kind of value.
+        RecordError: the data lacks an entry that has no default, has one too many, or holds the wrong kind of value.
     """
     try:
         message: T = _reader(cast(Hashable, kind))(data)
@@ -83,6 +83,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if origin is Mapping:
         read_value = _reader(arguments[1])
         return lambda data: {key: read_value(value) for key, value in data.items()}
+    if origin is Literal:
+        return _one_of(arguments)
     if is_dataclass(hint) and isinstance(hint, type):
         return _message_reader(hint)
     return float if hint is float else _checker(hint)
@@ -90,11 +92,13 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
 
 def _message_reader(kind: type[Any]) -> Callable[[Any], Any]:
     readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+    # What a message has got since, with a default, an older recording does not hold.
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
 
     def read(data: Mapping[str, Any]) -> Any:
-        if data.keys() != readers.keys():
-            raise KeyError(", ".join(sorted(data.keys() ^ readers.keys())))
-        return kind(**{name: reader(data[name]) for name, reader in readers.items()})
+        if not needed <= data.keys() <= readers.keys():
+            raise KeyError(", ".join(sorted((needed - data.keys()) | (data.keys() - readers.keys()))))
+        return kind(**{name: readers[name](value) for name, value in data.items()})
 
     return read
 
@@ -103,6 +107,15 @@ def _checker(kind: type[Any]) -> Callable[[Any], Any]:
     def read(data: Any) -> Any:
         if not isinstance(data, kind):
             raise TypeError(f"{data!r} is not a {kind.__name__}")
+        return data
+
+    return read
+
+
+def _one_of(values: tuple[Any, ...]) -> Callable[[Any], Any]:
+    def read(data: Any) -> Any:
+        if data not in values:
+            raise ValueError(f"{data!r} is none of {values}")
         return data
 
     return read

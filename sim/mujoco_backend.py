@@ -18,6 +18,7 @@ from poise.robots.plant import compile_plant
 from poise.robots.types import Array
 
 from .disturbances import Disturbance, is_ground
+from .faults import SensorFault
 from .noise import NOISE, NoiseConfig, RunBias, add_noise, draw_bias
 from .senses import actuate, plant_map, sense
 
@@ -53,6 +54,7 @@ class MujocoBackend:
         noise: NoiseConfig = NOISE["nominal"],
         disturbances: Sequence[Disturbance] = (),
         latency_s: float = 0.0,
+        faults: Sequence[SensorFault] = (),
     ) -> None:
         """Put the robot on the plant (default: the one of its description) and reset it with seed 0.
 
@@ -61,7 +63,7 @@ class MujocoBackend:
             latency_s: from reading to the command's effect, rounded to physics steps; the motors' PD stays local.
 
         Raises:
-            PoiseError: the plant is not one of the robot, or the periods do not fit each other.
+            PoiseError: the plant is not one of the robot, the periods do not fit each other, or a disturbance or fault cannot be applied.
         """
         self.robot = robot
         self.model = copy.copy(compile_plant(robot.description) if plant is None else plant)
@@ -73,6 +75,9 @@ class MujocoBackend:
         self.disturbances = tuple(disturbances)
         for disturbance in self.disturbances:
             disturbance.edit(self.model, robot)
+        self.faults = tuple(faults)
+        for fault in self.faults:
+            fault.check(robot)
         self.data = mujoco.MjData(self.model)
         self._plant = plant_map(self.model, robot)
         self._base = self._plant.orientation - 3
@@ -94,6 +99,7 @@ class MujocoBackend:
         self._active = hold_command(self.robot, joints)
         self._queue: deque[tuple[int, JointCommand]] = deque()
         self._steps = 0
+        self._state = sense(self.model, self.data, self.robot)  # what a reading that is frozen from the first moment on stays at
         return self._sense()
 
     def read(self) -> RobotState:
@@ -180,8 +186,11 @@ class MujocoBackend:
 
     def _sense(self) -> RobotState:
         truth = sense(self.model, self.data, self.robot)
-        self._state = add_noise(truth, self.noise, self._bias, self._rng)
-        return self._state
+        state = add_noise(truth, self.noise, self._bias, self._rng)  # drawn whatever fails: without the fault the rest of a run is the same
+        for fault in self.faults:
+            state = fault.read(self.robot, state, self._state)
+        self._state = state
+        return state
 
     def _stand(self, joints: Array) -> None:
         """Set the posture, then lift the robot out of the ground until its deepest point touches it."""

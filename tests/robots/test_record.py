@@ -81,6 +81,12 @@ def test_damaged_data_is_refused_in_one_line(robot: RobotModel) -> None:
         from_plain(Intent, to_plain(Intent(velocity=(0, 0, 0))) | {"waypoint": [0, 0, 0]})
 
 
+def test_what_a_message_has_got_since_may_be_missing() -> None:
+    plain = to_plain(Certificate(True, ("torque",), 1.0, "qp", {"motor left_knee_joint": 0.1}))
+    del plain["active"]
+    assert to_plain(from_plain(Certificate, plain)) == {**plain, "active": {}}
+
+
 def test_the_schema_names_every_field_of_a_decision() -> None:
     schema = json_schema(Decision)
     assert set(schema["properties"]) == {f.name for f in dataclasses.fields(Decision)}
