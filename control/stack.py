@@ -344,7 +344,8 @@ class Stack:
         d, e, walker = self.dynamics, self.estimator, self._walker
         x = believed(d.block, d.nv, e.memory, walker.dcm, walker.sole_yaw)
         poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
+        force = d.base_rotation @ e.external_wrench[:3]
+        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0, external_force_world=force)
 
     def _situation(self, state: RobotState, intent: Intent) -> Situation:
         robot, walker, motion, d = self.robot, self._walker, self._motion, self.dynamics
