@@ -38,7 +38,7 @@ class Replay:
 
         check_json(self.json)
         log = read_fall(self.folder)
-        comparison = _work(self.folder, log.meta).replay(log)
+        comparison = work_of(self.folder, log.meta).replay(log)
         difference = comparison.difference()
         others = {name: known for name, known in log.meta["versions"].items() if versions().get(name) != known}
         result = {"identical": difference is None, "ticks": comparison.ticks, "difference": None, "recorded_with": others}
@@ -54,7 +54,7 @@ class Replay:
         return Exit.HELD if difference is None else Exit.FAILED
 
 
-def _work(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
+def work_of(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
     """What ran the case.
 
     Raises:

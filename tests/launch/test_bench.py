@@ -10,7 +10,7 @@ from foreign_policy import contract_entries, write_contract, write_linear
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
-from poise.launch.replay import Replay, _work
+from poise.launch.replay import Replay, work_of
 from poise.robots import PoiseError, RecordError, RobotModel
 from poise.sim import locomotion, pushing, tracking
 
@@ -110,7 +110,7 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(PoiseError, match="no fall of a benchmark there"):
         Replay(str(tmp_path))()
     with pytest.raises(RecordError, match=r"the fall is of poise\.locomotion/1; this version runs"):
-        _work("folder", {"schema": "poise.locomotion/1"})
+        work_of("folder", {"schema": "poise.locomotion/1"})
 
 
 def test_a_foreign_policy_is_measured(g1: RobotModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
