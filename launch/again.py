@@ -27,7 +27,8 @@ from .closed_loop import OPTIONS, Advance, RunPlan
 from .compose import build_stack
 from .replay import work_of
 
-FREE, FREE_M = 1e6, 10.0  # a bound that is lifted, in any unit; and capsules that may be so deep in each other
+# A bound that is lifted, in rad, rad/s and W; for capsules, which may be so deep in each other; and in times the torque limit.
+FREE, FREE_M, FREE_TIMES = 1e6, 10.0, 10.0
 
 
 class Replaced:
@@ -135,7 +136,7 @@ class Again:
             RecordError: it is not.
         """
         found = self.comparison.found
-        if found is not None and not (found.field == "end" and log.complete is False) and found.tick <= log.tick["tick"][-1]:
+        if found is not None and found.tick <= log.tick["tick"][-1]:  # it may go on beyond its recording
             raise RecordError(_differs(found))
 
     def back(self, stack: Any, plant: Any, tick: int) -> None:
@@ -186,9 +187,11 @@ class Lifted(Certifier):
             )
         elif bound == "motion":
             robot = replace(robot, position_min=-free, position_max=free, velocity_limit=free)
+        elif bound == "torque":  # by so much only: torques are changed, and looked at, in shares of their limits
+            robot = replace(robot, torque_limit=FREE_TIMES * robot.torque_limit)
+            config = replace(config, reported_change=config.reported_change / FREE_TIMES)
         else:
-            changes: dict[str, Any] = {f"{bound}_limit": free}
-            robot = replace(robot, **changes)
+            robot = replace(robot, power_limit=free)
         super().__init__(robot, config, period_s)
 
     def damping(self, q: Array) -> JointCommand:

@@ -10,7 +10,7 @@ from poise.robots.plain import to_plain
 from poise.robots.record import Log
 
 from .causes import Cause, candidates, causes, matching, told
-from .evidence import Evidence, evidence
+from .evidence import FORCE, Evidence, evidence
 from .incidents import NEAR_S, Incident, incident_at
 
 MOST_REASONS = 3
@@ -25,6 +25,7 @@ class Blame:
     done: list[Cause | None]  # what was done that each of these shows; None: not known
     known: list[Cause]  # that can be left out of the run
     near: list[Cause]  # of them, those that acted before the incident
+    feels: bool = True  # whether the recording holds the force that shows a push
 
     @property
     def sentences(self) -> list[str]:
@@ -54,7 +55,8 @@ class Blame:
 
     def _cause(self, incident: Incident) -> str:
         if not self.seen:
-            return "nothing from outside is seen in the recording: no push, no reading that failed, no request that changed"
+            felt = "no push, " if self.feels else "(pushes are not: it is older than the force that shows them) "
+            return f"nothing from outside is seen in the recording: {felt}no reading that failed, no request that changed"
         before = self._before(incident)
         text = f"{self.seen[0].said}, {before:.2f} s before" if before > 5e-3 else self.seen[0].said
         if self.done[0] is not None:
@@ -74,7 +76,7 @@ def blame(log: Log, time_s: float, fell: bool) -> Blame:
     seen = evidence(log, incident)
     reasons = [r for d in log.decisions if abs(d.stamp_s - incident.from_s) <= NEAR_S for r in d.certificate.reasons]
     known = causes(log, reasons)
-    return Blame(incident, seen, [matching(each, known) for each in seen], known, candidates(known, incident))
+    return Blame(incident, seen, [matching(each, known) for each in seen], known, candidates(known, incident), FORCE in log.tick)
 
 
 def _incident(incident: Incident) -> str:

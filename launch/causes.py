@@ -35,7 +35,7 @@ class Cause:
 
 
 def causes(log: Log, reasons: Sequence[str] = ()) -> list[Cause]:
-    """All that was done in a run, and the certifier's bounds among `reasons`; nothing where the recording does not say.
+    """All that was done in a run until its end, and the certifier's bounds among `reasons`; nothing where the recording does not say.
 
     Raises:
         RecordError: the recording says it in the words of another version.
@@ -50,7 +50,7 @@ def causes(log: Log, reasons: Sequence[str] = ()) -> list[Cause]:
         found.append(Cause("proposals", "proposal", "the policy's proposals, for which the scripted motion stands in", 0.0, end))
     kinds = dict.fromkeys(reason.split()[0] for reason in reasons)
     found += [Cause(f"bound-{kind}", "bound", f"the certifier's bound on {kind}", 0.0, end) for kind in kinds if kind in BOUNDS]
-    return found
+    return [cause for cause in found if cause.from_s < end]
 
 
 def candidates(known: Sequence[Cause], incident: Incident) -> list[Cause]:
@@ -103,7 +103,7 @@ def _requests(scenario: Scenario, end_s: float) -> list[Cause]:
     return [
         Cause(f"request-{i + 1}", "request", f"the request of {starts[i]:.2f} s", starts[i], _end(segment, scenario, end_s))
         for i, segment in enumerate(scenario.segments)
-        if i and starts[i] < end_s
+        if i
     ]
 
 

@@ -21,12 +21,13 @@ from poise.robots.types import Array
 
 from .incidents import Incident, clock, reasons_of, runs
 
+FORCE = "belief_external_force_world"  # the field of /tick in which a push is seen
 BEFORE_S = 2.0  # how long before an incident its cause is looked for
 WINDOW_S = 0.25  # over which a force is summed up: as long as a blow lasts, and the estimate is behind it
 JOLT_NS = 9.0  # in a window, which is a push; walks of 1 m/s stay below 6, and in hard sensor noise below it
 EDGE_SHARE = 0.25  # of its largest force, where a jolt begins and ends
 PROPOSING_FAILED = "proposing failed"  # how the reason of a proposer or world model that failed begins
-FROZEN_S = 0.05  # for which a reading that was alive has not changed in its last digit
+FROZEN_S, FROZEN_RAD = 0.05, 0.02  # for which a reading has not changed in its last digit while its joint has gone so far
 ASKED = {
     "velocity": "the velocity",
     "waypoint": "the waypoint",
@@ -72,7 +73,7 @@ def evidence(log: Log, incident: Incident) -> list[Evidence]:
 def _jolts(log: Log, begin_s: float, end_s: float) -> list[Evidence]:
     """Impulses that neither gravity nor the feet explain, the one that set the others going first."""
     times = log.tick["time_s"]
-    force = np.nan_to_num(log.tick.get("belief_external_force_world", np.zeros((len(times), 3)))[:, :2])
+    force = np.nan_to_num(log.tick.get(FORCE, np.zeros((len(times), 3)))[:, :2])
     width = max(round(WINDOW_S / max(float(np.median(np.diff(times))), 1e-4)), 1) if len(times) > 1 else 1
     if len(times) <= width:
         return []
@@ -133,20 +134,21 @@ def problem_of(reason: str) -> str:
 
 
 def _frozen_readings(log: Log) -> list[Evidence]:
-    """Joints of which a reading stays what it was to the last digit, while others' change."""
+    """Joints of which the position or the velocity stays what it was to the last digit, while the other says that the joint moves."""
     times, found = log.tick["time_s"], []
     if len(times) < 2:
         return []
-    least = max(round(FROZEN_S / float(np.median(np.diff(times)))), 2)
-    for name in ("joint_position", "joint_velocity"):
-        rows = log.tick[f"state_{name}"]
+    position, velocity = log.tick["state_joint_position"], log.tick["state_joint_velocity"]
+    # How far each joint has gone by its velocity, and by its position beyond that: what one reading says while the other stands still.
+    gone = np.vstack((np.zeros(position.shape[1]), np.cumsum(np.nan_to_num(velocity[:-1]) * np.diff(times)[:, None], axis=0)))
+    for name, rows, moved in (("position", position, gone), ("velocity", velocity, position - gone)):
         same = rows[1:] == rows[:-1]
-        alive = ~same.all(axis=1)
         for joint in np.flatnonzero(same.any(axis=0)).tolist():
-            for first, last in runs(same[:, joint] & alive):
-                if last - first + 1 >= least:
-                    reading = f"{name.replace('_', ' ')} of {log.joint_names[joint]}"
-                    said = f"the {reading} stood still from {times[first]:.2f} to {times[last + 1]:.2f} s"
+            for first, last in runs(same[:, joint]):
+                lasts, way = float(times[last + 1] - times[first]), moved[first : last + 2, joint]
+                if lasts >= FROZEN_S and np.ptp(way) > FROZEN_RAD:
+                    reading = f"joint {name} of {log.joint_names[joint]}"
+                    said = f"the {reading} stood still from {times[first]:.2f} to {times[last + 1]:.2f} s while the joint moved"
                     found.append(Evidence("sensor", float(times[first]), float(times[last + 1]), said, {"reading": reading}))
     return sorted(found, key=lambda each: each.since_s)
 

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 from command import run_main
 
+from poise.control.dynamics import Dynamics, fill_frames
+from poise.control.safety import Certifier, SafetyConfig
+from poise.control.support import Support
 from poise.launch import counterfactual as module
+from poise.launch.again import Lifted
 from poise.launch.bench_runs import MakeStack
 from poise.launch.closed_loop import RunPlan
 from poise.launch.explain import explain
-from poise.robots import Intent, PoiseError, RecordError, RobotModel
+from poise.robots import Intent, JointCommand, PoiseError, RecordError, RobotModel
 from poise.robots.types import Array
 from poise.sim import pushing
 from poise.sim.disturbances import Push
@@ -107,10 +111,27 @@ def test_sentences_say_what_when_and_how_long_before(runs: dict[str, Path]) -> N
 
 
 def test_a_bound_that_is_lifted_is_not_what_changes_the_torques(runs: dict[str, Path]) -> None:
-    """Nothing keeps the arms out of the trunk any more; a push fells it with the bound on joint motion and without."""
+    """Nothing keeps the arms out of the trunk any more."""
     without = explain(runs["request"], 0.7, without="bound-clearance")["counterfactual"]
     assert without["needed"] and without["without_it"]["ticks"] == without["as_it_was"]["ticks"]
-    assert not explain(runs["push"], 0.9, without="bound-motion")["counterfactual"]["needed"]
+
+
+@pytest.mark.parametrize("bound", ["torque", "motion", "power"])
+def test_the_other_bounds_stay(g1: RobotModel, bound: str) -> None:
+    d, zero = Dynamics(g1), np.zeros(g1.n)
+    d.run(np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), g1.position_max - 0.01, 0.9 * g1.velocity_limit)
+    fill_frames(d.source, d.frames, d.terms)
+    request = JointCommand(g1.posture, zero, zero, zero, 1.5 * g1.torque_limit, g1.torque_limit)
+
+    def kinds(certifier: Certifier) -> set[str]:
+        return {reason.split()[0] for reason in certifier.certify(d, request, Support.NONE)[1].reasons}
+
+    config = SafetyConfig()
+    assert kinds(Certifier(g1, config, 0.002)) >= {"torque", "motion", "power"}
+    assert kinds(Lifted(g1, config, bound, 0.002)) & {"torque", "motion", "power"} == {"torque", "motion", "power"} - {bound}
+    assert np.array_equal(
+        Lifted(g1, config, bound, 0.002).damping(zero).torque_limit, Certifier(g1, config, 0.002).damping(zero).torque_limit
+    )
 
 
 def test_the_command_prints_both_outcomes_and_writes_them(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +146,15 @@ def test_the_command_prints_both_outcomes_and_writes_them(runs: dict[str, Path],
         assert run_main("explain", str(runs["step"]), *arguments) == 2
         err = capsys.readouterr().err
         assert words in err and err.count("\n") == 1
+
+
+def test_the_scripted_motion_stands_in_for_a_policy_s(g1: RobotModel, tmp_path: Path) -> None:
+    """A stand steps when it is pushed, whoever proposes."""
+    folder = RunPlan("walk", lambda seed: scenario("step", g1), mode="hybrid", out=str(tmp_path))(3)["folder"]
+    told = explain(folder, 0.7, without="proposals")
+    assert told["cause"]["done"] == "push-2" and not told["counterfactual"]["needed"]
+    as_it_was, without = told["counterfactual"]["as_it_was"], told["counterfactual"]["without_it"]
+    assert as_it_was["incident"] and without["incident"] and as_it_was["largest_dcm_error_m"] != without["largest_dcm_error_m"]
 
 
 def test_nothing_is_left_out_of_a_run_that_is_not_the_one_recorded(

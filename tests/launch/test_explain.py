@@ -141,15 +141,20 @@ def test_bounds_that_are_met_are_told_with_their_multipliers_the_dearest_first()
 def test_a_reading_that_stands_still_is_seen(tmp_path: Path) -> None:
     """The made-up run has one degraded stretch; a knee's position that does not change before it explains it."""
     robot, made = load_robot("g1"), RunFolder.create(tmp_path, "walk")
-    knee = robot.joint_names.index("left_knee_joint")
+    knee, still = map(robot.joint_names.index, ("left_knee_joint", "left_elbow_joint"))
     with LogWriter(made.log, robot, {}) as writer:
         for state, decision, truth in sample_run(robot, 2.1):
             if 1.5 <= decision.stamp_s:
                 state.joint_position[knee] = 0.3
+                state.joint_velocity[knee] = 0.5
+                state.joint_position[still] = 0.1  # as an encoder reads that is coarse, of a joint that rests
+                state.joint_velocity[still] = 0.0
             writer.write(state, decision, truth)
     told = explain(made, at_s=2.05)
     assert told["incident"]["kind"] == "degraded" and told["cause"]["kind"] == "sensor"
-    assert "the joint position of left_knee_joint stood still from 1.50 to 2.09 s, 0.50 s before" in " ".join(told["sentences"])
+    assert "the joint position of left_knee_joint stood still from 1.50 to 2.09 s while the joint moved, 0.50 s before" in " ".join(
+        told["sentences"]
+    )
     assert told["cause"]["done"] is None and told["candidates"] == []
     with pytest.raises(PoiseError, match="it has none: the recording does not say what was done"):
         explain(made, at_s=2.05, without="fault-1")
