@@ -238,7 +238,8 @@ class Estimator:
         d = self._dynamics
         x = believed(d.block, d.nv, self.memory, dcm, sole_yaw)
         poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0)
+        force = d.base_rotation @ self.external_wrench[:3]
+        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0, external_force_world=force)
 
     def snapshot(self) -> tuple[Array, bool]:
         """All that is carried, copied."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poise.control import Stack
+from poise.control import Proposer, Stack
 from poise.learning import LearnedProposer
 from poise.robots import Decision, Intent, PoiseError, RecordError, RobotModel, RobotState, load_robot
 from poise.robots.plant import compile_plant
@@ -22,6 +22,7 @@ from .report import write_report
 from .run_folder import RunFolder
 
 PLANTS = (".xml", ".mjcf", ".urdf")
+OPTIONS = ("robot", "overlay", "mode", "policy", "plant", "noise")
 Advance = Callable[[float], None]
 """Is told the time of the run after each tick, s."""
 
@@ -48,10 +49,9 @@ class RunPlan:
         Raises:
             PoiseError: robot, plant, policy or folder cannot be used.
         """
-        robot, scenario = load_robot(self.robot, self.overlay), self.scenario(seed)
-        stack = self._stack(robot, seed)
-        backend = self._backend(robot, stack.period_s, scenario)
-        backend.reset(seed)
+        robot, scenario = self.load(), self.scenario(seed)
+        stack = self.stack(robot, seed)
+        backend = self.backend(robot, stack.period_s, scenario, seed)
         with ExitStack() as held:
             live = None if self.port is None else held.enter_context(Live(robot, backend, self.port, seed))
             folder = RunFolder.create(self.out, f"{self.command}-{seed}") if self.record else None
@@ -75,20 +75,51 @@ class RunPlan:
         summary = {"seed": seed, **result.to_dict(), "ticks": round(result.seconds / stack.period_s)}
         return summary | _finish(folder, summary)
 
-    def _stack(self, robot: RobotModel, seed: int) -> Stack:
-        if self.policy is not None and self.mode == "model":
-            raise PoiseError(f'--policy {self.policy}: mode "model" takes no policy; leave it out or use --mode hybrid')
-        proposer = None if self.policy is None else LearnedProposer(robot, self.policy)
-        return build_stack(robot, self.mode, proposer, seed=seed)
+    def load(self) -> RobotModel:
+        """The robot.
 
-    def _backend(self, robot: RobotModel, period_s: float, scenario: Scenario) -> MujocoBackend:
+        Raises:
+            PoiseError: there is none of that name, or its files cannot be used.
+        """
+        return load_robot(self.robot, self.overlay)
+
+    def proposer(self, robot: RobotModel) -> Proposer | None:
+        """What proposes beside the mode's own; None where nothing does.
+
+        Raises:
+            PoiseError: the policy cannot be used.
+        """
+        if self.policy is None:
+            return None
+        if self.mode == "model":
+            raise PoiseError(f'--policy {self.policy}: mode "model" takes no policy; leave it out or use --mode hybrid')
+        return LearnedProposer(robot, self.policy)
+
+    def stack(self, robot: RobotModel, seed: int, proposer: Proposer | None = None) -> Stack:
+        """The controller, with a proposer in place of its own where one is given.
+
+        Raises:
+            PoiseError: the policy cannot be used.
+        """
+        return build_stack(robot, self.mode, proposer or self.proposer(robot), seed=seed)
+
+    def backend(self, robot: RobotModel, period_s: float, scenario: Scenario, seed: int) -> MujocoBackend:
+        """The plant, at the start of a scenario.
+
+        Raises:
+            PoiseError: the plant is not one of the robot, or cannot be read.
+        """
         if self.plant is not None and Path(self.plant).suffix not in PLANTS:
             raise PoiseError(f"--plant {self.plant}: not a file ending in {' or '.join(PLANTS)}; give an MJCF of the robot")
         plant = None if self.plant is None else compile_plant(self.plant)
-        return MujocoBackend(robot, plant, period_s=period_s, noise=NOISE[self.noise], disturbances=scenario.pushes)
+        backend = MujocoBackend(
+            robot, plant, period_s=period_s, noise=NOISE[self.noise], disturbances=scenario.pushes, faults=scenario.faults
+        )
+        backend.reset(seed)
+        return backend
 
     def _writer(self, folder: RunFolder, robot: RobotModel, stack: Stack, seed: int) -> LogWriter:
-        options = {name: getattr(self, name) for name in ("robot", "overlay", "mode", "policy", "plant", "noise")}
+        options: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS} | {"steered": self.port is not None}
         head = folder.write_config({"command": self.command, **options, "scenario": self.scenario(seed), "stack": stack.config}, seed)
         return LogWriter(folder.log, robot, head)
 

@@ -1,4 +1,4 @@
-"""Say in sentences what the stack did at one time of a recorded run, and why."""
+"""Say in sentences what the stack did at one time of a recorded run and why, and what went wrong near it because of what."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from poise.robots import Decision, Intent, MotionProposal, RecordError, Verdict, WalkPlan
+from poise.robots import Decision, Intent, MotionProposal, PoiseError, RecordError, Verdict, WalkPlan
 from poise.robots.plain import to_plain
 from poise.robots.record import Log, read_log
 
+from .blame import blame, counterfactual_sentences
+from .causes import named
+from .closed_loop import Advance
+from .counterfactual import counterfactual
+from .incidents import NEAR_S
 from .run_folder import RunFolder
 
 FEET = ("left", "right")
+MOST_BOUNDS = 5
+METHODS = {
+    "qp": "qp: the nearest torques",
+    "clip": "clip: each torque into its own bounds",
+    "brake": "brake: the braking manoeuvre",
+    "best": "best: clipped, with joints damped that no torque keeps within their bounds",
+    "damping": "damping: of every joint",
+}
 BESIDE = ("propose", "imagine")  # parts of the timings that are no part of the tick
 RUNG_WORDS = {  # of all but the first of RUNGS
     "filtered": "what was asked of the motors was not sent as it was",
@@ -25,18 +38,24 @@ RUNG_WORDS = {  # of all but the first of RUNGS
 }
 
 
-def explain(run_folder: RunFolder | str | Path, at_s: float | None = None) -> dict[str, Any]:
-    """What the stack did at a time of the run and why.
+def explain(
+    run_folder: RunFolder | str | Path, at_s: float | None = None, without: str | None = None, advance: Advance | None = None
+) -> dict[str, Any]:
+    """What the stack did at a time of the run and why, what went wrong near it, and what it comes to without one of its causes.
 
     Args:
         run_folder: of the run.
         at_s: time in the run, s; None: the first moment at which something went wrong, else the last.
+        without: name of a cause to leave out: the run is made again.
+        advance: is told how far that run is, s.
 
     Returns:
-        `at_s`, `tick`, `status`, `sentences`, and the `decision` and `proposed` (the last with proposals) in full.
+        `at_s`, `tick`, `status`, `complete` (whether the recording ends as it should), `sentences`, and the `decision` and `proposed` (the
+        last with proposals) in full; `incident`, `cause`, `evidence`, `candidates`; `counterfactual`. What there is none of is None.
 
     Raises:
-        RecordError: no recording, or a time outside it.
+        PoiseError: no such cause, or nothing went wrong at that time, or the run cannot be made again.
+        RecordError: no recording, a time outside it, or a run that is another one now.
     """
     folder = run_folder if isinstance(run_folder, RunFolder) else RunFolder.open(run_folder)
     log = read_log(folder.log)
@@ -45,9 +64,25 @@ def explain(run_folder: RunFolder | str | Path, at_s: float | None = None) -> di
     if decision is None:
         raise RecordError(f"recording {folder.log}: no decision was explained until {time_s:.3f} s; give a later time")
     proposed = next((d for d in reversed(log.decisions) if d.proposals and d.stamp_s <= time_s + 1e-9), None)
-    sentences = [_moment_sentence(log, decision, time_s), *decision_sentences(decision, proposed)]
+    told = blame(log, time_s, fell=bool(folder.read_summary().get("fell", "case" in log.meta)))
+    sentences = [_moment_sentence(log, decision, time_s), *decision_sentences(decision, proposed), *told.sentences]
+    sentences += [] if log.complete else [_cut_short(log)]
+    again = None
+    if without is not None:
+        if told.incident is None:
+            raise PoiseError(
+                f"--without {without}: nothing went wrong within {NEAR_S:g} s of {time_s:.3f} s; give --at a moment at which it did"
+            )
+        cause = named(told.known, without)
+        again = counterfactual(log, told.incident, cause, advance)
+        sentences += counterfactual_sentences(again, told.incident, cause)
     plain = {"decision": to_plain(decision), "proposed": None if proposed is None else to_plain(proposed)}
-    return {"at_s": time_s, "tick": decision.tick, "status": decision.status, "sentences": sentences} | plain
+    head = {"at_s": time_s, "tick": decision.tick, "status": decision.status, "complete": log.complete, "sentences": sentences}
+    return head | plain | told.plain() | {"counterfactual": again}
+
+
+def _cut_short(log: Log) -> str:
+    return f"The recording ends in the middle, at {log.pulse['time_s'][-1]:.3f} s, as when a run is killed: what came after is not known."
 
 
 def _moment(log: Log, at_s: float | None) -> float:
@@ -166,7 +201,18 @@ def _certificate(decision: Decision) -> str:
     if not certificate.changed:
         return "Certified: the torques were sent as asked."
     reasons = ", ".join(certificate.reasons) or "no reason given"
-    return f"Certified: changed by {certificate.torque_change_nm:.1f} N·m at most ({certificate.method}), because of {reasons}."
+    text = f"Certified: changed by {certificate.torque_change_nm:.1f} N·m at most ({METHODS.get(certificate.method, certificate.method)})"
+    return f"{text}, because of {reasons}.{_met(certificate.active)}"
+
+
+def _met(active: Mapping[str, float]) -> str:
+    """The bounds that the nearest torque meets, the dearest first."""
+    if not active:
+        return ""
+    dearest = sorted(active.items(), key=lambda item: -abs(item[1]))
+    listed = ", ".join(f"{bound} {dual:+.2g}" for bound, dual in dearest[:MOST_BOUNDS])
+    more = f" and {len(dearest) - MOST_BOUNDS} more" if len(dearest) > MOST_BOUNDS else ""
+    return f" Bounds that it meets, with what a unit of room is worth: {listed}{more}."
 
 
 def _timing(timings_us: Mapping[str, float]) -> str:

@@ -61,6 +61,7 @@ TICK_FIELDS = (
     Field("belief", "foot_force_n", (2,), "N"),
     Field("belief", "position_std_m", (3,), "m"),
     Field("belief", "velocity_std_mps", (3,), "m/s"),
+    Field("belief", "external_force_world", (3,), "N, that neither gravity nor the feet explain"),
     Field("plan", "zmp_world", (2,), "m, reference"),
     Field("plan", "dcm_reference_world", (2,), "m"),
     Field("plan", "height_m", (), "m"),

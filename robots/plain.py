@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def from_plain(kind: type[T], data: Any) -> T:
     """The message of that type from its plain data.
 
     Raises:
-        RecordError: the data lacks an entry, has one too many, or holds the wrong kind of value.
+        RecordError: the data lacks an entry that has no default, has one too many, or holds the wrong kind of value.
     """
     try:
         message: T = _reader(cast(Hashable, kind))(data)
@@ -95,6 +95,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if origin is Mapping:
         read_value = _reader(arguments[1])
         return lambda data: {key: read_value(value) for key, value in data.items()}
+    if origin is Literal:
+        return _one_of(arguments)
     if is_dataclass(hint) and isinstance(hint, type):
         return _message_reader(hint)
     return float if hint is float else _checker(hint)
@@ -116,6 +118,15 @@ def _checker(kind: type[Any]) -> Callable[[Any], Any]:
     def read(data: Any) -> Any:
         if not isinstance(data, kind):
             raise TypeError(f"{data!r} is not a {kind.__name__}")
+        return data
+
+    return read
+
+
+def _one_of(values: tuple[Any, ...]) -> Callable[[Any], Any]:
+    def read(data: Any) -> Any:
+        if data not in values:
+            raise ValueError(f"{data!r} is none of {values}")
         return data
 
     return read

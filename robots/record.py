@@ -151,6 +151,7 @@ class Log:
     truth: Mapping[str, Array] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     complete: bool = True  # False: the file ends in the middle, as after a crash
+    dtype: str = "float64"  # of the numbers in `tick`, as they were written
 
     def states(self) -> Iterator[RobotState]:
         """The recorded states in order; what was unknown is None again."""
@@ -205,6 +206,7 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         truth=topics["/truth"],
         decisions=decisions,
         complete=complete,
+        dtype=next((_layout(schemas, c).dtype.name for c in channels.values() if c.topic == "/tick"), "float64"),
     )
 
 
@@ -244,15 +246,15 @@ def _read_records(path: Path) -> tuple[list[Any], bool]:
     return records, True
 
 
+def _layout(schemas: Mapping[int, Schema], channel: Channel) -> VectorLayout:
+    return parse_definition(schemas[channel.schema_id].data.decode())
+
+
 def _read_topic(
     topic: str, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], messages: Mapping[int, list[Message]]
 ) -> dict[str, Array]:
     """Fields of a topic over all its channels, in order of the ticks; NaN where a channel has not the field."""
-    parts = [
-        (parse_definition(schemas[c.schema_id].data.decode()), messages[i])
-        for i, c in channels.items()
-        if c.topic == topic and i in messages
-    ]
+    parts = [(_layout(schemas, c), messages[i]) for i, c in channels.items() if c.topic == topic and i in messages]
     if not parts:
         return {}
     tick = np.array([m.sequence for _, group in parts for m in group], dtype=float)

@@ -120,6 +120,7 @@ class Belief:
     position_std_m: Array  # (3,)
     velocity_std_mps: Array  # (3,)
     age_s: float
+    external_force_world: Array | None = None  # (3,) N, that neither gravity nor the feet explain; None: not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,34 +98,42 @@ class Difference:
 
 
 class Comparison(Watched):
-    """Holds the ticks of a recording against those of the same numbers in a run; the ones before it pass."""
+    """Holds the recorded ticks of a run against those of the same numbers in a run; the others pass."""
 
     def __init__(self, stack: LocomotionStack, log: Log) -> None:
         super().__init__(stack)
-        self._tick, self._first, self._count = log.tick, int(log.tick["tick"][0]), len(log.tick["tick"])
-        self._difference: Difference | None = None
+        self._tick, self._dtype = log.tick, np.dtype(log.dtype)
+        self._rows = {int(tick): row for row, tick in enumerate(log.tick["tick"])}
+        self._first, self._last = min(self._rows), max(self._rows)
+        self.found: Difference | None = None  # up to now
         self.ticks = 0  # compared
 
     def note(self, state: RobotState, decision: Decision) -> None:
         """Compare a tick, up to the first that differs."""
-        row = decision.tick - self._first
-        if row < 0 or self._difference is not None:
+        row = self._rows.get(decision.tick)
+        beyond = decision.tick > self._last
+        if self.found is not None or (row is None and not beyond):
             return
         self.ticks += 1
-        self._difference = self._end(decision.tick) if row >= self._count else self._compared(row, state, decision)
+        self.found = self._end(decision.tick) if row is None else self._compared(row, state, decision)
 
     def difference(self) -> Difference | None:
         """The first one, when the run is over; None where there is none."""
-        return self._end(self._first + self.ticks) if self._difference is None and self.ticks < self._count else self._difference
+        if self.found is None and self.ticks < len(self._rows):
+            return self._end(int(self._tick["tick"][self.ticks]))
+        return self.found
 
     def _compared(self, row: int, state: RobotState, decision: Decision) -> Difference | None:
         sources = {"state": state, "intent": decision.intent, "belief": decision.belief, "plan": decision.plan}
         values = tick_values(sources | {"command": decision.command, "decision": decision})
         for field, value in zip(TICK_FIELDS, values, strict=True):
-            recorded = self._tick[field.key][row]
-            replayed = np.broadcast_to(np.asarray(np.nan if value is None else value, dtype=float), recorded.shape)
+            if field.key not in self._tick:  # recorded before there was such a field
+                continue
+            recorded = self._tick[field.key][row].astype(self._dtype)
+            replayed = np.broadcast_to(np.asarray(np.nan if value is None else value, dtype=self._dtype), recorded.shape)
             if recorded.tobytes() != replayed.tobytes():
-                entry = np.flatnonzero(recorded.view(np.int64) != np.ascontiguousarray(replayed).view(np.int64))[0]
+                bits = np.dtype(f"i{self._dtype.itemsize}")
+                entry = np.flatnonzero(recorded.view(bits) != np.ascontiguousarray(replayed).view(bits))[0]
                 return Difference(decision.tick, field.key, float(recorded.flat[entry]), float(replayed.flat[entry]))
         return None
 

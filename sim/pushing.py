@@ -65,21 +65,30 @@ def push(stack: LocomotionStack, backend: MujocoBackend, case: Case) -> dict[str
         fell: before any push.
     """
     intents = constant(case["command"])
-    fell = run(stack, backend, intents, SETTLE_S).fell or _to_timing(stack, backend, case)
+    fell = until_push(stack, backend, case)
     controller, plant = stack.snapshot(), backend.snapshot()
-    angle, floor, felled_by = 2.0 * np.pi * case["direction"] / DIRECTIONS, backend.disturbances, None
-    direction = (float(np.cos(angle)), float(np.sin(angle)), 0.0)
-    impulse = case.get("first_ns", PUSH_STEP_NS)
+    floor, felled_by, impulse = backend.disturbances, None, case.get("first_ns", PUSH_STEP_NS)
     while not fell and felled_by is None and impulse <= PUSH_MOST_NS:
         stack.restore(controller)
         backend.restore(plant)
-        shove = Push(backend.robot.overlay.torso, direction, impulse, float(backend.data.time), frame="heading")
+        shove = case_push({**case, "first_ns": impulse}, backend.robot.overlay.torso, float(backend.data.time))
         backend.disturbances = (*floor, shove)
         if run(stack, backend, intents, shove.duration_s + AFTER_S).fell:
             felled_by = impulse
         else:
             impulse += PUSH_STEP_NS
     return {"fell": fell, "strict_ns": 0.0 if fell else impulse - PUSH_STEP_NS, "felled_by_ns": felled_by}
+
+
+def until_push(stack: Steps, backend: MujocoBackend, case: Case) -> bool:
+    """Go on to the moment of a case's push; whether it fell on the way."""
+    return run(stack, backend, constant(case["command"]), SETTLE_S).fell or _to_timing(stack, backend, case)
+
+
+def case_push(case: Case, body: str, start_s: float) -> Push:
+    """The push of `first_ns` of a case, on a body, that begins at a time, s."""
+    angle = 2.0 * np.pi * case["direction"] / DIRECTIONS
+    return Push(body, (float(np.cos(angle)), float(np.sin(angle)), 0.0), case["first_ns"], start_s, frame="heading")
 
 
 def push_summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

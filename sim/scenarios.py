@@ -9,6 +9,7 @@ import numpy as np
 from poise.robots import Intent, PoiseError
 
 from .disturbances import Push
+from .faults import SensorFault
 
 TOUR_S = 60.0
 QUICK_TOUR_S = 10.0
@@ -28,12 +29,13 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """Segments in the order of their times, and pushes; the last segment goes on to the end."""
+    """Segments in the order of their times, pushes, and sensors that fail; the last segment goes on to the end."""
 
     name: str
     segments: tuple[Segment, ...]
     pushes: tuple[Push, ...]
     seconds: float
+    faults: tuple[SensorFault, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what has no segment, no end or goes back in time."""

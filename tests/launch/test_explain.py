@@ -10,7 +10,7 @@ from sample_run import sample_decision, sample_run
 
 from poise.launch.explain import RUNG_WORDS, decision_sentences, explain
 from poise.launch.run_folder import RunFolder
-from poise.robots import Intent, RecordError, Verdict, load_robot
+from poise.robots import Certificate, Intent, PoiseError, RecordError, Verdict, load_robot
 from poise.robots.record import LogWriter
 from poise.robots.types import RUNGS
 
@@ -38,7 +38,7 @@ def test_it_says_what_was_asked_chosen_rejected_planned_and_certified(folder: Pa
         "Planned: step on the right foot, 0.48 of 0.50 s",
         "next footstep at x 0.39 m",
         "the DCM is 0.5 cm from where it should be at the next touchdown.",
-        "changed by 12.5 N·m at most (qp), because of torque left_knee_joint",
+        "changed by 12.5 N·m at most (qp: the nearest torques), because of torque left_knee_joint.",
         "of which track 300 µs",
     ):
         assert words in text, f"{words!r} not in {text}"
@@ -67,7 +67,7 @@ def test_only_what_the_tick_includes_is_a_part_of_it() -> None:
 def test_proposals_are_those_in_force_not_later_ones(folder: Path) -> None:
     said = explain(folder, at_s=2.04)
     assert said["proposed"]["tick"] == 1000 and "Proposed 40 ms before" in " ".join(said["sentences"])
-    assert said["status"] == "degraded" and "Status degraded: the MPC did not converge" in said["sentences"][-2]
+    assert said["status"] == "degraded" and "Status degraded: the MPC did not converge" in " ".join(said["sentences"])
 
 
 def test_without_a_time_it_takes_the_first_trouble(folder: Path) -> None:
@@ -123,3 +123,47 @@ def test_an_empty_recording_is_refused(tmp_path: Path) -> None:
     LogWriter(made.log, robot, {}).close()
     with pytest.raises(RecordError, match="holds no tick"):
         explain(made)
+
+
+def test_a_recording_that_is_cut_short_is_said_to_be(folder: Path, tmp_path: Path) -> None:
+    whole = explain(folder, at_s=0.1)
+    assert whole["complete"] and "ends in the middle" not in " ".join(whole["sentences"])
+    data = (folder / "log.mcap").read_bytes()
+    (tmp_path / "log.mcap").write_bytes(data[: int(0.7 * len(data))])
+    said = explain(tmp_path, at_s=0.1)
+    assert not said["complete"]
+    assert (
+        said["sentences"][-1].startswith("The recording ends in the middle, at 1.")
+        and "what came after is not known" in said["sentences"][-1]
+    )
+
+
+def test_bounds_that_are_met_are_told_with_their_multipliers_the_dearest_first() -> None:
+    decision = sample_decision(load_robot("g1"), 100, np.random.default_rng(0))
+    active = {f"motor joint_{i}": (-1) ** i * 0.001 * i for i in range(1, 8)}
+    changed = replace(decision, certificate=Certificate(True, ("motion left_knee_joint",), 12.5, "qp", active))
+    (said,) = [sentence for sentence in decision_sentences(changed) if sentence.startswith("Certified")]
+    assert "changed by 12.5 N·m at most (qp: the nearest torques), because of motion left_knee_joint. Bounds that it meets" in said
+    assert "worth: motor joint_7 -0.007, motor joint_6 +0.006," in said and said.endswith(" and 2 more.")
+
+
+def test_a_reading_that_stands_still_is_seen(tmp_path: Path) -> None:
+    """The made-up run has one degraded stretch; a knee's position that does not change before it explains it."""
+    robot, made = load_robot("g1"), RunFolder.create(tmp_path, "walk")
+    knee, still = map(robot.joint_names.index, ("left_knee_joint", "left_elbow_joint"))
+    with LogWriter(made.log, robot, {}) as writer:
+        for state, decision, truth in sample_run(robot, 2.1):
+            if 1.5 <= decision.stamp_s:
+                state.joint_position[knee] = 0.3
+                state.joint_velocity[knee] = 0.5
+                state.joint_position[still] = 0.1  # as an encoder reads that is coarse, of a joint that rests
+                state.joint_velocity[still] = 0.0
+            writer.write(state, decision, truth)
+    told = explain(made, at_s=2.05)
+    assert told["incident"]["kind"] == "degraded" and told["cause"]["kind"] == "sensor"
+    assert "the joint position of left_knee_joint stood still from 1.50 to 2.09 s while the joint moved, 0.50 s before" in " ".join(
+        told["sentences"]
+    )
+    assert told["cause"]["done"] is None and told["candidates"] == []
+    with pytest.raises(PoiseError, match="it has none: the recording does not say what was done"):
+        explain(made, at_s=2.05, without="fault-1")

@@ -97,6 +97,12 @@ def test_rungs_are_recorded_and_a_change_is_explained_at_once(robot: RobotModel,
     assert [(d.tick, d.rung) for d in log.decisions] == [(1, "nominal"), (3, "recovery step"), (5, "nominal")]
 
 
+def test_what_a_message_has_got_since_may_be_missing() -> None:
+    plain = to_plain(Certificate(True, ("torque",), 1.0, "qp", {"motor left_knee_joint": 0.1}))
+    del plain["active"]
+    assert to_plain(from_plain(Certificate, plain)) == {**plain, "active": {}}
+
+
 def test_the_schema_names_every_field_of_a_decision() -> None:
     schema = json_schema(Decision)
     assert set(schema["properties"]) == {f.name for f in dataclasses.fields(Decision)}

@@ -13,10 +13,10 @@ from holder import G1, Weak
 
 from poise.launch.bench_runs import MakeStack
 from poise.robots import Decision, RecordError, RobotModel, RobotState
-from poise.robots.record import LogWriter
+from poise.robots.record import LogWriter, read_log
 from poise.robots.types import Array
 from poise.sim import pushing
-from poise.sim.falls import LOG, Difference, Tape, read_fall
+from poise.sim.falls import LOG, Comparison, Difference, Tape, read_fall
 from poise.sim.locomotion import LocomotionConfig, LocomotionWork, fall_name, run
 
 
@@ -84,6 +84,28 @@ def test_a_recording_that_was_tampered_with_differs_there(fall: Fall, tmp_path: 
     assert difference is not None
     assert (difference.tick, difference.field) == (decision.tick, field)
     assert difference.recorded == np.nextafter(difference.replayed, np.inf)
+
+
+def test_ticks_between_those_of_a_recording_pass_and_numbers_are_compared_as_they_were_written(fall: Fall, tmp_path: Path) -> None:
+    def found(ticks: Iterable[tuple[RobotState, Decision]], name: str) -> Difference | None:
+        with LogWriter(tmp_path / name, G1, {}, every=7, dtype="float32") as writer:
+            for state, decision in ticks:
+                writer.write(state, decision)
+        comparison = Comparison(Weak(), read_log(tmp_path / name))
+        for state, decision in fall.ticks:
+            comparison.note(state, decision)
+        assert comparison.ticks <= 1 + len(fall.ticks) // 7
+        return comparison.found
+
+    ticks = [each for each in fall.ticks if each[1].tick <= fall.ticks[-1][1].tick // 7 * 7]
+    trimmed = replace(fall, ticks=tuple(ticks))
+    state, decision = ticks[41]
+    assert decision.tick % 7 == 0
+    fall = trimmed
+    assert found(ticks, "same") is None
+    ticks[41] = replace(state, joint_velocity=state.joint_velocity + 1e-3), decision
+    difference = found(ticks, "other")
+    assert difference is not None and (difference.tick, difference.field) == (decision.tick, "state_joint_velocity")
 
 
 def test_one_that_ends_elsewhere_differs_at_its_end(fall: Fall, tmp_path: Path) -> None:
