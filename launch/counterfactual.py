@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from poise.control.stack import FALLS
+from poise.control.unplanned import FALLS
 from poise.robots import Decision, RecordError
 from poise.robots.record import Log
 

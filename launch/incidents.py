@@ -10,7 +10,7 @@ import numpy as np
 
 from poise.control.descent import DescentConfig
 from poise.control.rotation import matrix_from_quat
-from poise.control.stack import FALLS
+from poise.control.unplanned import FALLS
 from poise.robots import Decision, Intent
 from poise.robots.log_vectors import CODES
 from poise.robots.record import Log

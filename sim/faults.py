@@ -10,7 +10,7 @@ import numpy as np
 from poise.robots import PoiseError, RobotModel, RobotState
 
 STATE = "state"  # the reading of a fault that takes the whole state, with its stamp
-READINGS = tuple(field.name for field in fields(RobotState) if field.name != "stamp_s")
+READINGS = tuple(field.name for field in fields(RobotState) if field.name not in ("stamp_s", "motor_fault"))
 JOINT_READINGS = tuple(name for name in READINGS if name.startswith("joint_"))
 
 
