@@ -60,6 +60,13 @@ def scenario(name: str, robot: RobotModel) -> Scenario:
     }[name]
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted here shows at once."""
+    monkeypatch.setattr(module, "AFTER_S", 1.0)
+    monkeypatch.setattr(module, "MORE_S", 0.1)
+
+
 @pytest.fixture(scope="module")
 def runs(g1: RobotModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The folder of each run."""
