@@ -187,6 +187,7 @@ class Lifted(Certifier):
             )
         elif bound == "motion":
             robot = replace(robot, position_min=-free, position_max=free, velocity_limit=free)
+            config = replace(config, resting=replace(config.resting, speed_max=FREE))
         elif bound == "torque":  # by so much only: torques are changed, and looked at, in shares of their limits
             robot = replace(robot, torque_limit=FREE_TIMES * robot.torque_limit)
             config = replace(config, reported_change=config.reported_change / FREE_TIMES)

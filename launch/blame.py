@@ -33,6 +33,7 @@ class Blame:
         if self.incident is None:
             return [f"Incident: none within {NEAR_S:g} s."]
         said = [f"Incident: {_incident(self.incident)}.", f"Cause: {self._cause(self.incident)}."]
+        said += [] if self.feels else ["A push cannot be seen: the recording is older than the force that shows one."]
         others = [seen.said for seen in self.seen[1:] if seen.kind in ("push", "sensor")]
         said += [f"Seen as well: {'; '.join(others)}."] if others else []
         if self.near:
@@ -55,12 +56,11 @@ class Blame:
 
     def _cause(self, incident: Incident) -> str:
         if not self.seen:
-            felt = "no push, " if self.feels else "(pushes are not: it is older than the force that shows them) "
-            return f"nothing from outside is seen in the recording: {felt}no reading that failed, no request that changed"
+            return "nothing from outside is seen in the recording"
         before = self._before(incident)
         text = f"{self.seen[0].said}, {before:.2f} s before" if before > 5e-3 else self.seen[0].said
         if self.done[0] is not None:
-            return f"{text}; what was done then is {self.done[0].name}, {self.done[0].said}"
+            return f"{text}; what was done then: {self.done[0].name}, {self.done[0].said}"
         return f"{text}; nothing that is known to have been done explains it" if self.known and self.seen[0].kind == "push" else text
 
 

@@ -47,8 +47,8 @@ def causes(log: Log, reasons: Sequence[str] = ()) -> list[Cause]:
     found += [_fault(i, fault) for i, fault in enumerate(scenario.faults)]
     found += _requests(scenario, end)
     if policy_proposes(log):
-        found.append(Cause("proposals", "proposal", "the policy's proposals, for which the scripted motion stands in", 0.0, end))
-    kinds = dict.fromkeys(reason.split()[0] for reason in reasons)
+        found.append(Cause("proposals", "proposal", "what the policy proposes", 0.0, end))
+    kinds = () if "policy" in log.meta else dict.fromkeys(reason.split()[0] for reason in reasons)  # a foreign policy's bounds are its own
     found += [Cause(f"bound-{kind}", "bound", f"the certifier's bound on {kind}", 0.0, end) for kind in kinds if kind in BOUNDS]
     return [cause for cause in found if cause.from_s < end]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import run_main
+from sample_run import sample_run
 
 from poise.control.dynamics import Dynamics, fill_frames
 from poise.control.safety import Certifier, SafetyConfig
@@ -17,9 +18,10 @@ from poise.control.support import Support
 from poise.launch import counterfactual as module
 from poise.launch.again import Lifted
 from poise.launch.bench_runs import MakeStack
-from poise.launch.closed_loop import RunPlan
+from poise.launch.closed_loop import OPTIONS, RunPlan
 from poise.launch.explain import explain
 from poise.robots import Intent, JointCommand, PoiseError, RecordError, RobotModel
+from poise.robots.record import LogWriter
 from poise.robots.types import Array
 from poise.sim import pushing
 from poise.sim.disturbances import Push
@@ -56,6 +58,13 @@ def scenario(name: str, robot: RobotModel) -> Scenario:
         "fault": Scenario(name, (walk,), (push(NOTHING, 0.5),), 1.15, (blind,)),
         "request": Scenario(name, (Segment(0.6, Intent()), crossed), (push(NOTHING, 0.4),), 0.8),
     }[name]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planted here shows at once."""
+    monkeypatch.setattr(module, "AFTER_S", 1.0)
+    monkeypatch.setattr(module, "MORE_S", 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +113,7 @@ def test_sentences_say_what_when_and_how_long_before(runs: dict[str, Path]) -> N
     text = " ".join(explain(runs["fault"], 1.0)["sentences"])
     assert "Incident: the safe command was sent from 0.920 to 1.098 s (joint velocities not finite: every joint is damped)." in text
     assert (
-        "Cause: joint velocities not finite from 0.900 s on, for 198 ms, 0.02 s before; what was done then is fault-1, joint velocity"
-        in text
+        "Cause: joint velocities not finite from 0.900 s on, for 198 ms, 0.02 s before; what was done then: fault-1, joint velocity" in text
     )
     assert "a request that changed the arms' posture, seen from 0.60 s on" in " ".join(explain(runs["request"], 0.7)["sentences"])
 
@@ -165,6 +173,19 @@ def test_nothing_is_left_out_of_a_run_that_is_not_the_one_recorded(
     monkeypatch.setattr(module, "scenario_of", lambda log: other)
     with pytest.raises(RecordError, match=r"differs from its recording at tick 1\d\d in \w+: recorded .*; use the versions"):
         explain(runs["push"], 0.9, without="push-2")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"), [({}, "does not say how it was run"), ({"steered": True}, "was steered from its page")], ids=["older", "steered"]
+)
+def test_what_cannot_be_made_again_is_refused_in_one_line(g1: RobotModel, tmp_path: Path, config: dict[str, Any], words: str) -> None:
+    known = {"scenario": scenario("step", g1)} | (dict.fromkeys(OPTIONS) | {"command": "walk"} if config else {})
+    with LogWriter(tmp_path / "log.mcap", g1, {"config": known | config, "seed": 0}) as writer:
+        for sample in sample_run(g1, 1.0):
+            writer.write(*sample)
+    with pytest.raises(RecordError, match=words) as refused:
+        explain(tmp_path, 0.97, without="push-2")
+    assert "\n" not in str(refused.value)
 
 
 def test_where_nothing_went_wrong_there_is_nothing_to_leave_out(g1: RobotModel, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from sample_run import sample_decision, sample_run
 
+from poise.launch.blame import blame
+from poise.launch.evidence import FORCE
 from poise.launch.explain import RUNG_WORDS, decision_sentences, explain
 from poise.launch.run_folder import RunFolder
 from poise.robots import Certificate, Intent, PoiseError, RecordError, Verdict, load_robot
-from poise.robots.record import LogWriter
+from poise.robots.record import LogWriter, read_log
 from poise.robots.types import RUNGS
 
 
@@ -167,3 +169,10 @@ def test_a_reading_that_stands_still_is_seen(tmp_path: Path) -> None:
     assert told["cause"]["done"] is None and told["candidates"] == []
     with pytest.raises(PoiseError, match="it has none: the recording does not say what was done"):
         explain(made, at_s=2.05, without="fault-1")
+
+
+def test_a_recording_without_the_force_says_that_it_shows_no_push(folder: Path) -> None:
+    log = read_log(folder / "log.mcap")
+    older = replace(log, tick={name: rows for name, rows in log.tick.items() if name != FORCE})
+    said = "A push cannot be seen: the recording is older than the force that shows one."
+    assert said in blame(older, 2.05, fell=False).sentences and said not in blame(log, 2.05, fell=False).sentences
