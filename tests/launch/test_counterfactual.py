@@ -38,7 +38,7 @@ def push(newton_second: float, start_s: float) -> Push:
 
 def through_the_trunk(robot: RobotModel) -> Array:
     """Arms crossed in the trunk."""
-    inward = {"shoulder_roll": -1.2, "shoulder_yaw": -1.0}
+    inward = {"shoulder_roll": -0.9, "shoulder_yaw": -0.6}
     arms = robot.posture[robot.arms].copy()
     for i, name in enumerate(robot.arm_joints):
         for part, angle in inward.items():
