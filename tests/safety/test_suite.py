@@ -90,8 +90,8 @@ def test_a_clip_that_is_skipped_is_named(work: TrialWork) -> None:
     def skipped(patch: pytest.MonkeyPatch) -> None:
         patch.setattr("poise.control.safety._Case.inside", lambda self, torque: torque)
 
-    lines = lines_with(work, skipped, "rig", "white")
-    assert any("torque of" in line and "sent beyond its bound" in line for line in lines), lines
+    lines = lines_with(work, skipped, "stride", "oscillating")
+    assert any("torque jump of" in line and "sent beyond its bound" in line for line in lines), lines
 
 
 def test_a_baseline_that_is_none_is_refused(work: TrialWork) -> None:
