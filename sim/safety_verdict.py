@@ -85,13 +85,22 @@ def regressions(runs: Sequence[Run], baseline: Mapping[str, Any]) -> list[str]:
     """
     lines = []
     for run in (run for run in runs if run["certified"]):
-        was = baseline.get(case_name(run))
-        try:
-            found = [*_sent_beyond(run), *([] if was is None else _worse(run, was))]
-        except (KeyError, TypeError) as error:
-            raise PoiseError(f"baseline: {case_name(run)} is not as --save-baseline writes it ({error!r}); write it anew") from error
+        name = case_name(run)
+        found = [*_sent_beyond(run), *(_worse(run, *_was(name, baseline[name])) if name in baseline else [])]
         lines += [f"{run['scenario']}, {run['requester']}, seed {run['seed']}: {line}; again: {again(run)}" for line in found]
     return lines
+
+
+def _was(name: str, case: Any) -> tuple[bool, dict[str, float], list[str]]:
+    """Whether a case of a baseline fell, its margins and its rungs."""
+    try:
+        return (
+            bool(case["fell"]),
+            {str(bound): float(margin) for bound, margin in case["margins"].items()},
+            [str(rung) for rung in case["rungs"]],
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise PoiseError(f"baseline: {name} is not as --save-baseline writes it ({error!r:.60}); write it anew") from error
 
 
 def _sent_beyond(run: Run) -> list[str]:
@@ -99,11 +108,11 @@ def _sent_beyond(run: Run) -> list[str]:
     return [f"{bound} of {f['of']} sent beyond its bound, margin {-f['worst']:.2g}, at {f['time_s']} s" for bound, f in broken.items()]
 
 
-def _worse(run: Run, was: Mapping[str, Any]) -> list[str]:
-    lines = [] if run["fell_s"] is None or was["fell"] else [f"falls at {run['fell_s']:.2f} s, as it did not"]
+def _worse(run: Run, fell: bool, margins: Mapping[str, float], rungs: Sequence[str]) -> list[str]:
+    lines = [] if run["fell_s"] is None or fell else [f"falls at {run['fell_s']:.2f} s, as it did not"]
     for bound, figures in run["happened"].items():
-        margin, before = -figures["worst"], was["margins"].get(bound)
+        margin, before = -figures["worst"], margins.get(bound)
         if before is not None and margin < min(before, 0.0) - SLACK:
             at = f" of {figures['of']} at {figures['time_s']} s" if "of" in figures else ""
             lines.append(f"{bound}{at}: margin {margin:.3f}, it was {before:.3f}")
-    return lines + [f"rung {rung!r} is not entered any more" for rung in was["rungs"] if rung not in run["rungs"] and rung != "nominal"]
+    return lines + [f"rung {rung!r} is not entered any more" for rung in rungs if rung not in run["rungs"] and rung != "nominal"]
