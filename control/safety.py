@@ -120,6 +120,7 @@ class Certifier:
         resting: bool = False,
         arms_external: bool = False,
         predicted: Array | None = None,
+        urgent: bool = False,
     ) -> tuple[JointCommand, Certificate]:
         """Bound a command in the state of `d`.
 
@@ -131,22 +132,26 @@ class Certifier:
             arms_external: whether something else moves the arms: nothing that is sent changes how, so their motion is not bounded by what
                 the other joints could do, and no robot rests then.
             predicted: joint acceleration (n,) that whoever asks expects of the request, with contacts as they really are. While the robot
-                moves on it is believed; at rest, or where it is not finite, the certifier's own counts.
+                moves on it is believed; at rest, or where it is not finite, the certifier's own counts. Where it is None nobody has looked
+                ahead, and joints are bounded as at rest,
+            urgent: unless there is no time for that, as in a fall.
 
         Returns:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
-        sent, certificate, torque = self._certified(d, command, support, resting, arms_external, predicted)
+        case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
+        careful = case.resting or (predicted is None and not urgent)
+        foreseen = self._nothing if predicted is None or case.resting else predicted
+        sent, certificate, torque = self._certified(case, command, careful, arms_external, foreseen)
         self._before[0], self._before[1] = torque, sent.q
         return sent, certificate
 
     def _certified(
-        self, d: Dynamics, command: JointCommand, support: Support, resting: bool, arms_external: bool, predicted: Array | None
+        self, case: _Case, command: JointCommand, careful: bool, arms_external: bool, foreseen: Array
     ) -> tuple[JointCommand, Certificate, Array]:
-        """What `certify` gives, and the torque (n,) N·m of what is sent."""
-        q, v, c = d.joint_position, d.joint_velocity, command
-        case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
-        foreseen = self._nothing if predicted is None or case.resting else predicted
+        """What `certify` gives, and the torque (n,) N·m of what is sent; careful: joints and pairs are bounded as at rest."""
+        d, support, c = case.d, case.support, command
+        q, v = d.joint_position, d.joint_velocity
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, self._before, *self._room)
         if seen == Look.MEASUREMENT_NOT_FINITE:
             certificate = self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
@@ -158,14 +163,14 @@ class Certifier:
             self._spacing.clear()
             case.lower[self._robot.arms], case.upper[self._robot.arms] = -UNBOUNDED, UNBOUNDED
         else:
-            self._spacing.update(q, v, resting=predicted is None or case.resting)
+            self._spacing.update(q, v, resting=careful)
         if seen == Look.KEPT and self._spacing.closing(foreseen, self._config.tolerance):
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:  # not a copy of it, which is looked at further
             return command, UNCHANGED, case.asked
         if not np.isfinite(foreseen).all():
             foreseen = self._nothing
-        if predicted is None or case.resting:
+        if careful:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
             torque = self._stop(case, self._braking(case), *response_and_bias(d.block, d.nv, int(support)))
@@ -340,6 +345,7 @@ class Uncertified(Certifier):
         resting: bool = False,
         arms_external: bool = False,
         predicted: Array | None = None,
+        urgent: bool = False,
     ) -> tuple[JointCommand, Certificate]:
         """The command as it is."""
         return command, UNCHANGED

@@ -46,7 +46,7 @@ def fallen(d: Dynamics, certifier: Certifier, state: RobotState, wanted: JointCo
     assert state.base_orientation_wxyz is not None and state.gyro_imu is not None
     d.run(state.base_orientation_wxyz, state.gyro_imu, state.joint_position, state.joint_velocity)
     fill_frames(d.source, d.frames, d.terms)
-    command, certificate = certifier.certify(d, wanted, Support.NONE)
+    command, certificate = certifier.certify(d, wanted, Support.NONE, urgent=True)
     reason = LIES if lies else f"{problem}: {BLIND}" if problem else FALLS
     return Unplanned("safe", reason, Rung.DAMPING if lies else Rung.DESCENT, command, certificate)
 
