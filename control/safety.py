@@ -336,16 +336,6 @@ class Certifier:
 class Uncertified(Certifier):
     """Sends what is asked for: what the certifier is compared with in simulation, and nothing for a robot."""
 
-    def certify(
-        self,
-        d: Dynamics,
-        command: JointCommand,
-        support: Support,
-        *,
-        resting: bool = False,
-        arms_external: bool = False,
-        predicted: Array | None = None,
-        urgent: bool = False,
-    ) -> tuple[JointCommand, Certificate]:
+    def certify(self, d: Dynamics, command: JointCommand, support: Support, **_: object) -> tuple[JointCommand, Certificate]:
         """The command as it is."""
         return command, UNCHANGED
