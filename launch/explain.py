@@ -87,7 +87,7 @@ def _cut_short(log: Log) -> str:
 
 def _moment(log: Log, at_s: float | None) -> float:
     times = log.pulse.get("time_s", np.zeros(0))
-    if not len(times) or not log.decisions:
+    if not (len(times) and log.decisions and len(log.tick.get("time_s", ()))):
         raise RecordError("recording: holds no tick; the run ended before the first chunk was written")
     if at_s is None:
         odd = [d.stamp_s for d in log.decisions if d.status != "ok" or d.certificate.changed]

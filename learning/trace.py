@@ -174,7 +174,8 @@ def _pack(situations: Sequence[Situation]) -> dict[str, Array]:
     """One array a field, named `field`, `belief.field` or `intent.field`; what an intent leaves out is NaN."""
     plain = [f.name for f in fields(Situation) if f.name not in ("intent", "belief")]
     arrays = {name: np.array([getattr(s, name) for s in situations]) for name in plain}
-    arrays |= {f"belief.{f.name}": np.array([getattr(s.belief, f.name) for s in situations]) for f in fields(Belief)}
+    believed = [f.name for f in fields(Belief) if f.name != "external_force_world"]  # for the record of a run; no proposer looks at it
+    arrays |= {f"belief.{name}": np.array([getattr(s.belief, name) for s in situations]) for name in believed}
     for field in fields(Intent):
         values = [getattr(s.intent, field.name) for s in situations]
         missing = np.full(np.shape(next((v for v in values if v is not None), np.nan)), np.nan)
