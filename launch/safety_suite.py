@@ -68,6 +68,8 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
         scenario.check(robot)
     for make in requesters.values():
         make(robot, 0, PERIOD_S)  # what cannot be used is said before the work begins
+    if options.save_baseline is not None and not Path(options.save_baseline).resolve().parent.is_dir():
+        raise PoiseError(f"--save-baseline {options.save_baseline}: no such folder; make it, or give another one")
     baseline = None if options.baseline is None else _read_baseline(options.baseline)
     seeds = parse_seeds(options.seeds)
     sides = {"both": (False, True), "on": (True,), "off": (False,)}[options.certifier]

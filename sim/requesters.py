@@ -69,7 +69,10 @@ class MakeRequester:
         if self.policy is not None and self.contract is not None:
             return Policy(PolicyController(robot, self.policy, self.contract), period_s)
         make = ADVERSARIES[self.name] if self.name in ADVERSARIES else _imported(self.name)
-        return Blind(make(robot, rng, period_s))
+        try:
+            return Blind(make(robot, rng, period_s))
+        except Exception as error:  # somebody else's class
+            raise PoiseError(f"{self.name!r} cannot be called with robot, generator and period ({error!r:.80}); mend it") from error
 
 
 def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], Adversary]:

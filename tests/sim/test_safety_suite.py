@@ -114,6 +114,12 @@ def test_nobody_is_refused_with_who_is_known(g1: RobotModel, name: str) -> None:
         MakeRequester(name)(g1, 0, 0.002)
 
 
+def test_a_class_that_is_none_of_a_requester_is_refused_in_one_line(g1: RobotModel) -> None:
+    with pytest.raises(PoiseError, match="cannot be called with robot, generator and period") as caught:
+        MakeRequester("json:JSONDecoder")(g1, 0, 0.002)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_adversary_repeats_with_its_seed(g1: RobotModel) -> None:
     state = work(g1, SafetyScenario("it"), MakeRequester("white")).backend(SafetyScenario("it"), 0).read()
     first, same, other = (MakeRequester("white")(g1, seed, 0.002)(state, Intent()).tau for seed in (1, 1, 2))
