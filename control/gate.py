@@ -2,9 +2,10 @@
 
 A policy, a teleoperator or a test may ask for joint commands in place of the stack's own (`Stack.step`, `request`). The certifier keeps
 them within the motors and the joints; that the robot stays on its feet no bound on one tick can promise. So a request passes only while
-the capture point ξ = c + ċ/ω is no further from the hull of the soles than the stack's own steps reach, and the robot is upright; else the
-stack takes over, stands, and lets requests pass again when it has stood still for a while: a simplex architecture (Sha, IEEE Software
-2001), in which what is trusted stands by for what is not.
+the robot is upright and the capture point ξ = c + ċ/ω and the centre of pressure that the request takes are inside the hull of the soles,
+while ground and certifier can give what is asked for, and no motor or encoder is at fault. Else the stack takes over, stands, and lets
+requests pass again when it has stood still for a while: a simplex architecture (Sha, IEEE Software 2001), in which what is trusted stands
+by for what is not.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class GateConfig(NamedTuple):
 
 
 class Gate:
-    """Open while `why` is empty; called once a tick that has a request."""
+    """Open while `why` is empty; called in a tick that has a request, `idle` in one that has none."""
 
     def __init__(self, robot: RobotModel, config: GateConfig, period_s: float) -> None:
         self._config, self._period, self._n = config, period_s, robot.n
@@ -48,13 +49,26 @@ class Gate:
     def reset(self) -> None:
         """Open."""
         self.why = ""
-        self._calm_s = self._changed_s = 0.0
+        self._calm_s = self._changed_s = self._idle_s = 0.0
+
+    @property
+    def stops(self) -> str:
+        """Why the robot is to be stopped in this tick; without a request nobody is kept out."""
+        return "" if self._idle_s else self.why
+
+    def idle(self) -> None:
+        """A tick without a request. One that is missing opens no gate; after a while without any a stream begins anew."""
+        self._idle_s += self._period
+        if self._idle_s >= self._config.calm_s:
+            self.why, self._calm_s, self._changed_s = "", 0.0, 0.0
 
     def copy(self) -> Gate:
         """An independent copy."""
         return copy(self)
 
-    def __call__(self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array, settled: bool) -> str:
+    def __call__(
+        self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array, settled: bool, fault: str = ""
+    ) -> str:
         """Why a request may not pass; empty: it may.
 
         Args:
@@ -62,8 +76,10 @@ class Gate:
             d: the robot as it is.
             dcm: capture point, (2,) m; sole_yaw: (2,) rad; contact: probabilities (2,).
             settled: whether the robot stands still.
+            fault: a motor or an encoder that is at fault; empty: none.
         """
-        danger = self._danger(request, d, dcm, sole_yaw, contact)
+        self._idle_s = 0.0
+        danger = fault or self._danger(request, d, dcm, sole_yaw, contact)
         self._calm_s = self._calm_s + self._period if settled and not danger else 0.0
         if danger:
             self.why = danger
@@ -107,8 +123,8 @@ class Gate:
 
 
 def fits(request: JointCommand, n: int) -> bool:
-    """Whether something is a command for n joints; its numbers may still be anything."""
-    if not isinstance(request, JointCommand):
+    """Whether something is a command for n joints, in arrays of the layout that kernels are compiled for; its numbers may be anything."""
+    if type(request) is not JointCommand:  # another class may do anything when it is asked for torques
         return False
     values = (request.q, request.v, request.kp, request.kd, request.tau, request.torque_limit)
-    return all(isinstance(value, np.ndarray) and value.shape == (n,) and value.dtype == float for value in values)
+    return all(type(value) is np.ndarray and value.shape == (n,) and value.dtype == float and value.flags.c_contiguous for value in values)

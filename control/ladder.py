@@ -93,18 +93,18 @@ class Ladder:
         """The sentence that says why the robot is stopped."""
         return f"{self.why}: it comes to a stand" if self.why else ""
 
-    def watch(self, aimless: bool, motor_fault: str) -> bool:
+    def watch(self, aimless: bool, at_once: str) -> bool:
         """Take what is known before a tick is planned; whether a safe stop begins with it.
 
-        `motor_fault` is a sentence, empty where there is none. A motor at fault stops at once.
+        `at_once` says what stops the robot without delay: a motor or encoder at fault, a shut gate; empty: nothing.
         """
-        if not (aimless or motor_fault or self._capped or self._failed or self.why):
+        if not (aimless or at_once or self._capped or self._failed or self.why):
             self._lasted_s = _NOTHING
             return False
         causes = (aimless, self._capped, self._failed)
         self._lasted_s = tuple([lasted + self._period if cause else 0.0 for lasted, cause in zip(self._lasted_s, causes, strict=True)])
         due = zip(CAUSES, self._lasted_s, self._after_s, strict=True)
-        why = motor_fault or next((cause for cause, lasted, after in due if lasted > after), "")
+        why = at_once or next((cause for cause, lasted, after in due if lasted > after), "")
         before = self.stopping
         if why:
             self.why, self._clear_s = why, 0.0

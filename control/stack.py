@@ -145,7 +145,7 @@ class Stack:
         if self._let_down.posture is not None:
             return self._aloft(self._let_down.posture, state, intent, watch)
         if request is None:
-            self._gate.reset()
+            self._gate.idle()
         elif not self._shut(request):
             return self._passed_on(request, intent, watch)
         self._own_again(state)
@@ -177,7 +177,8 @@ class Stack:
         """Why a request may not be sent; empty: it may."""
         d, walker = self.dynamics, self._walker
         walker.sense(d, self._motion.height_m)
-        return self._gate(request, d, walker.dcm, walker.sole_yaw, self.estimator.contact, not self._passing and self._is_settled())
+        settled, fault = not self._passing and self._is_settled(), self._monitor.motor_fault
+        return self._gate(request, d, walker.dcm, walker.sole_yaw, self.estimator.contact, settled, fault)
 
     def _passed_on(self, request: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
         """Somebody else's command, certified; which soles stand is found out."""
@@ -187,8 +188,7 @@ class Stack:
         self._gate.answered(certificate.torque_change_nm > 0.0)
         self._monitor.sent(command)
         watch.lap("certify")
-        what = passed_on(command, certificate)
-        self._ladder.left(what.rung)
+        self._ladder.left((what := passed_on(command, certificate, self._monitor.remark)).rung)
         return self._unplanned(intent, what, watch, self._belief())
 
     def _own_again(self, state: RobotState) -> None:
@@ -226,7 +226,7 @@ class Stack:
 
     def _watched(self, intent: Intent) -> Intent:
         """What is followed of an intent: nothing while the robot is stopped."""
-        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault or self._gate.why):
+        if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault or self._gate.stops):
             self._acting = self._coming = None  # a stand is proposed at once
         if not self._ladder.stopping:
             return intent

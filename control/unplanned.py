@@ -60,6 +60,6 @@ def aloft(robot: RobotModel, d: Dynamics, certifier: Certifier, posture: Array, 
     return Unplanned("degraded", ALOFT, Rung.SAFE_STOP, command, certificate)
 
 
-def passed_on(command: JointCommand, certificate: Certificate) -> Unplanned:
-    """Somebody else's command, as the certifier lets it through."""
-    return Unplanned("ok", "", Rung.FILTERED if certificate.changed else Rung.NOMINAL, command, certificate)
+def passed_on(command: JointCommand, certificate: Certificate, remark: str) -> Unplanned:
+    """Somebody else's command, as the certifier lets it through; `remark`: what else is wrong."""
+    return Unplanned("degraded" if remark else "ok", remark, Rung.FILTERED if certificate.changed else Rung.NOMINAL, command, certificate)

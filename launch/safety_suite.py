@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,7 @@ from poise.sim.adversaries import ADVERSARIES
 from poise.sim.requesters import MakeRequester
 from poise.sim.safety_scenario import SafetyScenario, packaged_scenarios, read_scenario
 from poise.sim.safety_trials import PERIOD_S, TrialWork
-from poise.sim.safety_verdict import HAPPENED, baseline_of, reduction, regressions, table
+from poise.sim.safety_verdict import HAPPENED, baseline_of, case_name, reduction, regressions, table
 
 from .compose import build_stack
 from .options import console_for, parse_seeds
@@ -68,8 +69,7 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
         scenario.check(robot)
     for make in requesters.values():
         make(robot, 0, PERIOD_S)  # what cannot be used is said before the work begins
-    if options.save_baseline is not None and not Path(options.save_baseline).resolve().parent.is_dir():
-        raise PoiseError(f"--save-baseline {options.save_baseline}: no such folder; make it, or give another one")
+    _check_baselines(options)
     baseline = None if options.baseline is None else _read_baseline(options.baseline)
     seeds = parse_seeds(options.seeds)
     sides = {"both": (False, True), "on": (True,), "off": (False,)}[options.certifier]
@@ -107,6 +107,8 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
     if options.save_baseline is not None:
         Path(options.save_baseline).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     lines = regressions(runs, baseline or {})
+    if baseline is not None:
+        console.print(f"held against the baseline: {_compared(runs, baseline, options.baseline)} cases", highlight=False)
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
     return Exit.FAILED if lines else Exit.HELD
@@ -116,7 +118,9 @@ def render(result: Mapping[str, Any]) -> str:
     """The page: what was asked, sent and happened, without the certifier and with it, side by side."""
     heads = ["scenario", "", "ticks", "asked beyond", "sent beyond", *HAPPENED, "worst margins", "falls", "rungs"]
     rows = [[_cell(value) for value in _shown(row).values()] for row in result["table"]]
-    about = "".join(section(name, f"<p>{scenario['about']}</p>") for name, scenario in result["scenarios"].items())
+    about = "".join(
+        section(html.escape(name), f"<p>{html.escape(scenario['about'])}</p>") for name, scenario in result["scenarios"].items()
+    )
     fewer = ", ".join(f"{bound} {100 * share:.2f} %" for bound, share in result["reduction"].items() if share is not None)
     body = f'<p class="sub">{WORDS}</p>{html_table(heads, rows)}<p>Fewer ticks with the certifier: {fewer or "–"}.</p>{about}'
     return page("Takeovers", f"{result['robot']} · {len(result['runs'])} runs", body)
@@ -135,7 +139,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _printed(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = _shown(row)
-    return {key: value for key, value in shown.items() if key not in ("rungs", "ticks", "margins")}
+    return {f"{key} beyond" if key in HAPPENED else key: value for key, value in shown.items() if key not in ("rungs", "ticks", "margins")}
 
 
 def _scenarios(text: str) -> dict[str, SafetyScenario]:
@@ -162,6 +166,26 @@ def _requesters(options: Safety) -> dict[str, MakeRequester]:
         return {POLICY: MakeRequester(POLICY, *files)}
     names = list(ADVERSARIES) if options.adversaries == "all" else [name.strip() for name in options.adversaries.split(",")]
     return {name: MakeRequester(name) for name in names}
+
+
+def _check_baselines(options: Safety) -> None:
+    if options.certifier == "off" and (options.baseline or options.save_baseline):
+        raise PoiseError("--certifier off leaves nothing to hold against a baseline; leave one of them out")
+    path = None if options.save_baseline is None else Path(options.save_baseline).resolve()
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise PoiseError(f"--save-baseline {options.save_baseline}: cannot be written; give a file in a folder that exists")
+
+
+def _compared(runs: list[dict[str, Any]], baseline: Mapping[str, Any], path: str | None) -> int:
+    """How many cases the baseline holds of those that were run.
+
+    Raises:
+        PoiseError: none of them.
+    """
+    count = sum(run["certified"] and case_name(run) in baseline for run in runs)
+    if not count:
+        raise PoiseError(f"--baseline {path}: holds none of the cases that were run; give a file that --save-baseline has written of them")
+    return count
 
 
 def _read_baseline(path: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from poise.control.gate import fits
 from poise.learning.policy import PolicyController
 from poise.robots import Intent, JointCommand, PoiseError, RobotModel, RobotState
 
@@ -28,10 +29,22 @@ class Blind:
     """An adversary, which sees joints and nothing else."""
 
     adversary: Adversary
+    name: str
+    n: int
 
     def __call__(self, state: RobotState, intent: Intent) -> JointCommand:
-        """Ask the adversary."""
-        return self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
+        """Ask the adversary.
+
+        Raises:
+            PoiseError: it fails, or gives no command for the robot.
+        """
+        try:
+            command = self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
+        except Exception as error:  # somebody else's class
+            raise PoiseError(f"{self.name!r} failed when it was asked for a command ({error!r:.80}); mend it") from error
+        if not fits(command, self.n):
+            raise PoiseError(f"{self.name!r} gave no command for {self.n} joints: return a JointCommand of float arrays ({self.n},)")
+        return command
 
 
 class Policy:
@@ -70,7 +83,7 @@ class MakeRequester:
             return Policy(PolicyController(robot, self.policy, self.contract), period_s)
         make = ADVERSARIES[self.name] if self.name in ADVERSARIES else _imported(self.name)
         try:
-            return Blind(make(robot, rng, period_s))
+            return Blind(make(robot, rng, period_s), self.name, robot.n)
         except Exception as error:  # somebody else's class
             raise PoiseError(f"{self.name!r} cannot be called with robot, generator and period ({error!r:.80}); mend it") from error
 
@@ -78,10 +91,10 @@ class MakeRequester:
 def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], Adversary]:
     module, _, attribute = name.partition(":")
     known = f"give one of {', '.join(ADVERSARIES)}, or module:Class"
-    if not attribute:
+    if not (module and attribute):
         raise PoiseError(f"{name!r} asks for nothing that is known: {known}")
     try:
         found: Callable[[RobotModel, np.random.Generator, float], Adversary] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise PoiseError(f"{name!r} cannot be imported ({error}): {known}") from error
+    except (Exception, SystemExit) as error:  # somebody else's module
+        raise PoiseError(f"{name!r} cannot be imported ({error!r:.80}): {known}") from error
     return found

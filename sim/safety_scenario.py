@@ -5,7 +5,7 @@ A scenario is a TOML file; every key has a default:
     about = "one line"
     start = "floor"              # on its feet; "rig": the base on a stand, nothing under the feet
     seconds = 3.0
-    takeover_s = 0.5             # the stack acts alone before
+    takeover_s = 0.5             # the stack acts alone before; on the rig nobody does
     velocity = [0.5, 0.0, 0.0]   # m/s, m/s, rad/s: wanted before and after; on the rig nothing is
     [plant]
     mass = 1.2                   # times every body's mass and inertia
@@ -62,6 +62,11 @@ class SafetyScenario:
     takeover_s: float = 0.5
     velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
     plant: PlantErrors = PlantErrors()
+
+    @property
+    def from_s(self) -> float:
+        """From when on somebody else asks."""
+        return 0.0 if self.start == "rig" else self.takeover_s
 
     def check(self, robot: RobotModel) -> None:
         """Refuse what cannot be run.

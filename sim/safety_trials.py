@@ -179,7 +179,7 @@ class TrialWork:
         rungs, methods, watch, fell_s = Counter[str](), Counter[str](), Watch(), None
         for tick in range(round(scenario.seconds / PERIOD_S)):
             state, time_s = backend.read(), tick * PERIOD_S
-            request = requester(state, intent) if time_s >= scenario.takeover_s else None
+            request = requester(state, intent) if time_s >= scenario.from_s else None
             if request is None or case["certified"]:
                 command, rung, method = controller(state, request)
             else:
@@ -219,8 +219,8 @@ class TrialWork:
         disturbances += [Stand()] if scenario.start == "rig" else []
         ticks, rng = round(scenario.seconds / PERIOD_S), np.random.default_rng([seed, len(joints)])
         lost = np.flatnonzero(rng.random(ticks) < plant.dropped)
-        faults = [SensorFault(STATE, "frozen", float(tick) * PERIOD_S, PERIOD_S) for tick in lost if tick * PERIOD_S > scenario.takeover_s]
-        faults += [SensorFault("joint_position", "frozen", scenario.takeover_s, scenario.seconds, joint) for joint in plant.dead]
+        faults = [SensorFault(STATE, "frozen", float(tick) * PERIOD_S, PERIOD_S) for tick in lost if tick * PERIOD_S > scenario.from_s]
+        faults += [SensorFault("joint_position", "frozen", scenario.from_s, scenario.seconds, joint) for joint in plant.dead]
         backend = MujocoBackend(
             self.robot, noise=NOISE[plant.noise], disturbances=disturbances, latency_s=plant.latency_s, faults=faults, period_s=PERIOD_S
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_what_the_ground_cannot_give_does_not_pass(g1: RobotModel, joint_and_why
 
 def test_what_is_no_command_or_not_finite_does_not_pass(g1: RobotModel) -> None:
     request, d = still(g1, standing(g1)), standing(g1)
-    bad: list[object] = [None, 3.0, replace(request, tau=np.zeros(3)), replace(request, q=[0.0] * g1.n), replace(request, kp=None)]  # type: ignore[arg-type]
+    values: list[dict[str, Any]] = [{"tau": np.zeros(3)}, {"q": [0.0] * g1.n}, {"kp": None}, {"q": np.zeros((g1.n, 2))[:, 0]}]
+    bad: list[object] = [None, 3.0, *(replace(request, **value) for value in values)]
     for value in bad:
         assert asked(g1, value, d) == NO_COMMAND  # type: ignore[arg-type]
     spoiled = request.tau.copy()
@@ -112,6 +114,39 @@ def run(loop: Loop, seconds: float, request: Callable[[Array, Array], JointComma
         loop.backend.write(decision.command)
         loop.decisions.append(decision)
     return loop.decisions[-round(seconds / DT) :]
+
+
+def test_a_stream_with_gaps_is_let_in_no_earlier(g1: RobotModel) -> None:
+    gate, d, request = Gate(g1, CONFIG, DT), standing(g1), still(g1, standing(g1))
+
+    def ask(contact: float = 1.0) -> str:
+        return gate(request, d, d.com[:2], np.zeros(2), np.full(2, contact), settled=True)
+
+    assert ask(contact=0.0)
+    for _ in range(200):
+        gate.idle()
+        assert gate.stops == "" and gate.why
+        assert ask() and gate.stops
+    for _ in range(round(CONFIG.calm_s / DT) + 1):
+        gate.idle()
+    assert ask() == "", "a new stream"
+
+
+def test_a_motor_at_fault_stops_a_robot_that_takes_requests(g1: RobotModel) -> None:
+    loop = make_loop(seed=1)
+    own = loop.run(0.2, STAND)[-1].command
+    faults = np.zeros(g1.n)
+    faults[3] = 1.0
+    state = replace(loop.backend.read(), motor_fault=faults)
+    decision = loop.stack.step(state, STAND, own)
+    assert decision.rung == "safe stop" and g1.joint_names[3] in decision.reason
+
+
+def test_an_intent_that_cannot_be_used_is_remarked_while_requests_pass(g1: RobotModel) -> None:
+    loop = make_loop(seed=1)
+    own = loop.run(0.2, STAND)[-1].command
+    decision = loop.stack.step(loop.backend.read(), "nonsense", own)  # type: ignore[arg-type]
+    assert decision.plan is None and decision.status == "degraded" and "intent" in decision.reason
 
 
 @pytest.mark.parametrize("name", ["pumping", "oscillating"])

@@ -37,11 +37,11 @@ def rungs(decisions: Sequence[Decision]) -> list[str]:
 # -- the ladder alone ---------------------------------------------------------------------------------------------
 
 
-def run(ladder: Ladder, seconds: float, walk: Walk = WELL, aimless: bool = False, motor_fault: str = "") -> list[Rung]:
+def run(ladder: Ladder, seconds: float, walk: Walk = WELL, aimless: bool = False, at_once: str = "") -> list[Rung]:
     """The rungs of a while in which every tick is the same."""
     found = []
     for _ in range(round(seconds / PERIOD_S)):
-        ladder.watch(aimless, motor_fault)
+        ladder.watch(aimless, at_once)
         found.append(ladder.found(walk))
     return found
 
@@ -92,7 +92,7 @@ def test_a_cause_that_lasts_stops_the_robot_until_it_has_been_gone_for_a_while(w
 
 def test_a_motor_at_fault_stops_at_once() -> None:
     ladder = Ladder(CONFIG, PERIOD_S)
-    assert run(ladder, PERIOD_S, motor_fault="motor fault: a") == [Rung.SAFE_STOP] and ladder.why == "motor fault: a"
+    assert run(ladder, PERIOD_S, at_once="motor fault: a") == [Rung.SAFE_STOP] and ladder.why == "motor fault: a"
 
 
 def test_what_brakes_a_robot_that_rests_does_not_keep_it_from_walking_away() -> None:

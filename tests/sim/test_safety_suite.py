@@ -99,6 +99,10 @@ def test_what_cannot_be_run_is_refused_with_what_can(g1: RobotModel, wrong: dict
         replace(SafetyScenario("it"), **wrong).check(g1)
 
 
+def test_on_the_rig_somebody_else_asks_from_the_start() -> None:
+    assert SafetyScenario("it", start="rig").from_s == 0.0 and SafetyScenario("it").from_s == 0.5
+
+
 # -- who asks -----------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +121,30 @@ def test_nobody_is_refused_with_who_is_known(g1: RobotModel, name: str) -> None:
 def test_a_class_that_is_none_of_a_requester_is_refused_in_one_line(g1: RobotModel) -> None:
     with pytest.raises(PoiseError, match="cannot be called with robot, generator and period") as caught:
         MakeRequester("json:JSONDecoder")(g1, 0, 0.002)
+    assert "\n" not in str(caught.value)
+
+
+class Rude(Polite):
+    """Gives no command."""
+
+    def __call__(self, q: Array, v: Array) -> JointCommand:
+        """Give a word."""
+        return "no"  # type: ignore[return-value]
+
+
+class Failing(Polite):
+    """Fails when it is asked."""
+
+    def __call__(self, q: Array, v: Array) -> JointCommand:
+        """Fail."""
+        raise RuntimeError("never")
+
+
+@pytest.mark.parametrize(("name", "said"), [("Rude", "gave no command for 29 joints"), ("Failing", "failed when it was asked")])
+def test_a_class_that_gives_no_command_is_named(g1: RobotModel, name: str, said: str) -> None:
+    state = work(g1, SafetyScenario("it"), MakeRequester("white")).backend(SafetyScenario("it"), 0).read()
+    with pytest.raises(PoiseError, match=said) as caught:
+        MakeRequester(f"{__name__}:{name}")(g1, 0, 0.002)(state, Intent())
     assert "\n" not in str(caught.value)
 
 
