@@ -12,7 +12,7 @@ from poise.robots import RobotModel
 from poise.robots.tree import Indices, Tree, build_tree
 from poise.robots.types import LEFT, RIGHT, Array
 
-from .braking import HELD, Brake, Loop, can_brake, manoeuvre_in, stopping_torque
+from .braking import HELD, Brake, Loop, begins_well, can_brake, manoeuvre_in, stopping_torque
 from .clearance import Capsules, Shape
 from .dynamics import Dynamics
 from .rooted import packed, root_at
@@ -49,11 +49,11 @@ class Backup:
 
     def __init__(self, robot: RobotModel, config: BrakingConfig, capsules: Capsules, least_m: float, jump: float, period_s: float) -> None:
         """`capsules` are kept `least_m` apart; from one period to the next a torque changes by a `jump` at most, of its limit."""
-        self._robot, self._config, self._period = robot, config, period_s
-        self._capsules, self._least_m, self._jump = capsules, least_m, jump
+        self._robot, self._config, self._period, self._capsules = robot, config, period_s, capsules
         tree = build_tree(robot.pinocchio)
         self._any = np.full(robot.n, np.nan)
         self._shape = (robot.n, len(capsules.link), len(capsules.pairs))
+        self._numbers = (least_m, config.motor_share, jump, period_s)
         self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support}
 
     def viable(self, d: Dynamics, support: Support, lower: Array, upper: Array) -> None:
@@ -95,11 +95,13 @@ class Backup:
 
         `d` says how what stands still stands.
         """
+        c, before = self._cases[support], self._any if before is None else before
+        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, self._numbers)
+
+    def begins(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array) -> bool:
+        """Whether the manoeuvre has the torques to begin from joints (q, v) after a torque `before`, (n,) each: else it is not open."""
         c = self._cases[support]
-        numbers = (self._least_m, self._config.motor_share, self._jump, self._period)
-        return _open_from(
-            *c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, self._any if before is None else before, numbers
-        )
+        return _begins(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, self._numbers)
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
@@ -126,6 +128,25 @@ def _open_from(
     m = manoeuvre_in(numbers, indices, shape, looped)
     least, share, jump, dt = config
     return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, least, share, jump, dt)
+
+
+@njit(cache=True)
+def _begins(
+    numbers: Array,
+    indices: Indices,
+    shape: Shape,
+    looped: int,
+    base_rotation: Array,
+    now: Array,
+    q: Array,
+    v: Array,
+    before: Array,
+    config: tuple[float, float, float, float],
+) -> bool:
+    """`begins_well` of a packed manoeuvre."""
+    m = manoeuvre_in(numbers, indices, shape, looped)
+    _, share, jump, dt = config
+    return begins_well(m.tree, m.loop, m.brake, base_rotation, now, q, v, before, share, jump, dt)
 
 
 @njit(cache=True)

@@ -77,6 +77,28 @@ def target_kept(wanted: Array, rate: Array, q_min: Array, q_max: Array, v_max: A
 
 
 @njit(cache=True)
+def sound_target(wanted: Array, rate: Array, limits: Array, before: Array, dt: float) -> tuple[Array, Array]:
+    """The nearest position and velocity targets (n,) that `target_kept` lets pass; limits: as in `look`."""
+    q, v = np.empty(wanted.size), np.empty(wanted.size)
+    for i in range(wanted.size):
+        far = limits[2, i] * dt
+        q[i], v[i] = min(max(wanted[i], limits[0, i]), limits[1, i]), min(max(rate[i], -limits[2, i]), limits[2, i])
+        if q[i] < before[i] - far:  # than NaN nothing is
+            q[i] = before[i] - far
+        elif q[i] > before[i] + far:
+            q[i] = before[i] + far
+    return q, v
+
+
+@njit(cache=True)
+def narrow(torque: Array, distance: Array, least: Array, most: Array) -> None:
+    """Tighten least and greatest torque (n,) to a distance (n,) from a torque (n,) where that is between them."""
+    for i in range(torque.size):
+        if least[i] <= torque[i] <= most[i]:
+            least[i], most[i] = max(least[i], torque[i] - distance[i]), min(most[i], torque[i] + distance[i])
+
+
+@njit(cache=True)
 def nearest_problem(
     asked: Array,
     box: tuple[Array, Array],

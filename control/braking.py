@@ -263,6 +263,37 @@ def stopping_torque(t: RootedTree, loop: Loop, b: Brake, base_rotation: Array, q
 
 
 @njit(cache=True)
+def is_too_strong(b: Brake, j: int, speed: float, torque: float, share: float) -> bool:
+    """Whether a torque (N·m) at a speed (rad/s) is more than a share of what the motor of joint j has."""
+    return not np.abs(torque) <= share * min(b.torque[j], b.power[j] / max(np.abs(speed), SLOW))
+
+
+@njit(cache=True)
+def begins_well(
+    t: RootedTree,
+    loop: Loop,
+    b: Brake,
+    base_rotation: Array,
+    now: Array,
+    q: Array,
+    v: Array,
+    before: Array,
+    share: float,
+    jump: float,
+    dt: float,
+) -> bool:
+    """Whether the manoeuvre's first torques from (q, v) are what `can_brake` lets pass: the first of its looks, without the capsules."""
+    n = q.size
+    m, to, torque = room_for(n), (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
+    if not braking_at(t, loop, b, stance_of(t, loop, base_rotation, now, m), (q, v), 0.0, dt, to, m, torque):
+        return False
+    for j in range(n):
+        if is_too_strong(b, j, to[1][j], torque[j], share) or np.abs(torque[j] - before[j]) > jump * b.torque[j]:
+            return False
+    return True
+
+
+@njit(cache=True)
 def can_brake(
     t: RootedTree,
     loop: Loop,
@@ -298,7 +329,7 @@ def can_brake(
             longest = max(longest, max(0.0, np.abs(v[j]) - b.rate[j] / b.decay[j]) / b.rate[j] + FADED / b.decay[j])
     last = LOOKS[1 if looped else 0] - 1
     for k in range(last + 1):
-        i = k if looped else last - k  # a free way's end is known, and most that fail do so there
+        i = k if looped or k == 0 else last + 1 - k  # most that fail do so at the beginning, else at the end, which is known of a free way
         time_s = longest * (i / (last - 1)) ** 2 if i < last else np.inf  # closer together while joints are fast
         if not braking_at(t, loop, b, stance, (at, speed), time_s - spent, dt, to, m, torque):
             return OPEN_LOOP, 0
@@ -307,8 +338,7 @@ def can_brake(
                 return TOO_FAR, j
             if not np.abs(to[1][j]) <= b.velocity[j]:
                 return TOO_FAST, j
-            most = min(b.torque[j], b.power[j] / max(np.abs(to[1][j]), SLOW))
-            if not np.abs(torque[j]) <= share * most:
+            if is_too_strong(b, j, to[1][j], torque[j], share):
                 return TOO_STRONG, j
             if i == 0 and np.abs(torque[j] - before[j]) > jump * b.torque[j]:
                 return TOO_SUDDEN, j

@@ -23,7 +23,7 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import GAIN_MAX, UNBOUNDED, Look, broken, look, nearest_problem, target_kept, worst_excess
+from .bounds import GAIN_MAX, UNBOUNDED, Look, broken, look, narrow, nearest_problem, sound_target, target_kept, worst_excess
 from .clearance import ClearanceConfig, Spacing
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
@@ -73,12 +73,6 @@ class _Case:
         """The nearest torque (n,) inside the motors' bounds."""
         return np.minimum(np.maximum(torque, self.least), self.most)
 
-    def stay_near(self, torque: Array, distance: Array) -> None:
-        """Tighten the motors' bounds to a distance (n,) from a torque (n,) where that is inside them."""
-        inside = (self.least <= torque) & (torque <= self.most)
-        self.least[:] = np.where(inside, np.maximum(self.least, torque - distance), self.least)
-        self.most[:] = np.where(inside, np.minimum(self.most, torque + distance), self.most)
-
 
 class Certifier:
     """Bounds torque, power and joint motion; always returns a command that is finite and inside the motor limits."""
@@ -90,6 +84,7 @@ class Certifier:
         self._moving = np.array((np.full(robot.n, config.fading), np.full(robot.n, config.braking)))
         self._room, self._nothing = tuple(np.empty((5, robot.n))), np.empty(0)
         self._solver = SOLVERS[config.solver]()
+        self._near = NEAR * config.jump * robot.torque_limit
         self._all, self._arms = np.ones(robot.n), np.zeros(robot.n)
         self._arms[robot.arms] = 1.0
         self._identity = np.eye(robot.n)
@@ -192,7 +187,7 @@ class Certifier:
         self.reset()
         robot, zero = self._robot, np.zeros(self._robot.n)
         limit = np.minimum(robot.torque_limit, robot.power_limit / robot.velocity_limit)
-        return JointCommand(self._inside(np.nan_to_num(q)), zero, zero, robot.hold_kd, zero, limit)
+        return JointCommand(np.clip(np.nan_to_num(q), robot.position_min, robot.position_max), zero, zero, robot.hold_kd, zero, limit)
 
     # -- bounds -----------------------------------------------------------------------------------------------
 
@@ -242,16 +237,27 @@ class Certifier:
         reasons = self._reasons(case, acceleration)
         if case.resting:  # the manoeuvre must be open in the next period, and no motor is thrown about for it
             braking = self._braking(case)
-            case.stay_near(braking, NEAR * self._config.jump * self._robot.torque_limit)
+            narrow(braking, self._near, case.least, case.most)
             torque = case.inside(torque)
             acceleration = response @ torque + free
-        if not self._moves_well(case, acceleration):
+        if case.resting and not self._begins(case, torque, acceleration):
+            method = "brake"
+        elif not self._moves_well(case, acceleration):
             nearest, dual = self._nearest(case, case.asked, response, free)
             method = "qp" if nearest is not None else "best"
             torque = self._damped(case, torque, acceleration) if nearest is None else nearest
-        if case.resting and (method == "best" or not self._kept(case, torque, response @ torque + free)):
+        if case.resting and (method in ("best", "brake") or not self._kept(case, torque, response @ torque + free)):
             torque, method = self._stop(case, braking, response, free), "brake"
         return torque, self._certificate(reasons, torque - case.asked, method, self._met(dual) if method == "qp" else None)
+
+    def _begins(self, case: _Case, torque: Array, acceleration: Array) -> bool:
+        """Whether a robot that a torque and the joint acceleration (n,) of it move, as far as joints may, could begin to brake.
+
+        It seldom can from where the nearest torque leads if not from there, and the nearest torque costs more to find.
+        """
+        d, dt = case.d, self._period
+        v = d.joint_velocity + dt * np.minimum(np.maximum(acceleration, case.lower), case.upper)
+        return self.backup.begins(d, case.support, d.joint_position + dt * v, v, torque)
 
     def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
         """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
@@ -301,7 +307,7 @@ class Certifier:
         targets = (c.q, c.v, c.tau)
         if not target_kept(c.q, c.v, self._limits[0], self._limits[1], self._limits[2], self._before[1], self._period):
             reasons.append("target")
-            here, rate = self._reached(c.q), self._slow(c.v)
+            here, rate = sound_target(c.q, c.v, self._limits, self._before[1], self._period)
             targets = (here, rate, case.asked - c.kp * (here - q) - c.kd * (rate - v))  # as above
         if not reasons:
             return c, UNCHANGED
@@ -313,20 +319,10 @@ class Certifier:
         return given if given is most or ((given >= 0.0) & (given <= most)).all() else most
 
     def _torques(self, q: Array, v: Array, torque: Array) -> JointCommand:
-        """A command that is nothing but torques, with its targets inside the joints' limits."""
+        """A command that is nothing but torques, with sound targets."""
         zero = np.zeros(self._robot.n)
-        return JointCommand(self._reached(q), self._slow(v), zero, zero, torque, self._robot.torque_limit)
-
-    def _reached(self, q: Array) -> Array:
-        """A position target (n,) inside the joints' limits, no further from the last one than a joint goes in a period."""
-        far = self._robot.velocity_limit * self._period
-        return np.fmin(np.fmax(self._inside(q), self._before[1] - far), self._before[1] + far)
-
-    def _inside(self, q: Array) -> Array:
-        return np.clip(q, self._robot.position_min, self._robot.position_max)
-
-    def _slow(self, v: Array) -> Array:
-        return np.clip(v, -self._robot.velocity_limit, self._robot.velocity_limit)
+        here, rate = sound_target(q, v, self._limits, self._before[1], self._period)
+        return JointCommand(here, rate, zero, zero, torque, self._robot.torque_limit)
 
     @staticmethod
     def _certificate(reasons: tuple[str, ...], change: Array, method: str, active: dict[str, float] | None = None) -> Certificate:

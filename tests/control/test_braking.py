@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poise.control.backup import HELD, Backup, BrakingConfig
-from poise.control.braking import TOO_FAR, TOO_FAST, TOO_STRONG, Brake, coasted
+from poise.control.braking import TOO_FAR, TOO_FAST, TOO_STRONG, TOO_SUDDEN, Brake, coasted
 from poise.control.clearance import ClearanceConfig, capsules_of
 from poise.control.support import Support, joint_acceleration
 from poise.robots import RobotModel
@@ -103,6 +103,20 @@ def test_from_where_it_is_open_it_brings_the_model_to_rest_within_every_limit(g1
             assert (g1.position_min <= d.joint_position).all() and (d.joint_position <= g1.position_max).all()
         assert np.abs(d.joint_velocity).max() < 1e-3
     assert tried >= 4
+
+
+@pytest.mark.parametrize("support", HELD_SUPPORTS)
+def test_where_its_torques_cannot_begin_it_is_not_open(g1: RobotModel, support: Support) -> None:
+    backup, found = make_backup(g1), set[tuple[bool, bool]]()
+    for seed in range(60):
+        d = moving(g1, support, seed, [0.5, 2.0, 6.0][seed % 3]).dynamics
+        q, v = d.joint_position, d.joint_velocity
+        before = backup.torque(d, support) + [0.5, 0.95, 1.3][seed // 3 % 3] * g1.torque_limit
+        begins, broken = backup.begins(d, support, q, v, before), backup.open_from(d, support, q, v, before)[0]
+        assert begins if broken == HELD else True
+        assert not begins if broken == TOO_SUDDEN else True
+        found.add((begins, broken == HELD))
+    assert found == {(True, True), (False, False), (True, False)}
 
 
 @pytest.mark.parametrize(("q", "v", "broken"), [(0.05, 0.0, TOO_FAR), (-0.02, 1.2, TOO_FAR), (-1.0, 40.0, TOO_FAST)])
