@@ -25,6 +25,7 @@ LABELS = {
     "parts_us": "CPU time of a part, µs",
     "p50": "median",
     "p99": "99 %",
+    "p99_worst_run": "99 % in the worst run",
     "p999": "99.9 %",
     "max": "most",
     "velocity": "command VX, VY, WZ (m/s, m/s, rad/s)",

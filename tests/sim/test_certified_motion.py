@@ -11,7 +11,20 @@ from poise.control.support import Support
 from poise.robots import JointCommand, RobotModel
 from poise.robots.commands import hold_command
 from poise.sim.adversaries import ADVERSARIES
-from poise.sim.certified_motion import LIKELY, SUPPORTS, CertifiedWork, Tally, Watch, excesses, start, state_excesses, summarise
+from poise.sim.certified_motion import (
+    BIN_US,
+    LIKELY,
+    SUPPORTS,
+    CertifiedWork,
+    Tally,
+    Watch,
+    excesses,
+    in_bins,
+    quantile,
+    start,
+    state_excesses,
+    summarise,
+)
 from poise.sim.model_motion import ModelMotion
 
 CONFIG, DT = StackConfig().safety, StackConfig().period_s
@@ -109,14 +122,22 @@ def test_a_tally_counts_steps_and_keeps_the_first_and_the_worst() -> None:
 
 
 def test_a_summary_adds_up() -> None:
-    def run(count: int, margin: float, p50: float | None) -> dict[str, object]:
-        cost = {"p50": p50, "p99": None if p50 is None else 2.0 * p50}
+    def run(count: int, margin: float, times_us: list[float]) -> dict[str, object]:
         violations = {"torque": {"count": count, "worst_margin": margin}}
-        return {"steps": 10, "violations": violations, "methods": {"qp": 4, "unchanged": 6}, "changed_us": cost}
+        return {"steps": 10, "violations": violations, "methods": {"qp": 4, "unchanged": 6}, "changed_us": in_bins(times_us)}
 
-    found = summarise([run(0, 0.5, 100.0), run(2, -0.25, 300.0), run(1, 0.0, None)])
+    found = summarise([run(0, 0.5, [101.0] * 97), run(2, -0.25, [400.5, 396.0, 1999.9]), run(1, 0.0, [])])
     assert found["steps"] == 30 and found["violations"] == {"torque": {"count": 3, "worst_margin": -0.25}}
-    assert found["methods"] == {"unchanged": 18, "qp": 12} and found["changed_us"] == {"p50": 200.0, "p99": 600.0}
+    assert found["methods"] == {"unchanged": 18, "qp": 12}
+    assert found["changed_us"] == {"p50": 105, "p99": 405, "p99_worst_run": 2000}
+    assert summarise([run(0, 0.5, [])])["changed_us"] is None
+
+
+def test_times_in_bins_are_counted_by_their_upper_edge() -> None:
+    rng = np.random.default_rng(0)
+    times = rng.gamma(4.0, 40.0, 5000)
+    for share in (0.01, 0.5, 0.99):
+        assert 0.0 <= quantile(in_bins(times.tolist()), share) - np.quantile(times, share, method="inverted_cdf") < BIN_US
 
 
 @pytest.mark.parametrize("support", [Support.LEFT, Support.RIGHT, Support.BOTH])
