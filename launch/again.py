@@ -82,7 +82,8 @@ def _begin_run(meta: Mapping[str, Any], scenario: Scenario) -> Begun:
 def _begin_push_case(log: Log, scenario: Scenario) -> Begun:
     """Of a fall of `bench locomotion` under a push, at the push: what comes before is not recorded."""
     work, case = work_of("the recording", log.meta), log.meta["case"]
-    assert isinstance(work, LocomotionWork)  # its case is a push
+    if not isinstance(work, LocomotionWork):
+        raise RecordError("the recording is no fall of bench locomotion under a push; only those and runs of demo or walk are made again")
     proposer = None if "policy" in log.meta else _proposer(work.robot, log.meta["mode"])
     seed = case["seed"]
     stack = work.make_stack(work.robot, seed) if proposer is None else build_stack(work.robot, log.meta["mode"], proposer, seed=seed)
@@ -157,7 +158,9 @@ class Again:
             self.scenario = _without_request(self.scenario, int(rest))
         elif kind == "bound":
             stack = self.stack
-            stack.certifier = Lifted(stack.robot, stack.config.safety, rest, stack.period_s)
+            lifted = Lifted(stack.robot, stack.config.safety, rest, stack.period_s)
+            lifted.restore(stack.certifier.snapshot())
+            stack.certifier = lifted
         elif begun.proposer is not None:
             begun.proposer.leave_out()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 BLOCK = 2000  # steps of one run
 MOST_STEPS = 10**9  # days of work
+STEPS_ONLY = ("steps", "seed", "supports")
+TAKEOVERS_ONLY = ("seeds", "certifier", "contract", "baseline", "save_baseline")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class Safety(BatchFolder):
         from .run_folder import versions
 
         self.check()
-        if self.scenarios is not None or self.policy is not None:
+        takeovers = self.scenarios is not None or self.policy is not None
+        self._check_mode(takeovers)
+        if takeovers:
             from poise.control.safety import SafetyConfig
 
             from .safety_suite import run_suite
@@ -91,11 +96,35 @@ class Safety(BatchFolder):
         print_result("safety", {name: result[name] for name in ("steps", "methods", "changed_us")}, None, console)
         broken = [run for run in runs if run["first"]]
         for run in broken:
-            console.print(_broken(run), soft_wrap=True, highlight=False)
+            console.print(_broken(run) + self.same(), soft_wrap=True, highlight=False)
         write_json(folder / "summary.json", result)
         if self.json is not None:
             write_json(self.json, result)
         return Exit.FAILED if broken else Exit.HELD
+
+    def _check_mode(self, takeovers: bool) -> None:
+        """Refuse options that would be ignored.
+
+        Raises:
+            PoiseError: one of them was given.
+        """
+        from poise.robots import PoiseError
+
+        ignored = STEPS_ONLY if takeovers else TAKEOVERS_ONLY
+        for entry in (entry for entry in fields(self) if entry.name in ignored and getattr(self, entry.name) != entry.default):
+            option = "--" + entry.name.replace("_", "-")
+            raise PoiseError(
+                f"{option} is for steps on the model; leave it out, or --scenarios and --policy"
+                if takeovers
+                else f"{option} is for takeovers; leave it out, or give --scenarios or --policy too"
+            )
+
+    def same(self) -> str:
+        """The options that any single run of these has too, to add to its command."""
+        given = [(name, getattr(self, name)) for name in ("robot", "overlay", "solver")]
+        return "".join(
+            f" --{name} {shlex.quote(value)}" for name, value in given if value is not None and value != getattr(type(self), name, None)
+        )
 
     def _cases(self) -> list[dict[str, Any]]:
         """Runs in turn over adversaries and supports, so that any number of them is spread over all."""

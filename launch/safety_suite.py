@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,37 +65,50 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
     Raises:
         PoiseError: a scenario, a requester, a policy or a baseline cannot be used.
     """
-    robot, scenarios = load_robot(options.robot, options.overlay), _scenarios(options.scenarios or "all")
-    requesters = _requesters(options)
+    robot, files = load_robot(options.robot, options.overlay), _named(options.scenarios)
+    scenarios, requesters = {name: _scenario(file) for name, file in files.items()}, _requesters(options)
     for scenario in scenarios.values():
         scenario.check(robot)
     for make in requesters.values():
         make(robot, 0, PERIOD_S)  # what cannot be used is said before the work begins
     _check_baselines(options)
     baseline = None if options.baseline is None else _read_baseline(options.baseline)
-    seeds = parse_seeds(options.seeds)
-    sides = {"both": (False, True), "on": (True,), "off": (False,)}[options.certifier]
-    cases = [
-        {"scenario": scenario, "requester": requester, "seed": seed, "certified": certified}
-        for scenario in scenarios
-        for requester in requesters
-        for seed in seeds
-        for certified in sides
-    ]
+    cases = _cases(options, scenarios, requesters)
     make_guard = MakeGuard(GateConfig() if options.policy is None else WALKING)
-    work = TrialWork(robot, scenarios, make_guard, config, requesters)
-    known = {name: asdict(scenario) for name, scenario in scenarios.items()}
     setup = {
         "schema": SCHEMA,
         "robot": robot.name,
-        "scenarios": known,
+        "scenarios": {name: asdict(scenario) for name, scenario in scenarios.items()},
         "safety": asdict(config),
         "gate": make_guard.gate._asdict(),
         "versions": versions(),
     }
     folder = options.folder("takeover")
-    runs = options.run(folder, work, cases, setup, _said)
-    result: dict[str, Any] = {"table": table(runs), "reduction": reduction(runs), "runs": runs, **setup}
+    runs = options.run(folder, TrialWork(robot, scenarios, make_guard, config, requesters), cases, setup, _said)
+    _report(options, folder, {**options.summed(folder, _summarise, runs), "runs": runs, **setup})
+    console = console_for(options.json)
+    if options.save_baseline is not None:
+        Path(options.save_baseline).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if baseline is not None:
+        console.print(f"held against the baseline: {_compared(runs, baseline, options.baseline)} cases", highlight=False)
+    lines = regressions(runs, baseline or {}, _again(options, files))
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+    return Exit.FAILED if lines else Exit.HELD
+
+
+def _cases(options: Safety, scenarios: Iterable[str], requesters: Iterable[str]) -> list[dict[str, Any]]:
+    sides, seeds = {"both": (False, True), "on": (True,), "off": (False,)}[options.certifier], parse_seeds(options.seeds)
+    names = ("scenario", "requester", "seed", "certified")
+    return [dict(zip(names, case, strict=True)) for case in product(scenarios, requesters, seeds, sides)]
+
+
+def _summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"table": table(runs), "reduction": reduction(runs)}
+
+
+def _report(options: Safety, folder: Path, result: Mapping[str, Any]) -> None:
+    """Print the tables, and write summary and page."""
     console = console_for(options.json)
     print_rows("takeovers: ticks on which bounds were broken", [_printed(row) for row in result["table"]], console)
     if options.certifier == "both":
@@ -104,14 +119,17 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
     console.print(f"page: {folder / 'report.html'}", soft_wrap=True, highlight=False)
     if options.json is not None:
         write_json(options.json, result)
-    if options.save_baseline is not None:
-        Path(options.save_baseline).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    lines = regressions(runs, baseline or {})
-    if baseline is not None:
-        console.print(f"held against the baseline: {_compared(runs, baseline, options.baseline)} cases", highlight=False)
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False)
-    return Exit.FAILED if lines else Exit.HELD
+
+
+def _again(options: Safety, files: Mapping[str, str]) -> Callable[[Mapping[str, Any]], str]:
+    """Says the command that runs a case again: the scenario as it was given, and who asks."""
+
+    def command(run: Mapping[str, Any]) -> str:
+        who = {"policy": options.policy, "contract": options.contract} if options.policy else {"adversaries": run["requester"]}
+        asked = {"scenarios": files[run["scenario"]], **who, "seeds": run["seed"]}
+        return "poise bench safety" + "".join(f" --{name} {shlex.quote(str(value))}" for name, value in asked.items()) + options.same()
+
+    return command
 
 
 def render(result: Mapping[str, Any]) -> str:
@@ -142,20 +160,26 @@ def _printed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{key} beyond" if key in HAPPENED else key: value for key, value in shown.items() if key not in ("rungs", "ticks", "margins")}
 
 
-def _scenarios(text: str) -> dict[str, SafetyScenario]:
-    packaged = packaged_scenarios()
-    if text == "all":
-        return packaged
-    found = {}
-    for name in (name.strip() for name in text.split(",")):
-        if name in packaged:
-            found[name] = packaged[name]
-        elif name.endswith(".toml"):
-            scenario = read_scenario(name)
-            found[scenario.name] = scenario
-        else:
-            raise PoiseError(f"--scenarios {text}: unknown {name!r}; known: {', '.join(packaged)}, or the name of a TOML file")
+def _named(text: str | None) -> dict[str, str]:
+    """What is given for each scenario, by the scenario's name.
+
+    Raises:
+        PoiseError: something is none, or two of them have one name.
+    """
+    packaged, found = packaged_scenarios(), dict[str, str]()
+    if text is None or text.strip() == "all":
+        return {name: name for name in packaged}
+    for given in (given.strip() for given in text.split(",")):
+        name = Path(given).stem if given.endswith(".toml") else given
+        if not given.endswith(".toml") and name not in packaged:
+            raise PoiseError(f"--scenarios {text}: unknown {given!r}; known: {', '.join(packaged)}, or the name of a TOML file")
+        if found.setdefault(name, given) != given:
+            raise PoiseError(f"--scenarios {text}: {found[name]} and {given} have one name; rename one of the files")
     return found
+
+
+def _scenario(given: str) -> SafetyScenario:
+    return read_scenario(given) if given.endswith(".toml") else packaged_scenarios()[given]
 
 
 def _requesters(options: Safety) -> dict[str, MakeRequester]:

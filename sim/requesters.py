@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -93,6 +95,8 @@ def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], A
     known = f"give one of {', '.join(ADVERSARIES)}, or module:Class"
     if not (module and attribute):
         raise PoiseError(f"{name!r} asks for nothing that is known: {known}")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # where a command is run, as `python` itself has it
     try:
         found: Callable[[RobotModel, np.random.Generator, float], Adversary] = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # somebody else's module

@@ -31,6 +31,7 @@ from poise.robots.reading import read_toml, shown
 from .noise import NOISE
 
 STARTS = ("floor", "rig")
+LEAST_S = 0.01  # of a scenario, and of what is left of it from the takeover on
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class SafetyScenario:
         plant, joints = self.plant, (*self.plant.weak, *self.plant.dead)
         for wrong, said in (
             (self.start not in STARTS, f"start {self.start!r}: give {' or '.join(STARTS)}"),
-            (not 0.0 < self.seconds <= 60.0, f"seconds {self.seconds:g}: give up to 60"),
-            (not 0.0 <= self.takeover_s < self.seconds, f"takeover_s {self.takeover_s:g}: give a time before the end"),
+            (not LEAST_S <= self.seconds <= 60.0, f"seconds {self.seconds:g}: give {LEAST_S:g} to 60"),
+            (not 0.0 <= self.from_s <= self.seconds - LEAST_S, f"takeover_s {self.takeover_s:g}: give a time before the end"),
             (not max(map(abs, self.velocity)) <= 2.0, f"velocity {self.velocity}: give up to 2 m/s and rad/s"),
             (not 0.5 <= plant.mass <= 2.0, f"mass {plant.mass:g}: give 0.5 to 2"),
             (not 0.0 < plant.friction <= 2.0, f"friction {plant.friction:g}: give up to 2"),
@@ -108,26 +109,26 @@ def read_scenario(path: str | Path) -> SafetyScenario:
     try:
         table = read_toml(path)
         plant = _built(PlantErrors, table.pop("plant", {}), "plant.")
-        return _built(SafetyScenario, {**table, "name": path.stem, "plant": plant}, "")
+        return _built(SafetyScenario, {**table, "plant": plant}, "", name=path.stem)
     except ValueError as error:
-        raise PoiseError(f"scenario {path}: {error}") from error
+        raise PoiseError(f"scenario {path}: {error}; give a TOML file like the packaged scenarios, or the name of one of them") from error
 
 
-def _built(kind: type[Any], table: Any, prefix: str) -> Any:
-    """An instance from a table whose values have the kinds of its defaults."""
+def _built(kind: type[Any], table: Any, prefix: str, **given: str) -> Any:
+    """An instance from what is given, and from a table whose values have the kinds of its defaults."""
     if not isinstance(table, dict):
-        raise ValueError(f"{prefix[:-1]} is no table; write [{prefix[:-1]}]")
-    known = {entry.name: entry for entry in fields(kind)}
+        raise ValueError(f"{prefix[:-1]} is no table: write [{prefix[:-1]}]")
+    known = [entry.name for entry in fields(kind) if entry.name not in given]
     values = {}
     for key, value in table.items():
         if key not in known:
-            raise ValueError(f"unknown key {prefix}{key}; known: {', '.join(name for name in known if name != 'name')}")
+            raise ValueError(f"unknown key {prefix}{key}, known: {', '.join(known)}")
         values[key] = _fitting(value, prefix + key)
-    return kind(**values)
+    return kind(**given, **values)
 
 
 def _fitting(value: Any, key: str) -> Any:
-    texts, numbers = ("about", "start", "plant.noise", "name"), ("velocity",)
+    texts, numbers = ("about", "start", "plant.noise"), ("velocity",)
     if key in texts:
         fits = isinstance(value, str)
     elif key == "plant":
@@ -141,7 +142,7 @@ def _fitting(value: Any, key: str) -> Any:
     else:
         fits = _is_number(value)
     if not fits:
-        raise ValueError(f"{key} {shown(value)} is not what it takes; see the packaged scenarios")
+        raise ValueError(f"{key} {shown(value)} is not what it takes")
     if isinstance(value, list):
         return tuple(map(float, value)) if key in numbers else tuple(value)
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from poise.robots import PoiseError
@@ -19,9 +19,8 @@ def case_name(run: Run) -> str:
 
 
 def again(run: Run) -> str:
-    """The command that runs a case again."""
-    certifier = "" if run["certified"] else " --certifier off"
-    return f"poise bench safety --scenarios {run['scenario']} --adversaries {run['requester']} --seeds {run['seed']}{certifier}"
+    """The command that runs a case of a packaged scenario again."""
+    return f"poise bench safety --scenarios {run['scenario']} --adversaries {run['requester']} --seeds {run['seed']}"
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -77,8 +76,10 @@ def baseline_of(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def regressions(runs: Sequence[Run], baseline: Mapping[str, Any]) -> list[str]:
+def regressions(runs: Sequence[Run], baseline: Mapping[str, Any], again: Callable[[Run], str] = again) -> list[str]:
     """A line for each thing that is worse than it was, or that must never be: scenario, bound, margin, time and how to see it again.
+
+    `again` gives the command that runs a case again.
 
     Raises:
         PoiseError: the baseline is none.

@@ -61,7 +61,7 @@ def test_a_file_is_read_with_defaults_for_what_it_does_not_say(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("second = 2", "unknown key second; known: about"),
+        ("second = 2", "unknown key second, known: about"),
         ("[plant]\nmas = 1.0", "unknown key plant.mas"),
         ("seconds = 'two'", "seconds 'two'"),
         ("velocity = [1.0, 2.0]", "velocity"),
@@ -97,6 +97,13 @@ def test_a_file_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str, 
 def test_what_cannot_be_run_is_refused_with_what_can(g1: RobotModel, wrong: dict[str, Any]) -> None:
     with pytest.raises(PoiseError, match="scenario it: .*: "):
         replace(SafetyScenario("it"), **wrong).check(g1)
+
+
+def test_a_file_cannot_name_its_scenario(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "yours"\n')
+    with pytest.raises(PoiseError, match="unknown key name, known: about, start"):
+        read_scenario(file)
 
 
 def test_on_the_rig_somebody_else_asks_from_the_start() -> None:
