@@ -18,8 +18,8 @@ from .closed_loop import Advance
 from .incidents import Incident, stands
 from .scenario_of import scenario_of
 
-BEFORE_S = 1.0  # from the snapshot to the incident
-AFTER_S = 2.0  # that a fall is given to happen
+LEAD_S = 1.0  # from the snapshot to the incident
+FALL_S = 2.0  # that a fall is given to happen
 MORE_S = 1.0  # that is run beyond the end of any other incident
 
 
@@ -122,12 +122,12 @@ def counterfactual(log: Log, incident: Incident, cause: Cause, advance: Advance 
 
 def _from(incident: Incident, cause: Cause) -> float:
     """When the snapshot is taken, s: before the incident, and before what is left out began to act."""
-    return min(incident.from_s - BEFORE_S, cause.from_s - 0.01 if cause.from_s > 0.0 else np.inf)
+    return min(incident.from_s - LEAD_S, cause.from_s - 0.01 if cause.from_s > 0.0 else np.inf)
 
 
 def _outcome(again: Again, incident: Incident) -> Outcome:
     """What comes of going on from here."""
     outcome = Outcome(incident)
-    end_s = incident.from_s + AFTER_S if incident.kind == "fell" else incident.until_s + MORE_S
+    end_s = incident.from_s + FALL_S if incident.kind == "fell" else incident.until_s + MORE_S
     outcome.ended(again.go(end_s, outcome.note))
     return outcome

@@ -129,7 +129,7 @@ def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
         "position_std_m": stds[0],
         "velocity_std_mps": stds[1],
     }
-    assert list(wanted) == [field.name for field in fields(Belief)][:-2]  # the last are its age, and a force that the stack adds
+    assert list(wanted) == [field.name for field in fields(Belief)][:-2]  # the last are its age, and a force, which the estimator adds
     assert np.linalg.norm(wanted["base_velocity_world"] - d.v[:3]) > 0.1
     numbers = believed(d.block, d.nv, e.memory, dcm, sole_yaw)
     assert numbers.shape == (39,) and np.unique(numbers[:33]).size == 33
