@@ -4,7 +4,8 @@ A request is the torque τ_req that a command asks of the motors at the measured
 when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
-    qp:    where the manoeuvre could begin after that, the nearest torque, by DAQP:  min ‖(τ − τ_req)/τ_max‖²  s.t.  τ in its bounds,  q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
+    qp:    where the manoeuvre could begin after that, the nearest torque, by DAQP:
+               min ‖(τ − τ_req)/τ_max‖²  s.t.  τ in its bounds,  q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
            with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, only
            arms keep capsules apart: legs and trunk balance it;
     brake: while the robot rests, the braking manoeuvre, which was open when this state was let into;

@@ -1,8 +1,8 @@
-"""`poise robots`: which robots there are, and whether one is described soundly."""
+"""`poise robots`: which robots there are, whether one is described soundly, and what of it touches itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,10 +60,45 @@ class CheckRobot:
 
 
 @dataclass(frozen=True)
-class Robots:
-    """Robots: list, check."""
+class Pairs:
+    """Bodies of a robot that touch each other in postures drawn from its joints' ranges, first those that no capsules see."""
 
-    action: Annotated[ListRobots, subcommand("list")] | Annotated[CheckRobot, subcommand("check")]
+    name: Positional[Annotated[str, arg(metavar="NAME")]]
+    """Name of a robot, or its MJCF or URDF (with --overlay)."""
+    overlay: File = None
+    """Overlay of a robot that is given by a file."""
+    postures: int = 2000
+    """How many are drawn."""
+    seed: int = 0
+    """Of the postures."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Print one row a pair."""
+        from poise.robots import load_robot
+        from poise.robots.touching import touching
+
+        from .options import check_count, check_json, console_for
+        from .output import Exit, print_rows, write_json
+
+        check_count("--postures", self.postures)
+        check_count("--seed", self.seed, 0)
+        check_json(self.json)
+        rows = [asdict(touch) for touch in touching(load_robot(self.name, self.overlay), self.postures, self.seed)]
+        console, unseen = console_for(self.json), [row for row in rows if row["unseen"]]
+        print_rows("bodies that touch, and that do so while no capsules are near, as shares of postures", list(unseen), console)
+        console.print(f"{len(rows) - len(unseen)} more pairs touch, but never while no capsules are near", highlight=False)
+        if self.json is not None:
+            write_json(self.json, {"pairs": rows})
+        return Exit.HELD
+
+
+@dataclass(frozen=True)
+class Robots:
+    """Robots: list, check, pairs of bodies that touch."""
+
+    action: Annotated[ListRobots, subcommand("list")] | Annotated[CheckRobot, subcommand("check")] | Annotated[Pairs, subcommand("pairs")]
 
     def __call__(self) -> Exit:
         """Do it."""

@@ -1,27 +1,28 @@
-"""`poise train`: learn from demonstrations."""
+"""`poise train`: a proposer from demonstrations, an adversary from the certifier."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg, subcommand
 
 from .arguments import File, Folder
 
 if TYPE_CHECKING:
+    from poise.sim.adversary_training import Evolution, Round
+
     from .output import Exit
 
 LEARNING = ("torch", "onnx", "onnxscript")
 
 
 @dataclass(frozen=True)
-class Train:
+class Proposer:
     """Train the proposer on demonstrations; reports its log-likelihood on held-out episodes, beside that of a Gaussian."""
 
-    what: Positional[Literal["proposer"]]
-    """What is trained."""
     demos: Folder = "demos/g1"
     """Folder of the demonstrations."""
     out: Annotated[str, arg(metavar="FILE")] = "runs/proposer.onnx"
@@ -61,3 +62,79 @@ class Train:
             report = train(Path(self.demos), Path(self.out), robot, self.seed, show, command=command)
         print_result("proposer", {**report.__dict__, "held_out": report.held_out.__dict__}, self.json, console_for(self.json))
         return Exit.HELD
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """Train one of bench safety's adversaries against the certifier on the model, to bring joints as near to their limits as it can."""
+
+    out: Annotated[str, arg(metavar="FILE")] = "runs/adversary.json"
+    """Where its gains are written after every round; an interrupted training goes on from there."""
+    rounds: int = 40
+    """Of evolution."""
+    seed: int = 0
+    """Of starts and tries."""
+    robot: str = "g1"
+    """Name of a robot."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Train what is missing."""
+        from poise.control import StackConfig
+        from poise.robots import load_robot
+        from poise.sim.adversary_training import Evolution, Trial, evolve, to_table
+
+        from .options import check_count, check_json, console_for
+        from .output import Exit, print_result, write_json
+        from .progress import progress_bar
+
+        check_count("--rounds", self.rounds)
+        check_count("--seed", self.seed, 0)
+        check_json(self.json)
+        robot, config, stack = load_robot(self.robot), Evolution(rounds=self.rounds), StackConfig()
+        begun = found = self._begun(robot.joint_names, config)
+        write_json(
+            self.out, to_table(robot.joint_names, begun, config, self.seed), "--out"
+        )  # whether it can is known before the work begins
+        trial = Trial(robot, stack.safety, stack.period_s, config.steps)
+        with progress_bar("round {task.completed:.0f} of {task.total:.0f} {task.fields[note]}") as bar:
+            task = bar.add_task("adversary", total=config.rounds, completed=begun.done, note="")
+            for found in evolve(trial, config, self.seed, begun):
+                write_json(self.out, to_table(robot.joint_names, found, config, self.seed), "--out")
+                bar.update(task, completed=found.done, note=f"score {found.score:.3f}")
+        print_result("adversary", {"rounds": found.done, "score": found.score, "path": self.out}, self.json, console_for(self.json))
+        return Exit.HELD
+
+    def _begun(self, joints: tuple[str, ...], config: Evolution) -> Round:
+        """Where the training is.
+
+        Raises:
+            PoiseError: the file is of another one.
+        """
+        import numpy as np
+
+        from poise.robots import PoiseError
+        from poise.robots.reading import read_json
+        from poise.sim.adversaries import Trained
+        from poise.sim.adversary_training import Round, from_table
+
+        if not Path(self.out).exists():
+            with suppress(OSError):
+                Path(self.out).parent.mkdir(parents=True, exist_ok=True)
+            return Round(0, 0.0, np.zeros((Trained.inputs, len(joints))))
+        try:
+            return from_table(read_json(Path(self.out)), joints, config, self.seed)
+        except ValueError as error:
+            raise PoiseError(f"--out {self.out}: {error}; give another file, or delete it") from error
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a proposer on demonstrations, or an adversary of bench safety."""
+
+    action: Annotated[Proposer, subcommand("proposer")] | Annotated[Adversary, subcommand("adversary")]
+
+    def __call__(self) -> Exit:
+        """Do it."""
+        return self.action()

@@ -6,16 +6,24 @@ robot, and draws from its own generator: the same seed asks for the same.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from poise.learning.trace import ROW_S, load_trace, read_header
 from poise.robots import JointCommand, RobotModel
 from poise.robots.types import Array
+
+DATA = Path(str(files("poise.sim") / "adversary_data"))
+WAVE_HZ = 1.5
 
 
 class Adversary(Protocol):
@@ -157,6 +165,65 @@ class NotFinite(Drifting):
         return replace(command, **values)
 
 
+class Teleoperated(_Base):
+    """An operator's recorded motion over a bad link, held by stiff motors: it jumps from one moment to any other, and stops for a while.
+
+    Recorded by `poise demos generate --episodes 1 --seconds 10 --seed 7`.
+    """
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
+        super().__init__(robot, rng, period_s)
+        self.path, self.at, self.arrives = _recorded(robot.joint_names, tuple(robot.posture)), 0.0, True
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """The posture of a moment, between two that were recorded."""
+        robot, last, zero = self.robot, len(self.path) - 1, np.zeros(q.size)
+        if self.due(0.4):
+            self.at, self.arrives = self.rng.uniform(0.0, last), self.rng.random() < 0.8
+        if self.arrives:
+            self.at = min(self.at + self.period_s / ROW_S, last - 1e-9)
+        row, part = int(self.at), self.at % 1.0
+        target = (1.0 - part) * self.path[row] + part * self.path[row + 1]
+        return JointCommand(target, zero, 2.0 * robot.hold_kp, robot.hold_kd, zero, robot.torque_limit)
+
+
+class Trained(_Base):
+    """Each joint's torque by its own place and speed and a wave, with gains that `poise train adversary` found against the certifier."""
+
+    inputs = 4  # of each joint: one, place, speed, wave
+    most = 0.2  # of each motor: for more the certifier only brakes
+    gains: Array | None = None
+
+    def ask(self, q: Array, v: Array) -> JointCommand:
+        """What it has learned to."""
+        if self.gains is None:
+            self.gains = _trained(self.robot.joint_names)
+        robot = self.robot
+        middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+        wave = np.full(q.size, np.sin(2.0 * np.pi * WAVE_HZ * self.tick * self.period_s))
+        seen = np.stack([np.ones(q.size), (q - middle) / half, v / robot.velocity_limit, wave])
+        return self.torques(self.most * np.tanh((self.gains * seen).sum(axis=0)) * robot.torque_limit)
+
+
+@lru_cache
+def _recorded(joints: tuple[str, ...], posture: tuple[float, ...]) -> Array:
+    """Joint positions (rows, n) rad of the recording, ROW_S apart; joints that it has not stay in the posture."""
+    file = DATA / "teleoperation.npz"
+    known, found = read_header(file)["joints"], np.array([situation.joint_position for situation in load_trace(file).situations])
+    path = np.tile(np.array(posture), (len(found), 1))
+    for i, joint in enumerate(joints):
+        if joint in known:
+            path[:, i] = found[:, known.index(joint)]
+    return path
+
+
+@lru_cache
+def _trained(joints: tuple[str, ...]) -> Array:
+    """Gains (4, n) of `Trained`; joints that were not trained have none."""
+    gains = json.loads((DATA / "trained.json").read_text(encoding="utf-8"))["gains"]
+    return np.array([gains.get(joint, [0.0] * Trained.inputs) for joint in joints]).T
+
+
 Make = Callable[[RobotModel, np.random.Generator, float], Adversary]
 
 ADVERSARIES: dict[str, Make] = {
@@ -169,5 +236,7 @@ ADVERSARIES: dict[str, Make] = {
     "delayed": Delayed,
     "misordered": Misordered,
     "not_finite": NotFinite,
+    "teleoperated": Teleoperated,
+    "trained": Trained,
 }
 """Every adversary by its name; another one is a class and a line here."""

@@ -65,6 +65,7 @@ ONE_LINERS = {
     "explain missing": "no log.mcap",
     "explain missing --at nan": "not finite",
     "robots check r2d2": "unknown robot",
+    "robots pairs g1 --postures 0": "--postures 0",
     "robots check missing.xml": "needs an overlay",
     "robots check empty.xml": "needs an overlay; give --overlay FILE",
     "robots check missing.xml --overlay README.md": "overlay README.md",
@@ -82,8 +83,8 @@ ONE_LINERS = {
     "bench falls --plant missing.xml": "missing.xml: no such file",
     "bench falls --plant README.md": "does not end in .xml, .mjcf, .urdf",
     f"walk --mode model --seeds {'9' * 5000}": "not a list of seeds",
-    "train everything": "'proposer'",
-    "train": "Missing from poise train: {proposer}",
+    "train everything": "unknown command 'everything'; known: proposer, adversary",
+    "train": "Expected one of {proposer, adversary}",
 }
 
 
@@ -129,7 +130,7 @@ def test_options_reach_the_command() -> None:
 
 def test_training_does_not_overwrite_the_weights_that_come_with_it() -> None:
     command = parse(["train", "proposer"])
-    assert isinstance(command, Train) and Path(command.out) == Path("runs/proposer.onnx")
+    assert isinstance(command, Train) and Path(command.action.out) == Path("runs/proposer.onnx")
 
 
 def test_seeds() -> None:

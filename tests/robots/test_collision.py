@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import pinocchio as pin
@@ -12,6 +14,7 @@ from poise.robots import load_robot
 from poise.robots.collision import CollisionModel, segment_distance
 from poise.robots.errors import RobotDescriptionError
 from poise.robots.plant import compile_plant
+from poise.robots.touching import touching
 from poise.robots.tree import build_tree, centre_of_mass
 from poise.robots.types import Array
 
@@ -178,3 +181,15 @@ def test_capsules_flag_what_the_meshes_touch_and_little_else() -> None:
         columns = [k for k, pair in enumerate(MODEL.names) if part in pair[1]]
         touches = mesh[:, columns].min(axis=1) <= 0.0
         assert touches.sum() == 0 or (capsule[:, columns].min(axis=1) < CLEARANCE_M)[touches].mean() >= 0.95, part
+
+
+def test_what_touches_and_what_no_capsules_see() -> None:
+    found = {(touch.first, touch.second): touch for touch in touching(ROBOT, 400, seed=0)}
+    bare = touching(replace(ROBOT, overlay=replace(ROBOT.overlay, collision_pairs=())), 400, seed=0)
+    assert all(touch.unseen == touch.touch > 0.0 for touch in bare) and {(t.first, t.second): t.touch for t in bare} == {
+        names: touch.touch for names, touch in found.items()
+    }
+    elbow = found["left_elbow_link", "torso_link"]
+    assert elbow.touch > 0.2 and elbow.unseen < 0.01 * elbow.touch
+    assert ("left_knee_link", "left_hip_yaw_link") not in found and ("left_hip_yaw_link", "left_knee_link") not in found, "joined"
+    assert found["left_hip_roll_link", "pelvis"].unseen > 0.0, "the range of a hip reaches into its own pelvis"
