@@ -39,16 +39,16 @@ def test_the_overlays_are_in_it_as_they_are(wheel: ZipFile) -> None:
         assert wheel.read(f"poise/{overlay.relative_to(ROOT)}") == overlay.read_bytes()
 
 
-def test_the_weights_are_in_it_as_they_are(wheel: ZipFile) -> None:
-    weights = list((ROOT / "learning" / "weights").glob("*.onnx"))
-    assert ROOT / "learning" / "weights" / "g1_proposer.onnx" in weights
+def test_weights_and_recordings_are_in_it_as_they_are(wheel: ZipFile) -> None:
+    weights = [*(ROOT / "learning" / "weights").glob("*.onnx"), *(ROOT / "sim" / "adversary_data").iterdir()]
+    assert {"g1_proposer.onnx", "teleoperation.npz", "trained.json"} <= {file.name for file in weights}
     for file in weights:
         assert wheel.read(f"poise/{file.relative_to(ROOT)}") == file.read_bytes()
 
 
 def test_nothing_else_is_in_it(wheel: ZipFile) -> None:
     assert {name.split("/")[0] for name in wheel.namelist()} == {"poise", f"poise-{PROJECT['version']}.dist-info"}
-    assert {Path(name).suffix for name in wheel.namelist() if name.startswith("poise/")} <= {".py", ".toml", ".onnx"}
+    assert {Path(name).suffix for name in wheel.namelist() if name.startswith("poise/")} <= {".py", ".toml", ".onnx", ".json", ".npz"}
     assert "poise/__init__.py" not in wheel.namelist()  # a namespace
 
 
