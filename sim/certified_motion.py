@@ -51,7 +51,8 @@ class Tally:
     def note(self, step: int, excess: Mapping[str, Array]) -> None:
         """Take the excess over each bound (n,), as a share of it, of one step."""
         for bound, over in excess.items():
-            most = float(np.nan_to_num(over, nan=np.inf).max())
+            most = float(over.max())  # NaN where one is
+            most = math.inf if math.isnan(most) else most
             self.worst[bound] = max(self.worst.get(bound, -np.inf), most)
             if most > RELATIVE:
                 self.count[bound] += 1

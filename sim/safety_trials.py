@@ -165,6 +165,7 @@ class TrialWork:
     config: SafetyConfig
     requesters: Mapping[str, MakeRequester]
 
+    @np.errstate(invalid="ignore", over="ignore")  # of requests that are no numbers
     def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]:
         """Ticks after the takeover, whether it fell and when; asked, sent, happened: a `Count` each; rungs and methods by ticks."""
         scenario, seed = self.scenarios[case["scenario"]], int(case["seed"])
@@ -187,9 +188,8 @@ class TrialWork:
             if request is not None:
                 d = controller.dynamics
                 q, v = (d.joint_position, d.joint_velocity) if case["certified"] else (state.joint_position, state.joint_velocity)
-                with np.errstate(invalid="ignore", over="ignore"):
-                    asked.note(time_s, excesses(self.robot, request, np.array(q), np.array(v)))
-                    over = watch.excesses(self.robot, command, np.array(q), np.array(v), self.config, PERIOD_S)
+                asked.note(time_s, excesses(self.robot, request, np.array(q), np.array(v)))
+                over = watch.excesses(self.robot, command, np.array(q), np.array(v), self.config, PERIOD_S)
                 sent.note(time_s, over if method != "damping" else {})
                 rungs[rung] += 1
                 methods[method] += 1

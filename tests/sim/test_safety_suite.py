@@ -210,6 +210,13 @@ def test_what_an_adversary_breaks_on_the_rig_the_certifier_keeps(g1: RobotModel)
     assert reduction([off, on])["position"] == 1.0
 
 
+@pytest.mark.filterwarnings("error")
+def test_requests_that_are_no_numbers_are_counted_without_a_warning(g1: RobotModel) -> None:
+    scenario = SafetyScenario("it", start="rig", seconds=0.1)
+    off, on = (run(g1, scenario, MakeRequester("not_finite"), certified) for certified in (False, True))
+    assert off["asked"]["torque"]["ticks"] > 10 and not any(bound["ticks"] for bound in on["sent"].values())
+
+
 def test_what_is_worse_than_in_the_baseline_gets_a_line(g1: RobotModel) -> None:
     case = {"scenario": "it", "requester": "who", "seed": 0, "certified": True, "ticks": 9, "rungs": {"filtered": 9}}
     happened = {"position": {"ticks": 2, "worst": 0.2, "time_s": 0.4, "of": "left_knee_joint"}}
