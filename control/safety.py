@@ -76,7 +76,10 @@ class _Case:
 
 
 class Certifier:
-    """Bounds torque, power and joint motion; always returns a command that is finite and inside the motor limits."""
+    """Bounds torque, power and joint motion; always returns a command that is finite and inside the motor limits.
+
+    `unsolved`: whether a nearest torque of the last call was looked for and not found: infeasible, or capped by iterations.
+    """
 
     def __init__(self, robot: RobotModel, config: SafetyConfig, period_s: float) -> None:
         self._robot, self._config, self._period = robot, config, period_s
@@ -97,6 +100,7 @@ class Certifier:
 
     def reset(self) -> None:
         """Nothing was sent yet."""
+        self.unsolved = False
         self._before = np.full((2, self._robot.n), np.nan)  # torque and position target that were sent last; NaN: not known
 
     def snapshot(self) -> Array:
@@ -135,6 +139,7 @@ class Certifier:
         Returns:
             What is to be sent, which is the request itself exactly when the certificate says unchanged, and the certificate.
         """
+        self.unsolved = False
         case = _Case(d, support, resting and not arms_external and support is not Support.NONE, *self._room)
         careful = case.resting or (predicted is None and not urgent)
         foreseen = self._nothing if predicted is None or case.resting else predicted
@@ -267,6 +272,7 @@ class Certifier:
         gradient, rows, low, high, size = nearest_problem(asked, (case.least, case.most), scale, response, free, *bounds)
         solution = self._solver.solve(QpProblem(self._identity, gradient, rows, low, high))
         if not solution.usable:
+            self.unsolved = True
             return None, self._nothing
         return case.inside(solution.x * scale), np.concatenate((solution.dual[: scale.size] / scale, solution.dual[scale.size :] / size))
 

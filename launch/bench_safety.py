@@ -93,7 +93,7 @@ class Safety(BatchFolder):
             {"bound": bound, "is": promise[bound], **figures} for bound, figures in result["violations"].items()
         ]
         print_rows("bounds, over all steps: margins as shares of the bound", rows, console)
-        print_result("safety", {name: result[name] for name in ("steps", "methods", "changed_us")}, None, console)
+        print_result("safety", {name: result[name] for name in ("steps", "methods", "unsolved", "changed_us")}, None, console)
         broken = [run for run in runs if run["first"]]
         for run in broken:
             console.print(_broken(run) + self.same(), soft_wrap=True, highlight=False)

@@ -39,7 +39,7 @@ WORDS = (
     "Somebody else asks for the commands of the motors from the takeover on. Asked and sent: ticks on which a bound of torque, power, "
     "torque jump, target or its pace was broken, summed over the bounds, at the state that the certifier was told. Position, velocity and "
     "clearance: ticks before a fall on which they truly were beyond their limits, or capsules overlapped; margins are the worst, as shares "
-    "of the bound, of 1 cm for clearance."
+    "of the bound, of 1 cm for clearance. Unsolved: ticks on which the QP of the nearest torque was infeasible or capped, by the rung."
 )
 
 
@@ -134,7 +134,7 @@ def _again(options: Safety, files: Mapping[str, str]) -> Callable[[Mapping[str, 
 
 def render(result: Mapping[str, Any]) -> str:
     """The page: what was asked, sent and happened, without the certifier and with it, side by side."""
-    heads = ["scenario", "", "ticks", "asked beyond", "sent beyond", *HAPPENED, "worst margins", "falls", "rungs"]
+    heads = ["scenario", "", "ticks", "asked beyond", "sent beyond", *HAPPENED, "worst margins", "falls", "rungs", "unsolved"]
     rows = [[_cell(value) for value in _shown(row).values()] for row in result["table"]]
     about = "".join(
         section(html.escape(name), f"<p>{html.escape(scenario['about'])}</p>") for name, scenario in result["scenarios"].items()
@@ -152,12 +152,18 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     margins = ", ".join(f"{bound} {margin:+.2g}" for bound, margin in row["margins"].items() if margin is not None)
     rungs = ", ".join(f"{rung} {100 * ticks / max(row['ticks'], 1):.0f} %" for rung, ticks in row["rungs"].items())
     figures = {key: row[key] for key in ("scenario", "certifier", "ticks", "asked", "sent", *HAPPENED)}
-    return {**figures, "margins": margins, "falls": f"{row['falls']} of {row['runs']}", "rungs": rungs if row["certifier"] == "on" else "–"}
+    unsolved = ", ".join(f"{rung} {ticks}" for rung, ticks in row["unsolved"].items())
+    said = {"rungs": rungs, "unsolved": unsolved or "0"} if row["certifier"] == "on" else {"rungs": "–", "unsolved": "–"}
+    return {**figures, "margins": margins, "falls": f"{row['falls']} of {row['runs']}", **said}
 
 
 def _printed(row: Mapping[str, Any]) -> dict[str, Any]:
     shown = _shown(row)
-    return {f"{key} beyond" if key in HAPPENED else key: value for key, value in shown.items() if key not in ("rungs", "ticks", "margins")}
+    return {
+        f"{key} beyond" if key in HAPPENED else key: value
+        for key, value in shown.items()
+        if key not in ("rungs", "ticks", "margins", "unsolved")
+    }
 
 
 def _named(text: str | None) -> dict[str, str]:

@@ -111,11 +111,14 @@ class CertifiedWork:
     steps: int
 
     def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]:
-        """Violations by bound, the first of them, how commands were answered, and thread CPU time of changed ones, µs."""
+        """Violations by bound, the first of them, how commands were answered, and thread CPU time of changed ones, µs.
+
+        `unsolved`: nearest torques that were not found, by what was sent in their place.
+        """
         support, seed = SUPPORTS[case["support"]], int(case["seed"])
         rng = np.random.default_rng([seed, int(support), list(ADVERSARIES).index(case["adversary"])])
         motion, certifier = ModelMotion(self.robot, support, self.period_s), Certifier(self.robot, self.config, self.period_s)
-        collision, methods, times = CollisionModel(self.robot), Counter[str](), list[float]()
+        collision, methods, unsolved, times = CollisionModel(self.robot), Counter[str](), Counter[str](), list[float]()
         tally = Tally(self.robot.joint_names)
         d = motion.dynamics
         watch = Watch()
@@ -127,11 +130,12 @@ class CertifiedWork:
             over |= state_excesses(self.robot, d.joint_position, d.joint_velocity, collision.distances(d.joint_position))
             tally.note(step, over)
             methods[certificate.method] += 1
+            unsolved[certificate.method] += certifier.unsolved
             if certificate.changed:
                 times.append(spent_us)
         violations = {bound: {"count": tally.count[bound], "worst_margin": -worst} for bound, worst in tally.worst.items()}
-        found = {"violations": violations, "first": tally.first, "methods": dict(methods), "changed_us": in_bins(times)}
-        return {**case, "steps": self.steps, **found}
+        found = {"violations": violations, "first": tally.first, "methods": dict(methods), "unsolved": dict(+unsolved)}
+        return {**case, "steps": self.steps, **found, "changed_us": in_bins(times)}
 
     def _answers(
         self, name: str, motion: ModelMotion, certifier: Certifier, rng: np.random.Generator
@@ -180,11 +184,10 @@ def quantile(bins: Mapping[str, int], share: float) -> int:
 def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Steps, violations by bound, answers, and cost of changed ones: over all of them, and the worst run's p99."""
     bounds = {bound: None for run in runs for bound in run["violations"]}
-    methods: Counter[str] = Counter()
+    methods, unsolved, times = Counter[str](), Counter[str](), Counter[str]()
     for run in runs:
         methods.update(run["methods"])
-    times = Counter[str]()
-    for run in runs:
+        unsolved.update(run["unsolved"])
         times.update(run["changed_us"])
     worst = max((quantile(run["changed_us"], 0.99) for run in runs if run["changed_us"]), default=None)
     return {
@@ -197,5 +200,6 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for bound in bounds
         },
         "methods": dict(methods.most_common()),
+        "unsolved": {"in_all": unsolved.total(), **dict(unsolved.most_common())},
         "changed_us": {"p50": quantile(times, 0.5), "p99": quantile(times, 0.99), "p99_worst_run": worst} if times else None,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import mujoco
 import numpy as np
@@ -83,13 +83,22 @@ class Weak:
         """The model carries it."""
 
 
+class Answer(NamedTuple):
+    """The command that is sent, the rung it is on, the certifier's method, and whether a nearest torque was looked for and not found."""
+
+    command: JointCommand
+    rung: str
+    method: str
+    unsolved: bool = False
+
+
 class Controller(Protocol):
-    """What answers a request: the command that is sent, and how."""
+    """What answers a request."""
 
     dynamics: Dynamics
 
-    def __call__(self, state: RobotState, request: JointCommand | None) -> tuple[JointCommand, str, str]:
-        """The command, the rung and the certifier's method."""
+    def __call__(self, state: RobotState, request: JointCommand | None) -> Answer:
+        """One tick."""
         ...
 
 
@@ -99,10 +108,11 @@ class OnFeet:
     def __init__(self, stack: Stack, intent: Intent) -> None:
         self._stack, self._intent, self.dynamics = stack, intent, stack.dynamics
 
-    def __call__(self, state: RobotState, request: JointCommand | None) -> tuple[JointCommand, str, str]:
+    def __call__(self, state: RobotState, request: JointCommand | None) -> Answer:
         """One tick."""
         decision = self._stack.step(state, self._intent, request)
-        return decision.command, decision.rung, decision.certificate.method
+        changed = decision.certificate.changed  # in a tick that is bridged the certifier is not asked
+        return Answer(decision.command, decision.rung, decision.certificate.method, changed and self._stack.certifier.unsolved)
 
 
 class OnStand:
@@ -112,21 +122,21 @@ class OnStand:
         self.dynamics, self._certifier = Dynamics(robot), Certifier(robot, config, PERIOD_S)
         self._monitor = SoundnessMonitor(robot, hold_ticks=10)
 
-    def __call__(self, state: RobotState, request: JointCommand | None) -> tuple[JointCommand, str, str]:
+    def __call__(self, state: RobotState, request: JointCommand | None) -> Answer:
         """One tick; there is always a request."""
         assert request is not None
         d, problem = self.dynamics, self._monitor.check(state, Intent())[0]
         if problem and self._monitor.bridged:
-            return self._monitor.last_command, "nominal", "unchanged"
+            return Answer(self._monitor.last_command, "nominal", "unchanged")
         if problem:
-            return self._certifier.damping(self._monitor.last_position), "damping", "damping"
+            return Answer(self._certifier.damping(self._monitor.last_position), "damping", "damping")
         seen = self._monitor.state
         assert seen.base_orientation_wxyz is not None and seen.gyro_imu is not None
         d.run(seen.base_orientation_wxyz, seen.gyro_imu, seen.joint_position, seen.joint_velocity)
         fill_frames(d.source, d.frames, d.terms)
         command, certificate = self._certifier.certify(d, request, Support.BASE, resting=True)
         self._monitor.sent(command)
-        return command, "filtered" if certificate.changed else "nominal", certificate.method
+        return Answer(command, "filtered" if certificate.changed else "nominal", certificate.method, self._certifier.unsolved)
 
 
 @dataclass
@@ -167,7 +177,10 @@ class TrialWork:
 
     @np.errstate(invalid="ignore", over="ignore")  # of requests that are no numbers
     def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]:
-        """Ticks after the takeover, whether it fell and when; asked, sent, happened: a `Count` each; rungs and methods by ticks."""
+        """Ticks after the takeover, whether it fell and when; asked, sent, happened: a `Count` each; rungs and methods by ticks.
+
+        `unsolved`: by rung, ticks on which a nearest torque was looked for and not found.
+        """
         scenario, seed = self.scenarios[case["scenario"]], int(case["seed"])
         backend, requester = self.backend(scenario, seed), self.requesters[case["requester"]](self.robot, seed, PERIOD_S)
         intent = Intent(velocity=scenario.velocity)
@@ -177,23 +190,24 @@ class TrialWork:
             plant_map(backend.model, self.robot),
         )
         asked, sent, happened = (Count(self.robot.joint_names) for _ in range(3))
-        rungs, methods, watch, fell_s = Counter[str](), Counter[str](), Watch(), None
+        rungs, methods, unsolved, watch, fell_s = Counter[str](), Counter[str](), Counter[str](), Watch(), None
         for tick in range(round(scenario.seconds / PERIOD_S)):
             state, time_s = backend.read(), tick * PERIOD_S
             request = requester(state, intent) if time_s >= scenario.from_s else None
             if request is None or case["certified"]:
-                command, rung, method = controller(state, request)
+                answer = controller(state, request)
             else:
-                command, rung, method = request, "nominal", "unchanged"
+                answer = Answer(request, "nominal", "unchanged")
             if request is not None:
                 d = controller.dynamics
                 q, v = (d.joint_position, d.joint_velocity) if case["certified"] else (state.joint_position, state.joint_velocity)
                 asked.note(time_s, excesses(self.robot, request, np.array(q), np.array(v)))
-                over = watch.excesses(self.robot, command, np.array(q), np.array(v), self.config, PERIOD_S)
-                sent.note(time_s, over if method != "damping" else {})
-                rungs[rung] += 1
-                methods[method] += 1
-            backend.write(command)
+                over = watch.excesses(self.robot, answer.command, np.array(q), np.array(v), self.config, PERIOD_S)
+                sent.note(time_s, over if answer.method != "damping" else {})
+                rungs[answer.rung] += 1
+                methods[answer.method] += 1
+                unsolved[answer.rung] += answer.unsolved
+            backend.write(answer.command)
             if request is not None:
                 joints, speed = np.array(backend.data.qpos[plant.qpos]), np.array(backend.data.qvel[plant.dof])
                 happened.note(time_s, state_excesses(self.robot, joints, speed, collision.distances(joints)))
@@ -209,6 +223,7 @@ class TrialWork:
             "happened": happened.to_dict(),
             "rungs": dict(rungs),
             "methods": dict(methods),
+            "unsolved": dict(+unsolved),
         }
 
     def backend(self, scenario: SafetyScenario, seed: int) -> MujocoBackend:

@@ -34,9 +34,10 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _row(scenario: str, certified: bool, of: Sequence[Run]) -> dict[str, Any]:
     margins = {bound: min((-run["happened"][bound]["worst"] for run in of if bound in run["happened"]), default=None) for bound in HAPPENED}
-    rungs: Counter[str] = Counter()
+    rungs, unsolved = Counter[str](), Counter[str]()
     for run in of:
         rungs.update(run["rungs"])
+        unsolved.update(run["unsolved"])
     return {
         "scenario": scenario,
         "certifier": "on" if certified else "off",
@@ -48,6 +49,7 @@ def _row(scenario: str, certified: bool, of: Sequence[Run]) -> dict[str, Any]:
         "falls": sum(run["fell_s"] is not None for run in of),
         "runs": len(of),
         "rungs": dict(rungs),
+        "unsolved": dict(unsolved),
     }
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oracles import random_state
 
 from poise.control.dynamics import Dynamics
+from poise.control.qp import DaqpSolver, QpSolution
 from poise.control.safety import UNCHANGED, Certifier, SafetyConfig, Uncertified
 from poise.control.support import Support, joint_acceleration
 from poise.control.viability import viable_acceleration
@@ -311,6 +312,21 @@ def test_whatever_comes_in_what_goes_out_is_finite_and_within_the_motors(
     assert (np.abs(sent.v) <= ROBOT.velocity_limit).all()
     assert certificate.method in ("unchanged", "clip", "qp", "brake", "best")
     assert certificate.changed == bool(certificate.reasons) == (sent is not request)
+
+
+def test_a_nearest_torque_that_is_not_found_is_told(g1: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver that may not iterate, and the real one; the count is of the last call alone."""
+    elbow = g1.joint_names.index("left_elbow_joint")
+    q, v, zero = g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
+    q[elbow], v[elbow] = g1.position_max[elbow] - 0.02, 1.6
+    fast, request = standing(g1, v, q), JointCommand(q, zero, zero, zero, zero, g1.torque_limit)
+    for solve, method in ((True, "qp"), (False, "best")):
+        tried = certifier(g1)
+        if not solve:
+            monkeypatch.setattr(DaqpSolver, "solve", lambda *_: QpSolution(zero, False, np.inf, 0, "capped", zero))
+        assert tried.certify(fast, request, BOTH, predicted=zero)[1].method == method and tried.unsolved is not solve
+        tried.certify(standing(g1), hold_command(g1, g1.posture), BOTH, predicted=zero)
+        assert not tried.unsolved
 
 
 def test_uncertified_sends_what_is_asked_for_whatever_it_is(g1: RobotModel) -> None:

@@ -124,11 +124,12 @@ def test_a_tally_counts_steps_and_keeps_the_first_and_the_worst() -> None:
 def test_a_summary_adds_up() -> None:
     def run(count: int, margin: float, times_us: list[float]) -> dict[str, object]:
         violations = {"torque": {"count": count, "worst_margin": margin}}
-        return {"steps": 10, "violations": violations, "methods": {"qp": 4, "unchanged": 6}, "changed_us": in_bins(times_us)}
+        answered = {"methods": {"qp": 4, "unchanged": 6}, "unsolved": {"brake": count}}
+        return {"steps": 10, "violations": violations, **answered, "changed_us": in_bins(times_us)}
 
     found = summarise([run(0, 0.5, [101.0] * 97), run(2, -0.25, [400.5, 396.0, 1999.9]), run(1, 0.0, [])])
     assert found["steps"] == 30 and found["violations"] == {"torque": {"count": 3, "worst_margin": -0.25}}
-    assert found["methods"] == {"unchanged": 18, "qp": 12}
+    assert found["methods"] == {"unchanged": 18, "qp": 12} and found["unsolved"] == {"in_all": 3, "brake": 3}
     assert found["changed_us"] == {"p50": 105, "p99": 405, "p99_worst_run": 2000}
     assert summarise([run(0, 0.5, [])])["changed_us"] is None
 
