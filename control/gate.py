@@ -11,6 +11,7 @@ by for what is not.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -67,12 +68,12 @@ class Gate:
         return copy(self)
 
     def __call__(
-        self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array, settled: bool, fault: str = ""
+        self, request: JointCommand | None, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array, settled: bool, fault: str = ""
     ) -> str:
         """Why a request may not pass; empty: it may.
 
         Args:
-            request: what somebody wants to send.
+            request: what somebody wants to send, as `taken` takes it.
             d: the robot as it is.
             dcm: capture point, (2,) m; sole_yaw: (2,) rad; contact: probabilities (2,).
             settled: whether the robot stands still.
@@ -92,12 +93,12 @@ class Gate:
         """Whether the certifier changed the torques of a request that was let through."""
         self._changed_s = self._changed_s + self._period if changed else 0.0
 
-    def _danger(self, request: JointCommand, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array) -> str:
+    def _danger(self, request: JointCommand | None, d: Dynamics, dcm: Array, sole_yaw: Array, contact: Array) -> str:
         cfg = self._config
-        if not fits(request, self._n):
+        if request is None:
             return NO_COMMAND
         torque = request.torque(d.joint_position, d.joint_velocity)
-        if not np.isfinite(torque).all():
+        if not all(np.isfinite(numbers).all() for numbers in (torque, request.q, request.v, request.kp, request.kd)):
             return "the request is not finite"
         if self._changed_s > cfg.patience_s:
             return "requests break bounds"
@@ -105,13 +106,12 @@ class Gate:
             return "no sole carries the robot"
         if not d.base_rotation[2, 2] > np.cos(cfg.lean_rad):
             return "the robot leans"
-        hull = support_hull(d.sole_position, sole_yaw, self._polygon)
-        if not margin_inside(dcm, hull) > -cfg.reach_m:
+        if not margin_inside(dcm, support_hull(d.sole_position, sole_yaw, self._polygon)) > -cfg.reach_m:
             return "the capture point leaves the soles"
-        return self._ground(torque, d, contact, hull)
+        return self._ground(torque, d, sole_yaw, contact)
 
-    def _ground(self, torque: Array, d: Dynamics, contact: Array, hull: Array) -> str:
-        """Whether the ground can give what a torque (n,) takes: pushing, by friction, with its centre of pressure under the soles."""
+    def _ground(self, torque: Array, d: Dynamics, sole_yaw: Array, contact: Array) -> str:
+        """Whether the ground can give what a torque (n,) takes: pushing, by friction, its centre of pressure under the soles that carry."""
         wrench = ground_wrench(d.block, d.nv, int(support_of(contact)), torque)
         force, moment, height = wrench[:3], wrench[3:], float(d.sole_position[:, 2].min())
         if not force[2] > self._config.light * self._weight:
@@ -119,12 +119,20 @@ class Gate:
         if not np.hypot(force[0], force[1]) <= self._config.slip * self._friction * force[2]:
             return "the soles would slip"
         cop = np.array((height * force[0] - moment[1], height * force[1] + moment[0])) / force[2]
+        carrying = np.flatnonzero(contact > 0.5)[[0, -1]]  # one of them twice where it stands alone
+        hull = support_hull(d.sole_position[carrying], sole_yaw[carrying], self._polygon)
         return "" if margin_inside(cop, hull) > self._config.cop_m else "the centre of pressure would leave the soles"
 
 
-def fits(request: JointCommand, n: int) -> bool:
-    """Whether something is a command for n joints, in arrays of the layout that kernels are compiled for; its numbers may be anything."""
+def taken(request: object, n: int) -> JointCommand | None:
+    """Something as a command for n joints, in arrays that kernels are compiled for: copied where it must be; None: it is no command.
+
+    Its numbers may be anything.
+    """
     if type(request) is not JointCommand:  # another class may do anything when it is asked for torques
-        return False
-    values = (request.q, request.v, request.kp, request.kd, request.tau, request.torque_limit)
-    return all(type(value) is np.ndarray and value.shape == (n,) and value.dtype == float and value.flags.c_contiguous for value in values)
+        return None
+    given = [getattr(request, entry.name, None) for entry in fields(JointCommand)]
+    values = [value for value in given if type(value) is np.ndarray and value.shape == (n,) and value.dtype == float]
+    if len(values) < len(given):
+        return None
+    return request if all(value.flags.carray for value in values) else JointCommand(*(value.copy() for value in values))

@@ -14,7 +14,7 @@ from .descent import Descent, DescentConfig
 from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig
 from .gait import Walker
-from .gate import Gate, GateConfig
+from .gate import Gate, GateConfig, taken
 from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
@@ -146,8 +146,8 @@ class Stack:
             return self._aloft(self._let_down.posture, state, intent, watch)
         if request is None:
             self._gate.idle()
-        elif not self._shut(request):
-            return self._passed_on(request, intent, watch)
+        elif (let_in := self._let_in(request)) is not None:
+            return self._passed_on(let_in, intent, watch)
         self._own_again(state)
         asked = self._watched(intent)
         made = self._propose_and_imagine(state, asked, watch)
@@ -173,12 +173,13 @@ class Stack:
             self._forget()  # an estimate that is not finite would stay so
         return decision
 
-    def _shut(self, request: JointCommand) -> str:
-        """Why a request may not be sent; empty: it may."""
-        d, walker = self.dynamics, self._walker
+    @np.errstate(over="ignore", invalid="ignore")  # numbers may be anything
+    def _let_in(self, request: JointCommand) -> JointCommand | None:
+        """A request that may be sent."""
+        d, walker, command = self.dynamics, self._walker, taken(request, self.robot.n)
         walker.sense(d, self._motion.height_m)
         settled, fault = not self._passing and self._is_settled(), self._monitor.motor_fault
-        return self._gate(request, d, walker.dcm, walker.sole_yaw, self.estimator.contact, settled, fault)
+        return None if self._gate(command, d, walker.dcm, walker.sole_yaw, self.estimator.contact, settled, fault) else command
 
     def _passed_on(self, request: JointCommand, intent: Intent, watch: Stopwatch) -> Decision:
         """Somebody else's command, certified; which soles stand is found out."""
@@ -188,7 +189,8 @@ class Stack:
         self._gate.answered(certificate.torque_change_nm > 0.0)
         self._monitor.sent(command)
         watch.lap("certify")
-        self._ladder.left((what := passed_on(command, certificate, self._monitor.remark)).rung)
+        what = passed_on(command, certificate, self._monitor.remark)
+        self._ladder.left(what.rung)
         return self._unplanned(intent, what, watch, self._belief())
 
     def _own_again(self, state: RobotState) -> None:
@@ -323,7 +325,7 @@ class Stack:
         plan, belief = self._walker.plan(), self._belief()
         blind = rung is Rung.DAMPING  # of the certifier
         reason = LOST if blind else HELD if solution.source == "hold" else ""
-        reason = reason or self._monitor.remark or self._ladder.stop or self._acting.fault
+        reason = reason or "; ".join(filter(None, (self._ladder.stop, self._monitor.remark))) or self._acting.fault
         watch.lap("record")
         return Decision(
             tick=self._tick,
@@ -376,10 +378,7 @@ class Stack:
             self._walker.snapshot(),
             self._motion.snapshot(),
             self._monitor.snapshot(),
-            self._let_down.copy(),
-            self._descent.copy(),
-            self._ladder.copy(),
-            self._gate.copy(),
+            *(part.copy() for part in (self._let_down, self._descent, self._ladder, self._gate)),
             self.certifier.snapshot(),
         )
 

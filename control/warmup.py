@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from poise.robots import Intent, JointCommand, RobotState
@@ -37,7 +39,13 @@ def warm_up(stack: Stack) -> None:
         zero[:2], np.array([height, 0.0, 0.0]), 0.0, zero[:3], 0.0, np.ones(2), np.zeros((3, 3)), 0.0, 0.0, robot.posture, zero, 0.0
     )
     stack.whole_body.warm(stack.dynamics, targets)
-    excessive = JointCommand(robot.posture, zero, zero, zero, 2.0 * robot.torque_limit, robot.torque_limit)
     for support in Support:
-        stack.certifier.certify(stack.dynamics, excessive, support, resting=True)
+        for tau in (2.0 * robot.torque_limit, stack.certifier.backup.torque(stack.dynamics, support)):  # what is changed, and what passes
+            stack.certifier.reset()
+            asked = JointCommand(robot.posture, zero, zero, zero, tau, robot.torque_limit)
+            stack.certifier.certify(stack.dynamics, asked, support, resting=True)
+    stack.reset()
+    standing = replace(state, joint_torque=None)
+    own = stack.step(standing, posture).command
+    stack.step(replace(standing, stamp_s=standing.stamp_s + stack.period_s), posture, own)  # somebody else's request
     stack.reset()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -30,13 +31,13 @@ class Safety(BatchFolder):
     """
 
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
-    """Certified steps in all; rounded up to whole runs."""
+    """Certified steps in all; rounded up to whole rounds, each of a run of every adversary on every support."""
     seed: int = 0
     """Of start states and adversaries, in the first round of runs; each further round takes the next."""
     supports: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "base,left,right,both"
     """What is held: the base on a stand, a sole, or both."""
     adversaries: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "all"
-    """Which of them, or all; in scenarios also module:Class, called with robot, generator and period, which asks by q and v."""
+    """Which, or all, or FILE.json of `poise train adversary`; in scenarios also module:Class, called with robot, generator and period."""
     solver: Literal["daqp", "osqp", "osqp tight"] = "daqp"
     """Of the nearest torque inside the bounds."""
     scenarios: Annotated[str | None, tyro.conf.arg(metavar="NAME,…")] = None
@@ -62,6 +63,7 @@ class Safety(BatchFolder):
         """Run what is not done yet, and report."""
         from poise.control import StackConfig
         from poise.robots import load_robot
+        from poise.sim.adversaries import trained_gains
         from poise.sim.certified_motion import LIKELY, CertifiedWork, summarise
 
         from .options import check_count, console_for
@@ -81,6 +83,8 @@ class Safety(BatchFolder):
         check_count("--seed", self.seed, least=0)
         cases, config = self._cases(), StackConfig()
         robot = load_robot(self.robot, self.overlay)
+        for name in {case["adversary"] for case in cases if case["adversary"].endswith(".json")}:
+            trained_gains(Path(name), robot.joint_names)  # what cannot be used is said before the work begins
         safety = replace(config.safety, solver=self.solver)
         work = CertifiedWork(robot, safety, config.period_s, BLOCK)
         setup = {"schema": "poise.safety/1", "robot": robot.name, "block": BLOCK, "safety": asdict(safety), "versions": versions()}
@@ -94,13 +98,13 @@ class Safety(BatchFolder):
         ]
         print_rows("bounds, over all steps: margins as shares of the bound", rows, console)
         print_result("safety", {name: result[name] for name in ("steps", "methods", "unsolved", "changed_us")}, None, console)
-        broken = [run for run in runs if run["first"]]
-        for run in broken:
-            console.print(_broken(run) + self.same(), soft_wrap=True, highlight=False)
+        lines = self.summed(folder, _broken, runs)
+        for line in lines:
+            console.print(line + self.same(), soft_wrap=True, highlight=False)
         write_json(folder / "summary.json", result)
         if self.json is not None:
             write_json(self.json, result)
-        return Exit.FAILED if broken else Exit.HELD
+        return Exit.FAILED if lines else Exit.HELD
 
     def _check_mode(self, takeovers: bool) -> None:
         """Refuse options that would be ignored.
@@ -110,6 +114,8 @@ class Safety(BatchFolder):
         """
         from poise.robots import PoiseError
 
+        if self.policy is not None and self.adversaries != "all":
+            raise PoiseError("--policy and --adversaries exclude each other: the policy asks; leave one of them out")
         ignored = STEPS_ONLY if takeovers else TAKEOVERS_ONLY
         for entry in (entry for entry in fields(self) if entry.name in ignored and getattr(self, entry.name) != entry.default):
             option = "--" + entry.name.replace("_", "-")
@@ -131,7 +137,9 @@ class Safety(BatchFolder):
         from poise.sim.adversaries import ADVERSARIES
         from poise.sim.certified_motion import SUPPORTS
 
-        adversaries = list(ADVERSARIES) if self.adversaries == "all" else _known("--adversaries", self.adversaries, ADVERSARIES)
+        names = list(ADVERSARIES) if self.adversaries == "all" else [name.strip() for name in self.adversaries.split(",")]
+        files = [name for name in names if name.endswith(".json")]
+        adversaries = _known("--adversaries", ",".join(names), [*ADVERSARIES, *files])
         kinds = [(name, support) for support in _known("--supports", self.supports, SUPPORTS) for name in adversaries]
         rounds = math.ceil(self.steps / (BLOCK * len(kinds)))
         seeds = range(self.seed, self.seed + rounds)
@@ -152,11 +160,15 @@ def _known(option: str, text: str, known: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _broken(run: dict[str, Any]) -> str:
-    first, seed = run["first"], run["seed"]
-    what = f"{first['bound']} of {first['of']} broken by {first['excess']:.2g} of the bound at step {first['step']}"
-    again = f"poise bench safety --adversaries {run['adversary']} --supports {run['support']} --seed {seed} --steps {run['steps']}"
-    return f"{run['adversary']} on {run['support']}: {what}; again: {again}"
+def _broken(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each run in which a promised bound was broken, with the command that shows it again."""
+    lines = []
+    for run in (run for run in runs if run["first"] is not None):
+        first, who = run["first"], run["adversary"]
+        what = f"{first['bound']} of {first['of']} broken by {first['excess']:.2g} of the bound at step {first['step']}"
+        again = f"--adversaries {shlex.quote(who)} --supports {run['support']} --seed {run['seed']} --steps {run['steps']}"
+        lines.append(f"{who} on {run['support']}: {what}; again: poise bench safety {again}")
+    return lines
 
 
 def _said(run: dict[str, Any]) -> str:

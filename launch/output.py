@@ -36,8 +36,8 @@ def run_command(command: Callable[[], Exit]) -> int:
         return int(Exit.UNUSABLE)
 
 
-def write_json(path: str | Path, result: Mapping[str, Any], option: str = "--json") -> None:
-    """Write a result as JSON; "-" is standard output. `option` is what gave the path.
+def write_json(path: str | Path, result: Mapping[str, Any]) -> None:
+    """Write a result as JSON; "-" is standard output.
 
     Raises:
         PoiseError: the file cannot be written.
@@ -49,7 +49,7 @@ def write_json(path: str | Path, result: Mapping[str, Any], option: str = "--jso
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise PoiseError(f"{option} {path}: cannot be written ({error.strerror}); give a file in a folder that exists") from error
+        raise PoiseError(f"--json {path}: cannot be written ({error.strerror}); give a file in a folder that exists") from error
 
 
 def print_result(title: str, result: Mapping[str, Any], json_path: str | Path | None = None, console: Console | None = None) -> None:

@@ -87,8 +87,8 @@ class Pairs:
         check_json(self.json)
         rows = [asdict(touch) for touch in touching(load_robot(self.name, self.overlay), self.postures, self.seed)]
         console, unseen = console_for(self.json), [row for row in rows if row["unseen"]]
-        print_rows("bodies that touch, and that do so while no capsules are near, as shares of postures", list(unseen), console)
-        console.print(f"{len(rows) - len(unseen)} more pairs touch, but never while no capsules are near", highlight=False)
+        print_rows("bodies that touch, and that do so while no capsules of theirs are near, as shares of postures", list(unseen), console)
+        console.print(f"{len(rows) - len(unseen)} more pairs touch, but never while no capsules of theirs are near", highlight=False)
         if self.json is not None:
             write_json(self.json, {"pairs": rows})
         return Exit.HELD

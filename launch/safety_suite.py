@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import shlex
@@ -19,7 +20,7 @@ from poise.sim.adversaries import ADVERSARIES
 from poise.sim.requesters import MakeRequester
 from poise.sim.safety_scenario import SafetyScenario, packaged_scenarios, read_scenario
 from poise.sim.safety_trials import PERIOD_S, TrialWork
-from poise.sim.safety_verdict import HAPPENED, baseline_of, case_name, reduction, regressions, table
+from poise.sim.safety_verdict import HAPPENED, baseline_of, case_name, check_baseline, reduction, regressions, table
 
 from .compose import build_stack
 from .options import console_for, parse_seeds
@@ -72,8 +73,8 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
     for make in requesters.values():
         make(robot, 0, PERIOD_S)  # what cannot be used is said before the work begins
     _check_baselines(options)
-    baseline = None if options.baseline is None else _read_baseline(options.baseline)
     cases = _cases(options, scenarios, requesters)
+    baseline = None if options.baseline is None else _read_baseline(options.baseline, cases)
     make_guard = MakeGuard(GateConfig() if options.policy is None else WALKING)
     setup = {
         "schema": SCHEMA,
@@ -81,6 +82,7 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
         "scenarios": {name: asdict(scenario) for name, scenario in scenarios.items()},
         "safety": asdict(config),
         "gate": make_guard.gate._asdict(),
+        "policy": None if options.policy is None else [_digest(options.policy), _digest(options.contract)],
         "versions": versions(),
     }
     folder = options.folder("takeover")
@@ -88,9 +90,9 @@ def run_suite(options: Safety, config: SafetyConfig) -> Exit:
     _report(options, folder, {**options.summed(folder, _summarise, runs), "runs": runs, **setup})
     console = console_for(options.json)
     if options.save_baseline is not None:
-        Path(options.save_baseline).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        _save_baseline(options.save_baseline, runs)
     if baseline is not None:
-        console.print(f"held against the baseline: {_compared(runs, baseline, options.baseline)} cases", highlight=False)
+        console.print(f"held against the baseline: {_compared(cases, baseline)} cases", highlight=False)
     lines = regressions(runs, baseline or {}, _again(options, files))
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
@@ -126,7 +128,8 @@ def _again(options: Safety, files: Mapping[str, str]) -> Callable[[Mapping[str, 
 
     def command(run: Mapping[str, Any]) -> str:
         who = {"policy": options.policy, "contract": options.contract} if options.policy else {"adversaries": run["requester"]}
-        asked = {"scenarios": files[run["scenario"]], **who, "seeds": run["seed"]}
+        held = {"baseline": options.baseline} if options.baseline else {}
+        asked = {"scenarios": files[run["scenario"]], **who, "seeds": run["seed"], **held}
         return "poise bench safety" + "".join(f" --{name} {shlex.quote(str(value))}" for name, value in asked.items()) + options.same()
 
     return command
@@ -206,26 +209,41 @@ def _check_baselines(options: Safety) -> None:
         raise PoiseError(f"--save-baseline {options.save_baseline}: cannot be written; give a file in a folder that exists")
 
 
-def _compared(runs: list[dict[str, Any]], baseline: Mapping[str, Any], path: str | None) -> int:
-    """How many cases the baseline holds of those that were run.
+def _save_baseline(path: str, runs: list[dict[str, Any]]) -> None:
+    try:
+        Path(path).write_text(json.dumps(baseline_of(runs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PoiseError(
+            f"--save-baseline {path}: cannot be written ({error.strerror}); give another file, with --resume of this run"
+        ) from error
+
+
+def _compared(cases: Sequence[Mapping[str, Any]], baseline: Mapping[str, Any]) -> int:
+    """How many cases the baseline holds."""
+    return sum(case["certified"] and case_name(case) in baseline for case in cases)
+
+
+def _read_baseline(path: str, cases: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the cases are held against.
 
     Raises:
-        PoiseError: none of them.
+        PoiseError: it is no baseline, or none of these cases.
     """
-    count = sum(run["certified"] and case_name(run) in baseline for run in runs)
-    if not count:
-        raise PoiseError(f"--baseline {path}: holds none of the cases that were run; give a file that --save-baseline has written of them")
-    return count
-
-
-def _read_baseline(path: str) -> Mapping[str, Any]:
     try:
         found = read_json(Path(path))
     except ValueError as error:
         raise PoiseError(f"--baseline {path}: {error}; give a file that --save-baseline has written") from error
     if not isinstance(found, dict):
         raise PoiseError(f"--baseline {path}: holds no cases; give a file that --save-baseline has written")
+    check_baseline(found)
+    if not _compared(cases, found):
+        raise PoiseError(f"--baseline {path}: holds none of the cases that are run; give a file that --save-baseline has written of them")
     return found
+
+
+def _digest(path: str | None) -> str:
+    """Of a file that was read before."""
+    return hashlib.sha256(Path(path or "").read_bytes()).hexdigest()[:16]
 
 
 def _said(run: dict[str, Any]) -> str:

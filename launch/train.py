@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,8 @@ from tyro.conf import arg, subcommand
 from .arguments import File, Folder
 
 if TYPE_CHECKING:
-    from poise.sim.adversary_training import Evolution, Round
+    from poise.sim.adversary_file import TrainedFile
+    from poise.sim.adversary_training import Evolution
 
     from .output import Exit
 
@@ -20,7 +21,7 @@ LEARNING = ("torch", "onnx", "onnxscript")
 
 
 @dataclass(frozen=True)
-class Proposer:
+class TrainProposer:
     """Train the proposer on demonstrations; reports its log-likelihood on held-out episodes, beside that of a Gaussian."""
 
     demos: Folder = "demos/g1"
@@ -65,13 +66,13 @@ class Proposer:
 
 
 @dataclass(frozen=True)
-class Adversary:
+class TrainAdversary:
     """Train one of bench safety's adversaries against the certifier on the model, to bring joints as near to their limits as it can."""
 
     out: Annotated[str, arg(metavar="FILE")] = "runs/adversary.json"
     """Where its gains are written after every round; an interrupted training goes on from there."""
     rounds: int = 40
-    """Of evolution."""
+    """Of evolution, in all."""
     seed: int = 0
     """Of starts and tries."""
     robot: str = "g1"
@@ -83,57 +84,76 @@ class Adversary:
         """Train what is missing."""
         from poise.control import StackConfig
         from poise.robots import load_robot
-        from poise.sim.adversary_training import Evolution, Trial, evolve, to_table
+        from poise.sim.adversary_file import TrainedFile
+        from poise.sim.adversary_training import Evolution, Round, Trial, evolve
 
         from .options import check_count, check_json, console_for
-        from .output import Exit, print_result, write_json
+        from .output import Exit, print_result
         from .progress import progress_bar
 
         check_count("--rounds", self.rounds)
         check_count("--seed", self.seed, 0)
         check_json(self.json)
-        robot, config, stack = load_robot(self.robot), Evolution(rounds=self.rounds), StackConfig()
-        begun = found = self._begun(robot.joint_names, config)
-        write_json(
-            self.out, to_table(robot.joint_names, begun, config, self.seed), "--out"
-        )  # whether it can is known before the work begins
+        robot, config, stack = load_robot(self.robot), Evolution(), StackConfig()
+        found = self._begun(robot.joint_names, config)
+        begun = Round(found.done, found.score, found.of(robot.joint_names))
         trial = Trial(robot, stack.safety, stack.period_s, config.steps)
         with progress_bar("round {task.completed:.0f} of {task.total:.0f} {task.fields[note]}") as bar:
-            task = bar.add_task("adversary", total=config.rounds, completed=begun.done, note="")
-            for found in evolve(trial, config, self.seed, begun):
-                write_json(self.out, to_table(robot.joint_names, found, config, self.seed), "--out")
-                bar.update(task, completed=found.done, note=f"score {found.score:.3f}")
+            task = bar.add_task("adversary", total=max(self.rounds, begun.done), completed=begun.done, note="")
+            for now in evolve(trial, config, self.seed, self.rounds, begun):
+                gains = {joint: column.tolist() for joint, column in zip(robot.joint_names, now.gains.T, strict=True)}
+                found = TrainedFile(self.seed, asdict(config), now.done, now.score, gains)
+                self._write(found)
+                bar.update(task, completed=now.done, note=f"score {now.score:.3f}")
         print_result("adversary", {"rounds": found.done, "score": found.score, "path": self.out}, self.json, console_for(self.json))
         return Exit.HELD
 
-    def _begun(self, joints: tuple[str, ...], config: Evolution) -> Round:
-        """Where the training is.
+    def _begun(self, joints: tuple[str, ...], config: Evolution) -> TrainedFile:
+        """Where the training is; what cannot be written is said before the work begins.
 
         Raises:
-            PoiseError: the file is of another one.
+            PoiseError: the file is of another training, or none, or cannot be written.
         """
-        import numpy as np
-
         from poise.robots import PoiseError
-        from poise.robots.reading import read_json
-        from poise.sim.adversaries import Trained
-        from poise.sim.adversary_training import Round, from_table
+        from poise.sim.adversary_file import INPUTS, TrainedFile, read_trained
 
-        if not Path(self.out).exists():
+        path = Path(self.out)
+        if self.json is not None and Path(self.json).resolve() == path.resolve():
+            raise PoiseError(f"--json {self.json} is what --out is; give another file")
+        if not path.exists():
             with suppress(OSError):
-                Path(self.out).parent.mkdir(parents=True, exist_ok=True)
-            return Round(0, 0.0, np.zeros((Trained.inputs, len(joints))))
+                path.parent.mkdir(parents=True, exist_ok=True)
+            nothing = TrainedFile(self.seed, asdict(config), 0, 0.0, {joint: [0.0] * INPUTS for joint in joints})
+            self._write(nothing)
+            return nothing
         try:
-            return from_table(read_json(Path(self.out)), joints, config, self.seed)
+            found = read_trained(path)
         except ValueError as error:
             raise PoiseError(f"--out {self.out}: {error}; give another file, or delete it") from error
+        if (found.seed, found.evolution, tuple(found.gains)) != (self.seed, asdict(config), joints):
+            raise PoiseError(f"--out {self.out}: is of another training; give another file, or delete it")
+        return found
+
+    def _write(self, found: TrainedFile) -> None:
+        """Keep what is found.
+
+        Raises:
+            PoiseError: it cannot be written.
+        """
+        from poise.robots import PoiseError
+        from poise.sim.adversary_file import write_trained
+
+        try:
+            write_trained(Path(self.out), found)
+        except OSError as error:
+            raise PoiseError(f"--out {self.out}: cannot be written ({error.strerror}); give a file in a folder that exists") from error
 
 
 @dataclass(frozen=True)
 class Train:
     """Train a proposer on demonstrations, or an adversary of bench safety."""
 
-    action: Annotated[Proposer, subcommand("proposer")] | Annotated[Adversary, subcommand("adversary")]
+    action: Annotated[TrainProposer, subcommand("proposer")] | Annotated[TrainAdversary, subcommand("adversary")]
 
     def __call__(self) -> Exit:
         """Do it."""

@@ -6,7 +6,6 @@ robot, and draws from its own generator: the same seed asks for the same.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -19,8 +18,10 @@ from typing import Protocol
 import numpy as np
 
 from poise.learning.trace import ROW_S, load_trace, read_header
-from poise.robots import JointCommand, RobotModel
+from poise.robots import JointCommand, PoiseError, RobotModel
 from poise.robots.types import Array
+
+from .adversary_file import read_trained
 
 DATA = Path(str(files("poise.sim") / "adversary_data"))
 WAVE_HZ = 1.5
@@ -190,19 +191,19 @@ class Teleoperated(_Base):
 class Trained(_Base):
     """Each joint's torque by its own place and speed and a wave, with gains that `poise train adversary` found against the certifier."""
 
-    inputs = 4  # of each joint: one, place, speed, wave
     most = 0.2  # of each motor: for more the certifier only brakes
-    gains: Array | None = None
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float, gains: Array | None = None) -> None:
+        """`gains` (4, n): None: those that are packaged."""
+        super().__init__(robot, rng, period_s)
+        self.gains = trained_gains(DATA / "trained.json", robot.joint_names) if gains is None else gains
+        self.middle, self.half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
 
     def ask(self, q: Array, v: Array) -> JointCommand:
         """What it has learned to."""
-        if self.gains is None:
-            self.gains = _trained(self.robot.joint_names)
-        robot = self.robot
-        middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
         wave = np.full(q.size, np.sin(2.0 * np.pi * WAVE_HZ * self.tick * self.period_s))
-        seen = np.stack([np.ones(q.size), (q - middle) / half, v / robot.velocity_limit, wave])
-        return self.torques(self.most * np.tanh((self.gains * seen).sum(axis=0)) * robot.torque_limit)
+        seen = np.stack([np.ones(q.size), (q - self.middle) / self.half, v / self.robot.velocity_limit, wave])
+        return self.torques(self.most * np.tanh((self.gains * seen).sum(axis=0)) * self.robot.torque_limit)
 
 
 @lru_cache
@@ -218,10 +219,16 @@ def _recorded(joints: tuple[str, ...], posture: tuple[float, ...]) -> Array:
 
 
 @lru_cache
-def _trained(joints: tuple[str, ...]) -> Array:
-    """Gains (4, n) of `Trained`; joints that were not trained have none."""
-    gains = json.loads((DATA / "trained.json").read_text(encoding="utf-8"))["gains"]
-    return np.array([gains.get(joint, [0.0] * Trained.inputs) for joint in joints]).T
+def trained_gains(file: Path, joints: tuple[str, ...]) -> Array:
+    """Gains (4, n) from a file of `poise train adversary`; joints that were not trained have none.
+
+    Raises:
+        PoiseError: it is none.
+    """
+    try:
+        return read_trained(file).of(joints)
+    except ValueError as error:
+        raise PoiseError(f"adversary {file}: {error}; give a file that `poise train adversary` has written") from error
 
 
 Make = Callable[[RobotModel, np.random.Generator, float], Adversary]
@@ -240,3 +247,10 @@ ADVERSARIES: dict[str, Make] = {
     "trained": Trained,
 }
 """Every adversary by its name; another one is a class and a line here."""
+
+
+def known_adversary(name: str) -> Make | None:
+    """The adversary of a name, or of a file of `poise train adversary`, which ends in .json; None: there is none."""
+    if name.endswith(".json"):
+        return lambda robot, rng, period_s: Trained(robot, rng, period_s, trained_gains(Path(name), robot.joint_names))
+    return ADVERSARIES.get(name)

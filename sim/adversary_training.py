@@ -7,9 +7,8 @@ since what others do changes little of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,18 +18,14 @@ from poise.robots import RobotModel
 from poise.robots.types import Array
 
 from .adversaries import Trained
-from .certified_motion import start
+from .certified_motion import SUPPORTS, start
 from .model_motion import ModelMotion
-
-SCHEMA = "poise.adversary/1"
-SUPPORTS = (Support.BASE, Support.LEFT, Support.RIGHT, Support.BOTH)
 
 
 @dataclass(frozen=True)
 class Evolution:
     """How the gains are looked for."""
 
-    rounds: int = 40
     pairs: int = 12  # of tries a round
     steps: int = 150  # of a try, on each support
     spread: float = 0.3  # σ
@@ -57,35 +52,36 @@ class Trial:
 
         A mean over the steps on all supports; starts are drawn from the seed.
         """
-        return np.mean([self._on(support, gains, seed) for support in SUPPORTS], axis=0)
+        return np.mean([self._on(support, gains, seed) for support in SUPPORTS.values()], axis=0)
 
     def _on(self, support: Support, gains: Array, seed: int) -> Array:
         robot, rng = self._robot, np.random.default_rng([seed, int(support)])
         motion, certifier = ModelMotion(robot, support, self._period), Certifier(robot, self._config, self._period)
         start(motion, certifier, rng)
-        adversary = Trained(robot, rng, self._period)
-        adversary.gains = gains
-        middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+        adversary = Trained(robot, rng, self._period, gains)
         d, near = motion.dynamics, np.zeros(robot.n)
         for _ in range(self._steps):
             request = adversary(d.joint_position, d.joint_velocity)
             sent, _ = certifier.certify(d, request, support, resting=True)
             motion.step(sent.torque(d.joint_position, d.joint_velocity))
-            near += np.maximum(np.abs(d.joint_position - middle) / half, np.abs(d.joint_velocity) / robot.velocity_limit)
+            near += np.maximum(
+                np.abs(d.joint_position - adversary.middle) / adversary.half, np.abs(d.joint_velocity) / robot.velocity_limit
+            )
         return near / self._steps
 
 
-def evolve(trial: Callable[[Array, int], Array], config: Evolution, seed: int, begun: Round) -> Iterator[Round]:
+def evolve(trial: Callable[[Array, int], Array], config: Evolution, seed: int, rounds: int, begun: Round) -> Iterator[Round]:
     """The gains (4, n) round by round, from some; tries of a round have the same starts.
 
     Args:
         trial: each joint's score (n,) of gains with a seed; more is worse for whoever is tried.
         config: how they are looked for.
         seed: of everything.
+        rounds: in all.
         begun: where to go on; its gains are nought where nothing is done.
     """
     gains = begun.gains
-    for i in range(begun.done, config.rounds):
+    for i in range(begun.done, rounds):
         rng = np.random.default_rng([seed, i])
         start_seed = int(rng.integers(2**31))
         half = rng.normal(size=(config.pairs, *gains.shape))
@@ -94,25 +90,3 @@ def evolve(trial: Callable[[Array, int], Array], config: Evolution, seed: int, b
         weights = np.argsort(np.argsort(scores, axis=0), axis=0) / (len(tries) - 1) - 0.5
         gains = gains + config.rate / (config.spread * len(tries)) * np.einsum("tn,tkn->kn", weights, tries)
         yield Round(i + 1, float(scores.mean()), gains)
-
-
-def to_table(joints: Sequence[str], found: Round, config: Evolution, seed: int) -> dict[str, Any]:
-    """What a file of trained gains holds."""
-    gains = {joint: column.tolist() for joint, column in zip(joints, found.gains.T, strict=True)}
-    return {"schema": SCHEMA, "seed": seed, "evolution": asdict(config), "done": found.done, "score": found.score, "gains": gains}
-
-
-def from_table(table: Any, joints: Sequence[str], config: Evolution, seed: int) -> Round:
-    """Where a training is that a file holds; rounds asked for may be others.
-
-    Raises:
-        ValueError: it is of another training, or none.
-    """
-    try:
-        known = (table["schema"], table["seed"], table["evolution"] | {"rounds": config.rounds}, list(table["gains"]))
-        found = Round(int(table["done"]), float(table["score"]), np.array(list(table["gains"].values()), dtype=float).T)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"is no file of a trained adversary ({error!r:.60})") from error
-    if known != (SCHEMA, seed, asdict(config), list(joints)) or found.gains.shape != (Trained.inputs, len(joints)):
-        raise ValueError("is of another training")
-    return found

@@ -18,7 +18,7 @@ from poise.robots import Certificate, JointCommand, RobotModel
 from poise.robots.collision import CollisionModel
 from poise.robots.types import Array
 
-from .adversaries import ADVERSARIES
+from .adversaries import ADVERSARIES, known_adversary
 from .model_motion import ModelMotion
 
 SUPPORTS = {support.name.lower(): support for support in (Support.BASE, Support.LEFT, Support.RIGHT, Support.BOTH)}
@@ -116,7 +116,8 @@ class CertifiedWork:
         `unsolved`: nearest torques that were not found, by what was sent in their place.
         """
         support, seed = SUPPORTS[case["support"]], int(case["seed"])
-        rng = np.random.default_rng([seed, int(support), list(ADVERSARIES).index(case["adversary"])])
+        name, known = case["adversary"], list(ADVERSARIES)
+        rng = np.random.default_rng([seed, int(support), known.index(name) if name in known else len(known)])
         motion, certifier = ModelMotion(self.robot, support, self.period_s), Certifier(self.robot, self.config, self.period_s)
         collision, methods, unsolved, times = CollisionModel(self.robot), Counter[str](), Counter[str](), list[float]()
         tally = Tally(self.robot.joint_names)
@@ -141,11 +142,12 @@ class CertifiedWork:
         self, name: str, motion: ModelMotion, certifier: Certifier, rng: np.random.Generator
     ) -> Iterator[tuple[int, JointCommand, Certificate, float]]:
         """What is sent at each step, its certificate, and what that took, µs; the caller moves the model."""
-        adversary = ADVERSARIES[name](self.robot, rng, self.period_s)
+        make = known_adversary(name)
+        assert make is not None  # of a case that the command has made
         for step in range(self.steps):
             if step % RESTART == 0:
                 start(motion, certifier, rng)
-                adversary = ADVERSARIES[name](self.robot, rng, self.period_s)
+                adversary = make(self.robot, rng, self.period_s)
             d = motion.dynamics
             asked = adversary(d.joint_position, d.joint_velocity)
             begun = time.thread_time_ns()

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
-from poise.control.gate import fits
+from poise.control.gate import taken
 from poise.learning.policy import PolicyController
 from poise.robots import Intent, JointCommand, PoiseError, RobotModel, RobotState
 
-from .adversaries import ADVERSARIES, Adversary
+from .adversaries import ADVERSARIES, Adversary, known_adversary
 
 
 class Requester(Protocol):
@@ -41,10 +41,10 @@ class Blind:
             PoiseError: it fails, or gives no command for the robot.
         """
         try:
-            command = self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
-        except Exception as error:  # somebody else's class
+            given = self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
+        except (Exception, SystemExit) as error:  # somebody else's class
             raise PoiseError(f"{self.name!r} failed when it was asked for a command ({error!r:.80}); mend it") from error
-        if not fits(command, self.n):
+        if (command := taken(given, self.n)) is None:
             raise PoiseError(f"{self.name!r} gave no command for {self.n} joints: return a JointCommand of float arrays ({self.n},)")
         return command
 
@@ -83,16 +83,18 @@ class MakeRequester:
         rng = np.random.default_rng([seed, sum(map(ord, self.name))])
         if self.policy is not None and self.contract is not None:
             return Policy(PolicyController(robot, self.policy, self.contract), period_s)
-        make = ADVERSARIES[self.name] if self.name in ADVERSARIES else _imported(self.name)
+        make = known_adversary(self.name) or _imported(self.name)
         try:
             return Blind(make(robot, rng, period_s), self.name, robot.n)
-        except Exception as error:  # somebody else's class
+        except PoiseError:
+            raise
+        except (Exception, SystemExit) as error:  # somebody else's class
             raise PoiseError(f"{self.name!r} cannot be called with robot, generator and period ({error!r:.80}); mend it") from error
 
 
 def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], Adversary]:
     module, _, attribute = name.partition(":")
-    known = f"give one of {', '.join(ADVERSARIES)}, or module:Class"
+    known = f"give one of {', '.join(ADVERSARIES)}, FILE.json of `poise train adversary`, or module:Class"
     if not (module and attribute):
         raise PoiseError(f"{name!r} asks for nothing that is known: {known}")
     if (here := str(Path.cwd())) not in sys.path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -78,6 +79,16 @@ def baseline_of(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+def check_baseline(baseline: Mapping[str, Any]) -> None:
+    """Look through a baseline.
+
+    Raises:
+        PoiseError: it is none.
+    """
+    for name, case in baseline.items():
+        _was(name, case)
+
+
 def regressions(runs: Sequence[Run], baseline: Mapping[str, Any], again: Callable[[Run], str] = again) -> list[str]:
     """A line for each thing that is worse than it was, or that must never be: scenario, bound, margin, time and how to see it again.
 
@@ -97,11 +108,10 @@ def regressions(runs: Sequence[Run], baseline: Mapping[str, Any], again: Callabl
 def _was(name: str, case: Any) -> tuple[bool, dict[str, float], list[str]]:
     """Whether a case of a baseline fell, its margins and its rungs."""
     try:
-        return (
-            bool(case["fell"]),
-            {str(bound): float(margin) for bound, margin in case["margins"].items()},
-            [str(rung) for rung in case["rungs"]],
-        )
+        margins = {str(bound): float(margin) for bound, margin in case["margins"].items()}
+        if not (isinstance(case["rungs"], list) and all(map(math.isfinite, margins.values()))):
+            raise ValueError("rungs that are no list, or a margin that is not finite")
+        return bool(case["fell"]), margins, [str(rung) for rung in case["rungs"]]
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PoiseError(f"baseline: {name} is not as --save-baseline writes it ({error!r:.60}); write it anew") from error
 

@@ -11,7 +11,8 @@ import pytest
 from loop import STAND, WALK, Loop, make_loop
 
 from poise.control.dynamics import Dynamics
-from poise.control.gate import NO_COMMAND, Gate, GateConfig
+from poise.control.gate import NO_COMMAND, Gate, GateConfig, taken
+from poise.control.safety import Certifier, SafetyConfig
 from poise.control.support import Support, joint_acceleration
 from poise.robots import Decision, JointCommand, RobotModel
 from poise.robots.commands import hold_command
@@ -39,7 +40,11 @@ def still(g1: RobotModel, d: Dynamics) -> JointCommand:
 
 
 def asked(
-    g1: RobotModel, request: JointCommand, d: Dynamics | None = None, dcm: Array | None = None, contact: tuple[float, float] = (1.0, 1.0)
+    g1: RobotModel,
+    request: JointCommand | None,
+    d: Dynamics | None = None,
+    dcm: Array | None = None,
+    contact: tuple[float, float] = (1.0, 1.0),
 ) -> str:
     """What a new gate says."""
     d = standing(g1) if d is None else d
@@ -62,13 +67,30 @@ def test_what_the_ground_cannot_give_does_not_pass(g1: RobotModel, joint_and_why
 
 def test_what_is_no_command_or_not_finite_does_not_pass(g1: RobotModel) -> None:
     request, d = still(g1, standing(g1)), standing(g1)
-    values: list[dict[str, Any]] = [{"tau": np.zeros(3)}, {"q": [0.0] * g1.n}, {"kp": None}, {"q": np.zeros((g1.n, 2))[:, 0]}]
-    bad: list[object] = [None, 3.0, *(replace(request, **value) for value in values)]
+    values: list[dict[str, Any]] = [{"tau": np.zeros(3)}, {"q": [0.0] * g1.n}, {"kp": None}, {"q": np.zeros(g1.n, np.float32)}]
+    bad: list[object] = [None, 3.0, JointCommand.__new__(JointCommand), *(replace(request, **value) for value in values)]
     for value in bad:
-        assert asked(g1, value, d) == NO_COMMAND  # type: ignore[arg-type]
+        assert taken(value, g1.n) is None
+    assert asked(g1, None, d) == NO_COMMAND
     spoiled = request.tau.copy()
     spoiled[4] = np.nan
     assert "not finite" in asked(g1, replace(request, tau=spoiled))
+    far = replace(request, q=request.q + 0.01, kp=np.full(g1.n, np.inf))
+    assert "not finite" in asked(g1, far), "though clipped torques are finite"
+
+
+def test_arrays_that_kernels_do_not_know_are_copied(g1: RobotModel) -> None:
+    request = still(g1, standing(g1))
+    assert taken(request, g1.n) is request
+    odd: list[Array] = [
+        np.frombuffer(request.tau.tobytes()),
+        np.repeat(request.tau, 2)[::2],
+        np.frombuffer(b" " + request.tau.tobytes(), offset=1),
+    ]
+    for tau in odd:
+        copied = taken(replace(request, tau=tau), g1.n)
+        assert copied is not None and copied.tau.flags.carray
+        np.testing.assert_array_equal(copied.tau, request.tau)
 
 
 def test_a_robot_that_is_hard_to_catch_is_not_left_to_others(g1: RobotModel) -> None:
@@ -76,6 +98,14 @@ def test_a_robot_that_is_hard_to_catch_is_not_left_to_others(g1: RobotModel) -> 
     assert "leans" in asked(g1, request, standing(g1, pitch=0.2))
     assert "carries" in asked(g1, request, contact=(0.4, 0.1))
     assert "capture point" in asked(g1, request, dcm=d.com[:2] + [0.2, 0.0])
+
+
+def test_the_centre_of_pressure_is_held_against_the_soles_that_carry(g1: RobotModel) -> None:
+    """Torques that hold the posture on one sole, with the weight between both: it would tip over its edge."""
+    d = standing(g1)
+    left = Certifier(g1, SafetyConfig(), DT).backup.torque(d, Support.LEFT)
+    request = replace(still(g1, d), tau=left)
+    assert asked(g1, request, d, contact=(1.0, 0.0)) == "the centre of pressure would leave the soles"
 
 
 def test_it_opens_again_after_a_while_of_standing_still(g1: RobotModel) -> None:

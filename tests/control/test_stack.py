@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -367,6 +370,28 @@ def test_nothing_compiles_in_a_tick_of_a_warm_stack(g1: RobotModel, kind: str, m
     loop.run(0.01, Intent(velocity=(0.4, 0.0, 0.0), height_m=0.6, torso_rpy=(0.0, 0.1, 0.0), arms=g1.posture[g1.arms]))
     assert loop.decisions[-1].plan is not None and loop.decisions[-1].plan.phase == "step"
     assert kernels() == before
+
+
+def test_nothing_compiles_when_a_warm_stack_rests_or_takes_requests() -> None:
+    """In a process of its own: here other tests have compiled everything."""
+    lines = f"""
+        import sys
+        sys.path += {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+        from loop import STAND, make_loop
+        from poise.control.warmup import warm_up
+        from test_stack import kernels
+        loop = make_loop(seed=1)
+        warm_up(loop.stack)
+        before = kernels()
+        rested = loop.run(0.8, STAND)
+        decision = loop.stack.step(loop.backend.read(), STAND, rested[-1].command)
+        loop.backend.write(decision.command)
+        assert decision.plan is None, "the request passed"
+        loop.stack.step(loop.backend.read(), STAND, rested[0].command)
+        print(sorted(name for name, count in kernels().items() if count != before[name]))
+    """
+    said = subprocess.run([sys.executable, "-c", dedent(lines)], capture_output=True, text=True, check=False)
+    assert said.stdout.strip() == "[]", said.stdout + said.stderr
 
 
 def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from messages import WALK, odd, put, sound_state, with_one_entry
@@ -19,6 +20,7 @@ from poise.control.scripted import ScriptedProposer
 from poise.launch import build_stack
 from poise.learning.world_model import LipWorldModel
 from poise.robots import Decision, Intent, JointCommand, MotionProposal, RobotModel, RobotState, Verdict, load_robot
+from poise.robots.commands import hold_command
 from poise.robots.plain import to_plain
 from poise.robots.types import Array
 
@@ -111,6 +113,31 @@ def intents(draw: st.DrawFn) -> Any:
 def test_states_and_intents(given_states: list[Any], data: st.DataObject) -> None:
     robot, _, _, stack = parts()
     drive(stack, robot, given_states, [data.draw(st.one_of(intents(), odd())) for _ in given_states])
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Any:
+    """A command with odd fields, or odd numbers in its arrays."""
+    robot = parts()[0]
+    command, changes = hold_command(robot, robot.posture), dict[str, Any]()
+    for field in draw(st.lists(st.sampled_from([f.name for f in fields(JointCommand)]), max_size=3)):
+        changes[field] = draw(odd() if draw(st.booleans()) else with_one_entry(getattr(command, field)))
+    return put(command, changes)
+
+
+@pytest.mark.filterwarnings("error")
+@fuzzed(100)
+@given(asked=st.lists(st.one_of(requests(), odd()), min_size=1, max_size=4))
+@example(asked=[put(hold_command(load_robot("g1"), np.zeros(29)), {"kp": np.full(29, 1e308)})])
+def test_requests(asked: list[Any]) -> None:
+    robot, _, _, stack = parts()
+    stack.reset()
+    stack.step(sound_state(robot, 0.0), WALK)
+    for tick, request in enumerate(asked):
+        assert_decided(robot, stack.step(sound_state(robot, 0.002 * (tick + 1)), WALK, request))
+    decision = stack.step(sound_state(robot, 0.002 * (len(asked) + 1)), WALK)
+    assert_decided(robot, decision)
+    assert decision.status != "safe", "a tick without a request is the stack's own"
 
 
 @st.composite

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tyro
+from foreign_policy import contract_entries, write_contract, write_linear
 
 from poise.control.safety import UNCHANGED, Certifier
 from poise.launch.bench_safety import Safety
 from poise.launch.output import Exit
-from poise.robots import PoiseError, RecordError
+from poise.robots import PoiseError, RecordError, RobotModel
 
 SHORT = 'about = "a & b"\nstart = "rig"\nseconds = 0.05\n'
 
@@ -36,6 +39,8 @@ def scenario(tmp_path: Path) -> str:
         ({"scenarios": "missing.toml"}, "missing.toml: .*give a TOML file like the packaged scenarios"),
         ({"scenarios": "rig", "adversaries": "evil"}, "'evil' asks for nothing that is known"),
         ({"scenarios": "rig", "policy": "a.onnx"}, "--policy and --contract go together"),
+        ({"policy": "a.onnx", "contract": "a.toml", "adversaries": "white"}, "--policy and --adversaries exclude each other"),
+        ({"scenarios": "rig", "adversaries": "missing.json"}, "give a file that `poise train adversary` has written"),
         ({"scenarios": "rig", "certifier": "off", "save_baseline": "b.json"}, "leaves nothing to hold against a baseline"),
         ({"scenarios": "rig", "save_baseline": "no/b.json"}, "give a file in a folder that exists"),
         ({"scenarios": "rig", "baseline": "missing.json"}, "--baseline missing.json"),
@@ -59,6 +64,20 @@ def test_it_compares_both_sides_on_a_page_and_with_a_baseline(tmp_path: Path, sc
     assert again() is Exit.HELD and "held against the baseline: 1 cases" in capsys.readouterr().out
     with pytest.raises(PoiseError, match="holds none of the cases"):
         Safety(scenarios="rig", adversaries="white", seeds="7", certifier="on", processes=1, out=str(tmp_path), baseline=baseline)()
+    with pytest.raises(PoiseError, match="--save-baseline /dev/full: cannot be written .*with --resume"):
+        Safety(scenarios=scenario, adversaries="saturated", processes=1, resume=str(folder), save_baseline="/dev/full")()
+
+
+def test_a_run_in_which_another_policy_asked_is_not_gone_on_with(g1: RobotModel, tmp_path: Path, scenario: str) -> None:
+    policy = write_linear(tmp_path / "it.onnx", np.zeros((g1.n, 3)))
+    contract = write_contract(tmp_path / "it.toml", contract_entries(g1))
+    asked: dict[str, Any] = {"scenarios": scenario, "policy": str(policy), "contract": str(contract), "certifier": "on", "processes": 1}
+    assert Safety(**asked, out=str(tmp_path))() is Exit.HELD
+    [folder] = tmp_path.glob("takeover-*")
+    assert Safety(**asked, resume=str(folder))() is Exit.HELD
+    write_linear(policy, np.ones((g1.n, 3)))
+    with pytest.raises(RecordError, match="runs of another setup"):
+        Safety(**asked, resume=str(folder))()
 
 
 def test_what_is_broken_is_shown_again_by_the_command_in_its_line(

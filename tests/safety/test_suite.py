@@ -17,7 +17,7 @@ from poise.sim.adversaries import ADVERSARIES
 from poise.sim.requesters import MakeRequester
 from poise.sim.safety_scenario import packaged_scenarios
 from poise.sim.safety_trials import TrialWork
-from poise.sim.safety_verdict import baseline_of, reduction, regressions, table
+from poise.sim.safety_verdict import baseline_of, check_baseline, reduction, regressions, table
 
 BASELINE: dict[str, Any] = json.loads((Path(__file__).parent / "baseline.json").read_text(encoding="utf-8"))
 CASES = [("rig_faults", "pumping"), ("rig_heavy", "jumping"), ("stand_light", "oscillating"), ("stride", "saturated")]
@@ -90,7 +90,7 @@ def test_a_clip_that_is_skipped_is_named(work: TrialWork) -> None:
     def skipped(patch: pytest.MonkeyPatch) -> None:
         patch.setattr("poise.control.safety._Case.inside", lambda self, torque: torque)
 
-    lines = lines_with(work, skipped, "stride", "oscillating")
+    lines = lines_with(work, skipped, "rig", "white")
     assert any("torque jump of" in line and "sent beyond its bound" in line for line in lines), lines
 
 
@@ -99,3 +99,6 @@ def test_a_baseline_that_is_none_is_refused(work: TrialWork) -> None:
     assert regressions([certified], baseline_of([certified])) == []
     with pytest.raises(PoiseError, match="baseline"):
         regressions([certified], {"rig misordered 0": {"fell": False}})
+    for change in ({"rungs": "abc"}, {"margins": {"position": float("nan")}}):
+        with pytest.raises(PoiseError, match="not as --save-baseline writes it"):
+            check_baseline({"rig misordered 0": baseline_of([certified])["rig misordered 0"] | change})
