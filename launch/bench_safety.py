@@ -98,7 +98,7 @@ class Safety(BatchFolder):
         ]
         print_rows("bounds, over all steps: margins as shares of the bound", rows, console)
         print_result("safety", {name: result[name] for name in ("steps", "methods", "unsolved", "changed_us")}, None, console)
-        lines = self.summed(folder, _broken, runs)
+        lines = self.summed(folder, broken, runs)
         for line in lines:
             console.print(line + self.same(), soft_wrap=True, highlight=False)
         write_json(folder / "summary.json", result)
@@ -160,7 +160,7 @@ def _known(option: str, text: str, known: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _broken(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+def broken(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each run in which a promised bound was broken, with the command that shows it again."""
     lines = []
     for run in (run for run in runs if run["first"] is not None):

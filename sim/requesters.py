@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -85,11 +85,18 @@ class MakeRequester:
             return Policy(PolicyController(robot, self.policy, self.contract), period_s)
         make = known_adversary(self.name) or _imported(self.name)
         try:
-            return Blind(make(robot, rng, period_s), self.name, robot.n)
+            return Blind(make(_copied(robot), rng, period_s), self.name, robot.n)
         except PoiseError:
             raise
         except (Exception, SystemExit) as error:  # somebody else's class
             raise PoiseError(f"{self.name!r} cannot be called with robot, generator and period ({error!r:.80}); mend it") from error
+
+
+def _copied(robot: RobotModel) -> RobotModel:
+    """With arrays of its own: what somebody else writes into them nobody is judged by."""
+    values = {entry.name: getattr(robot, entry.name) for entry in fields(robot)}
+    copies: dict[str, Any] = {name: value.copy() for name, value in values.items() if isinstance(value, np.ndarray)}
+    return replace(robot, **copies)
 
 
 def _imported(name: str) -> Callable[[RobotModel, np.random.Generator, float], Adversary]:

@@ -31,6 +31,15 @@ from poise.robots.reading import read_toml, shown
 from .noise import NOISE
 
 STARTS = ("floor", "rig")
+TAKES = {
+    "about": "a text",
+    "start": "a text",
+    "velocity": "three numbers, [vx, vy, wz]",
+    "plant.noise": "a text",
+    "plant.weak": "a table of numbers by joint, { left_knee_joint = 0.6 }",
+    "plant.dead": 'a list of joints, ["left_elbow_joint"]',
+}
+"""What keys take that do not take a number."""
 LEAST_S = 0.01  # of a scenario, and of what is left of it from the takeover on
 
 
@@ -142,7 +151,7 @@ def _fitting(value: Any, key: str) -> Any:
     else:
         fits = _is_number(value)
     if not fits:
-        raise ValueError(f"{key} {shown(value)} is not what it takes")
+        raise ValueError(f"{key} {shown(value)} is not what it takes: {TAKES.get(key, 'a number')}")
     if isinstance(value, list):
         return tuple(map(float, value)) if key in numbers else tuple(value)
     return value

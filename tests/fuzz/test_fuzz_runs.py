@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mutation import DEEP, ODD_VALUES, damaged, fuzzed, read_or_refused, spoilt
 
+from poise.launch import safety_suite
 from poise.launch.bench_figures import locomotion_figures, tour_figures
 from poise.launch.bench_runs import BatchFolder
+from poise.launch.bench_safety import broken
 from poise.launch.compare_page import render
 from poise.launch.comparison import Row, check_figures, compare, read_run
 from poise.launch.replay import check_case, work_of
-from poise.sim import locomotion, tour
+from poise.sim import certified_motion, locomotion, tour
 from poise.sim.batch import Ledger, read_ledger
+from poise.sim.safety_verdict import regressions
 
 COMMON = {"mu": 0.8, "seed": 0}
 TRACKED = {"case": "tracking", "command": [0.5, 0.0, 0.0], "fell": False, "mean_velocity": [0.5, 0.0, 0.0], "rmse": [0.1, 0.1, 0.1]}
@@ -26,15 +30,29 @@ COSTS = {"rmse_gait": [0.1, 0.1, 0.1], "cost_of_transport": 0.3, "positive_cost_
 PUSHED = {"case": "push", "command": [0.5, 0.0, 0.0], "fell": False, "direction": 2, "timing": 1, "strict_ns": 30.0, "felled_by_ns": 35.0}
 PUNCHES = [{"body": "torso_link", "throw_m": 0.2, "fell": False, "impulse_ns": [1.0, 0.0, 0.0]}]
 TOURED = {"stage": "own", "complete": True, "survival_s": 90.0, "targets": 18, "reached": 17, "pos_err_cm": 6.0, "yaw_err_deg": 3.0}
+CERTIFIED = {"adversary": "white", "support": "base", "seed": 0, "steps": 60, "violations": {"torque": {"count": 0, "worst_margin": 0.1}}}
+ANSWERED = {"methods": {"brake": 59, "qp": 1}, "unsolved": {"brake": 1}, "changed_us": {"105": 60}}
+FIRST = {"step": 3, "bound": "torque", "of": "left_knee_joint", "excess": 0.1}
+COUNTED = {what: {"position": {"ticks": 1, "worst": 0.1, "time_s": 0.1, "of": "left_knee_joint"}} for what in ("asked", "sent", "happened")}
+TAKEN = {"scenario": "rig", "requester": "white", "seed": 0, "ticks": 9, "fell_s": None, "rungs": {"filtered": 9}, "unsolved": {}}
 SETUPS: dict[str, dict[str, Any]] = {
+    "safety": {"schema": "poise.safety/1", "block": 60},
+    "takeover": {"schema": safety_suite.SCHEMA, "robot": "g1"},
     "tour": {"schema": tour.SCHEMA, "tour": {"seconds": 90.0}, "mode": "model"},
     "locomotion": {"schema": locomotion.SCHEMA, "locomotion": {"mu": 0.8}, "mode": "model"},
 }
 RUNS: dict[str, list[dict[str, Any]]] = {
+    "safety": [{**CERTIFIED, **ANSWERED, "first": None}, {**CERTIFIED, **ANSWERED, "seed": 1, "first": FIRST}],
+    "takeover": [{**TAKEN, **COUNTED, "certified": certified} for certified in (False, True)],
     "tour": [{**TOURED, **COMMON, "energy_kj": 4.0, "punches": PUNCHES}, {**TOURED, **COMMON, "energy_kj": 4.0, "stage": "punches"}],
     "locomotion": [{**TRACKED, **COSTS, **COMMON}, {**PUSHED, **COMMON}, {**TRACKED, **COSTS, **COMMON, "seed": 1}],
 }
-SUMMARISE = {"tour": tour.summarise, "locomotion": locomotion.summarise}
+SUMMARISE: dict[str, Callable[[Sequence[dict[str, Any]]], Any]] = {
+    "tour": tour.summarise,
+    "locomotion": locomotion.summarise,
+    "safety": lambda runs: (certified_motion.summarise(runs), broken(runs)),
+    "takeover": lambda runs: (safety_suite.summarise(runs), regressions(runs, {})),
+}
 FIGURES = {"tour": tour_figures(), "locomotion": locomotion_figures()}
 kinds = st.sampled_from(sorted(SETUPS))
 

@@ -36,7 +36,7 @@ def read(folder: Path, robot: RobotModel, content: bytes | str) -> SafetyScenari
 
 def assert_sound(scenario: SafetyScenario) -> None:
     plant = scenario.plant
-    assert 0.0 <= scenario.takeover_s < scenario.seconds <= 60.0 and len(scenario.velocity) == 3
+    assert 0.0 <= scenario.from_s < scenario.seconds <= 60.0 and len(scenario.velocity) == 3
     assert 0.5 <= plant.mass <= 2.0 and 0.0 <= plant.dropped <= 0.5 and plant.noise in NOISE
     assert all(0.0 < share <= 1.0 for share in plant.weak.values())
 

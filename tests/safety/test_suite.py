@@ -90,7 +90,7 @@ def test_a_clip_that_is_skipped_is_named(work: TrialWork) -> None:
     def skipped(patch: pytest.MonkeyPatch) -> None:
         patch.setattr("poise.control.safety._Case.inside", lambda self, torque: torque)
 
-    lines = lines_with(work, skipped, "rig", "white")
+    lines = lines_with(work, skipped, "stride", "misordered")
     assert any("torque jump of" in line and "sent beyond its bound" in line for line in lines), lines
 
 

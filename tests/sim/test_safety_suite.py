@@ -147,12 +147,36 @@ class Failing(Polite):
         raise RuntimeError("never")
 
 
-@pytest.mark.parametrize(("name", "said"), [("Rude", "gave no command for 29 joints"), ("Failing", "failed when it was asked")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("Rude", "gave no command for 29 joints"), ("Failing", "failed when it was asked"), ("Leaving", "failed when")]
+)
 def test_a_class_that_gives_no_command_is_named(g1: RobotModel, name: str, said: str) -> None:
     state = work(g1, SafetyScenario("it"), MakeRequester("white")).backend(SafetyScenario("it"), 0).read()
     with pytest.raises(PoiseError, match=said) as caught:
         MakeRequester(f"{__name__}:{name}")(g1, 0, 0.002)(state, Intent())
     assert "\n" not in str(caught.value)
+
+
+class Greedy(Polite):
+    """Writes into the robot that it is given."""
+
+    def __init__(self, robot: RobotModel, rng: np.random.Generator, period_s: float) -> None:
+        super().__init__(robot, rng, period_s)
+        robot.torque_limit[:] = 1e9
+
+
+def test_a_class_that_writes_into_its_robot_changes_nobody_elses(g1: RobotModel) -> None:
+    before = g1.torque_limit.copy()
+    MakeRequester(f"{__name__}:Greedy")(g1, 0, 0.002)
+    np.testing.assert_array_equal(g1.torque_limit, before)
+
+
+class Leaving(Polite):
+    """Ends the process when it is asked."""
+
+    def __call__(self, q: Array, v: Array) -> JointCommand:
+        """Leave."""
+        raise SystemExit(7)
 
 
 def test_an_adversary_repeats_with_its_seed(g1: RobotModel) -> None:
