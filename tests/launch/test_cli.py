@@ -128,6 +128,15 @@ def test_options_reach_the_command() -> None:
     assert parse(["demo", "--quick"]) == Demo(quick=True)
 
 
+def test_pairs_that_touch_are_listed_those_that_no_capsules_see_first(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.json"
+    assert run_main("robots", "pairs", "g1", "--postures", "60", "--json", str(file)) == 0
+    pairs = json.loads(file.read_text())["pairs"]
+    unseen = [pair["unseen"] for pair in pairs]
+    assert unseen == sorted(unseen, reverse=True) and unseen[0] > 0.0 == unseen[-1]
+    assert all(pair["unseen"] <= pair["touch"] <= 1.0 for pair in pairs)
+
+
 def test_training_does_not_overwrite_the_weights_that_come_with_it() -> None:
     command = parse(["train", "proposer"])
     assert isinstance(command, Train) and Path(command.action.out) == Path("runs/proposer.onnx")
