@@ -20,6 +20,7 @@ from poise.robots.types import Array
 
 from .adversaries import ADVERSARIES, known_adversary
 from .model_motion import ModelMotion
+from .realtime import no_collection
 
 SUPPORTS = {support.name.lower(): support for support in (Support.BASE, Support.LEFT, Support.RIGHT, Support.BOTH)}
 RELATIVE = 1e-6  # of a bound, up to which a number is rounding
@@ -110,6 +111,7 @@ class CertifiedWork:
     period_s: float
     steps: int
 
+    @no_collection()
     def __call__(self, case: Mapping[str, Any]) -> dict[str, Any]:
         """Violations by bound, the first of them, how commands were answered, and thread CPU time of changed ones, µs.
 
@@ -123,7 +125,7 @@ class CertifiedWork:
         tally = Tally(self.robot.joint_names)
         d = motion.dynamics
         watch = Watch()
-        for step, command, certificate, spent_us in self._answers(case["adversary"], motion, certifier, rng):
+        for step, command, certificate, spent_us in self._answers(name, motion, certifier, rng):
             if step % RESTART == 0:
                 watch = Watch()
             over = watch.excesses(self.robot, command, d.joint_position, d.joint_velocity, self.config, self.period_s)

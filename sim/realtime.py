@@ -44,24 +44,34 @@ class TimedStack:
 
 
 @contextmanager
+def no_collection() -> Iterator[None]:
+    """Garbage collection held off, as in a loop of a robot."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
 def quiet_core() -> Iterator[int | None]:
     """This thread alone on one core, and no garbage collection; gives the core, or None where a thread cannot be pinned."""
-    collecting, allowed, core = gc.isenabled(), None, None
+    allowed, core = None, None
     try:
         allowed = os.sched_getaffinity(0)
         core = max(allowed)  # the first ones serve most interrupts
         os.sched_setaffinity(0, {core})
     except (AttributeError, OSError):  # not on this system, or not allowed
         core = None
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     try:
-        yield core
+        with no_collection():
+            yield core
     finally:
-        gc.unfreeze()
-        if collecting:
-            gc.enable()
         if core is not None and allowed is not None:
             os.sched_setaffinity(0, allowed)
 
