@@ -157,8 +157,8 @@ class Certifier:
         if seen == Look.MEASUREMENT_NOT_FINITE:
             certificate = self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
             return self.damping(q), certificate, self._before[0]
-        limit = self._sound_limit(c)
-        if limit is not self._robot.torque_limit:
+        limit, most = self._sound_limit(c), self._robot.torque_limit
+        if limit is not most and (limit < most).any():  # a copy of the robot's own clips nothing: what is beyond it is named
             np.clip(case.asked, -limit, limit, out=case.asked)
         if arms_external:
             self._spacing.clear()

@@ -235,6 +235,15 @@ def test_a_tighter_torque_limit_is_kept(g1: RobotModel) -> None:
     assert sent is request and not certificate.changed
 
 
+def test_a_copy_of_the_robots_torque_limit_is_the_robots(g1: RobotModel) -> None:
+    for tau in (0.0 * g1.torque_limit, 1.5 * g1.torque_limit):
+        own = torques(g1, tau)
+        copied = replace(own, torque_limit=g1.torque_limit.copy())
+        (sent, certificate), (expected, of_own) = (certifier(g1).certify(standing(g1), c, BOTH, resting=True) for c in (copied, own))
+        assert certificate.reasons == of_own.reasons and certificate.method == of_own.method
+        np.testing.assert_array_equal(sent.tau, expected.tau)
+
+
 def test_no_motor_is_thrown_from_one_limit_to_the_other(g1: RobotModel) -> None:
     """From all to nothing in one period, and on in the next; a stream that begins anew knows nothing of it."""
     d, stream, limit = standing(g1), certifier(g1), g1.torque_limit
