@@ -41,7 +41,7 @@ class Safety(BatchFolder):
     solver: Literal["daqp", "osqp", "osqp tight"] = "daqp"
     """Of the nearest torque inside the bounds."""
     scenarios: Annotated[str | None, tyro.conf.arg(metavar="NAME,…")] = None
-    """Run these in MuJoCo instead, packaged ones or TOML files, or all."""
+    """Run these in MuJoCo instead: packaged ones, all of them, or TOML files."""
     seeds: Annotated[str, tyro.conf.arg(metavar="0-4")] = "0"
     """Of scenarios: start postures, noises and adversaries."""
     certifier: Literal["both", "on", "off"] = "both"

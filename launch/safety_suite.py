@@ -177,9 +177,8 @@ def _named(text: str | None) -> dict[str, str]:
         PoiseError: something is none, or two of them have one name.
     """
     packaged, found = packaged_scenarios(), dict[str, str]()
-    if text is None or text.strip() == "all":
-        return {name: name for name in packaged}
-    for given in (given.strip() for given in text.split(",")):
+    words = [word.strip() for word in ("all" if text is None else text).split(",")]
+    for given in (name for word in words for name in (packaged if word == "all" else (word,))):
         name = Path(given).stem if given.endswith(".toml") else given
         if not given.endswith(".toml") and name not in packaged:
             raise PoiseError(f"--scenarios {text}: unknown {given!r}; known: {', '.join(packaged)}, or the name of a TOML file")

@@ -60,6 +60,11 @@ class RobotModel:
         """Names of the arm joints: the order of `Intent.arms`."""
         return tuple(self.joint_names[i] for i in self.arms)
 
+    @property
+    def middle_and_half(self) -> tuple[Array, Array]:
+        """Middle and half of each joint's range, (n,) rad each."""
+        return 0.5 * (self.position_max + self.position_min), 0.5 * (self.position_max - self.position_min)
+
     def standing_configuration(self) -> Array:
         """Pinocchio configuration (nq,) in the nominal posture with both soles on the ground plane z = 0."""
         q = pin.neutral(self.pinocchio)

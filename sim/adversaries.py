@@ -117,7 +117,7 @@ class Jumping(_Base):
         """Position control of a new posture every 0.3 s."""
         robot = self.robot
         if self.due(0.3):
-            middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+            middle, half = robot.middle_and_half
             self.target = middle + self.rng.uniform(-self.reach, self.reach, q.size) * half
         zero = np.zeros(q.size)
         return JointCommand(self.target, zero, 4.0 * robot.hold_kp, robot.hold_kd, zero, robot.torque_limit)
@@ -197,7 +197,7 @@ class Trained(_Base):
         """`gains` (4, n): None: those that are packaged."""
         super().__init__(robot, rng, period_s)
         self.gains = trained_gains(DATA / "trained.json", robot.joint_names) if gains is None else gains
-        self.middle, self.half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+        self.middle, self.half = robot.middle_and_half
 
     def ask(self, q: Array, v: Array) -> JointCommand:
         """What it has learned to."""

@@ -82,7 +82,7 @@ class Watch:
 
 def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> dict[str, Array]:
     """By how much a command is beyond its bounds at joints (q, v), (n,) each: its torque, unclipped, its power, its targets; as shares."""
-    middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+    middle, half = robot.middle_and_half
     torque = command.tau + command.kp * (command.q - q) + command.kd * (command.v - v)
     return {
         "torque": np.abs(torque) / robot.torque_limit - 1.0,
@@ -94,7 +94,7 @@ def excesses(robot: RobotModel, command: JointCommand, q: Array, v: Array) -> di
 
 def state_excesses(robot: RobotModel, q: Array, v: Array, distances: Array) -> dict[str, Array]:
     """By how much joints are beyond their limits, as a share of half their range and of their speed, and pairs overlap, as one of 1 cm."""
-    middle, half = 0.5 * (robot.position_max + robot.position_min), 0.5 * (robot.position_max - robot.position_min)
+    middle, half = robot.middle_and_half
     return {
         "position": np.abs(q - middle) / half - 1.0,
         "velocity": np.abs(v) / robot.velocity_limit - 1.0,

@@ -15,7 +15,9 @@ from foreign_policy import contract_entries, write_contract, write_linear
 from poise.control.safety import UNCHANGED, Certifier
 from poise.launch.bench_safety import Safety
 from poise.launch.output import Exit
+from poise.launch.safety_suite import _named
 from poise.robots import PoiseError, RecordError, RobotModel
+from poise.sim.safety_scenario import packaged_scenarios
 
 SHORT = 'about = "a & b"\nstart = "rig"\nseconds = 0.05\n'
 
@@ -50,6 +52,10 @@ def test_unusable_options_are_refused(options: dict[str, object], words: str) ->
     with pytest.raises(PoiseError, match=words) as error:
         Safety(**options)()  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
+
+
+def test_all_scenarios_and_one_of_ones_own_may_be_named_together(scenario: str) -> None:
+    assert list(_named(f"all,{scenario}")) == [*packaged_scenarios(), "my rig"] and list(_named(None)) == list(packaged_scenarios())
 
 
 def test_it_compares_both_sides_on_a_page_and_with_a_baseline(tmp_path: Path, scenario: str, capsys: pytest.CaptureFixture[str]) -> None:
