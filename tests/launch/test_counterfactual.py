@@ -63,7 +63,7 @@ def scenario(name: str, robot: RobotModel) -> Scenario:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is planted here shows at once."""
-    monkeypatch.setattr(module, "AFTER_S", 1.0)
+    monkeypatch.setattr(module, "FALL_S", 1.0)
     monkeypatch.setattr(module, "MORE_S", 0.1)
 
 
