@@ -12,13 +12,15 @@ from poise.robots import RobotModel
 from poise.robots.tree import Indices, Tree, build_tree
 from poise.robots.types import LEFT, RIGHT, Array
 
-from .braking import HELD, Brake, Loop, begins_well, can_brake, manoeuvre_in, stopping_torque
+from .braking import HELD, LOOKS, Brake, Loop, can_brake, manoeuvre_in, stopping_torque
 from .clearance import Capsules, Shape
 from .dynamics import Dynamics
 from .rooted import packed, root_at
 from .support import Support
 from .viability import viable_acceleration
 
+# Times of a rough look: on a stand motors that can begin to brake can hold the robot at the end, a loop has a way of its own.
+ROUGH = {Support.BASE: 1, Support.LEFT: 2, Support.RIGHT: 2, Support.NONE: 2, Support.BOTH: 3}
 HELD_LINK = {Support.LEFT: LEFT, Support.RIGHT: RIGHT, Support.BOTH: LEFT}  # whose sole's link the tree is rooted at
 
 
@@ -35,6 +37,9 @@ class BrakingConfig:
     margin: float = 0.04  # rad, that it leaves to every limit, for joints that stick and a plant that is another
 
 
+Look = tuple[float, float, float, float, int]  # m, shares of torque, s, times: what `can_brake` ends with
+
+
 @dataclass(frozen=True, eq=False)
 class _Case:
     """One support: the manoeuvre with the tree from what stands still, and how the joints brake."""
@@ -42,6 +47,8 @@ class _Case:
     blocks: tuple[Array, Indices]  # of the packed manoeuvre
     looped: int  # joints in the loop
     brake: Brake
+    whole: Look
+    rough: Look
 
 
 class Backup:
@@ -53,7 +60,7 @@ class Backup:
         tree = build_tree(robot.pinocchio)
         self._any = np.full(robot.n, np.nan)
         self._shape = (robot.n, len(capsules.link), len(capsules.pairs))
-        self._numbers = (least_m, config.motor_share, jump, period_s)
+        self._least, self._shares = least_m, (config.motor_share, jump, period_s)
         self._cases: dict[Support, _Case] = {support: self._case(tree, support) for support in Support}
 
     def viable(self, d: Dynamics, support: Support, lower: Array, upper: Array) -> None:
@@ -76,7 +83,8 @@ class Backup:
         loop = Loop(links[RIGHT] if looped else 0, origin, joints, np.array([way[int(j)] for j in joints]))
         brake = self._braking(carrying)
         blocks = packed((rooted, self._capsules, loop, brake))
-        return _Case(blocks, joints.size, brake)
+        whole, rough = (self._least, *self._shares, LOOKS[looped]), (-np.inf, *self._shares, ROUGH[support])
+        return _Case(blocks, joints.size, brake, whole, rough)
 
     def _braking(self, carrying: Indices) -> Brake:
         robot, cfg = self._robot, self._config
@@ -88,20 +96,18 @@ class Backup:
         least, most = robot.position_min + cfg.margin, robot.position_max - cfg.margin
         return Brake(decay, rate, least, most, speed, robot.torque_limit, robot.power_limit)
 
-    def open_from(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array | None = None) -> tuple[int, int]:
+    def open_from(
+        self, d: Dynamics, support: Support, q: Array, v: Array, before: Array | None = None, *, roughly: bool = False
+    ) -> tuple[int, int]:
         """HELD where the manoeuvre is open from joints (q, v), (n,) each, else what it breaks, and the joint.
 
-        before (n,) N·m: the torque that led there; None: any.
+        before (n,) N·m: the torque that led there; None: any. roughly: at few times of the way, and without the capsules.
 
         `d` says how what stands still stands.
         """
         c, before = self._cases[support], self._any if before is None else before
-        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, self._numbers)
-
-    def begins(self, d: Dynamics, support: Support, q: Array, v: Array, before: Array) -> bool:
-        """Whether the manoeuvre has the torques to begin from joints (q, v) after a torque `before`, (n,) each: else it is not open."""
-        c = self._cases[support]
-        return _begins(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, self._numbers)
+        numbers = c.rough if roughly else c.whole
+        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, numbers)
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
@@ -122,31 +128,12 @@ def _open_from(
     q: Array,
     v: Array,
     before: Array,
-    config: tuple[float, float, float, float],
+    look: Look,
 ) -> tuple[int, int]:
     """`can_brake` of a packed manoeuvre."""
     m = manoeuvre_in(numbers, indices, shape, looped)
-    least, share, jump, dt = config
-    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, least, share, jump, dt)
-
-
-@njit(cache=True)
-def _begins(
-    numbers: Array,
-    indices: Indices,
-    shape: Shape,
-    looped: int,
-    base_rotation: Array,
-    now: Array,
-    q: Array,
-    v: Array,
-    before: Array,
-    config: tuple[float, float, float, float],
-) -> bool:
-    """`begins_well` of a packed manoeuvre."""
-    m = manoeuvre_in(numbers, indices, shape, looped)
-    _, share, jump, dt = config
-    return begins_well(m.tree, m.loop, m.brake, base_rotation, now, q, v, before, share, jump, dt)
+    least, share, jump, dt, looks = look
+    return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, least, share, jump, dt, looks)
 
 
 @njit(cache=True)

@@ -91,11 +91,13 @@ def sound_target(wanted: Array, rate: Array, limits: Array, before: Array, dt: f
 
 
 @njit(cache=True)
-def narrow(torque: Array, distance: Array, least: Array, most: Array) -> None:
-    """Tighten least and greatest torque (n,) to a distance (n,) from a torque (n,) where that is between them."""
+def narrowed(torque: Array, distance: Array, least: Array, most: Array) -> tuple[Array, Array]:
+    """Least and greatest torque (n,), tightened to a distance (n,) from a torque (n,) where that is between them."""
+    low, high = least.copy(), most.copy()
     for i in range(torque.size):
         if least[i] <= torque[i] <= most[i]:
-            least[i], most[i] = max(least[i], torque[i] - distance[i]), min(most[i], torque[i] + distance[i])
+            low[i], high[i] = max(low[i], torque[i] - distance[i]), min(high[i], torque[i] + distance[i])
+    return low, high
 
 
 @njit(cache=True)

@@ -269,31 +269,6 @@ def is_too_strong(b: Brake, j: int, speed: float, torque: float, share: float) -
 
 
 @njit(cache=True)
-def begins_well(
-    t: RootedTree,
-    loop: Loop,
-    b: Brake,
-    base_rotation: Array,
-    now: Array,
-    q: Array,
-    v: Array,
-    before: Array,
-    share: float,
-    jump: float,
-    dt: float,
-) -> bool:
-    """Whether the manoeuvre's first torques from (q, v) are what `can_brake` lets pass: the first of its looks, without the capsules."""
-    n = q.size
-    m, to, torque = room_for(n), (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
-    if not braking_at(t, loop, b, stance_of(t, loop, base_rotation, now, m), (q, v), 0.0, dt, to, m, torque):
-        return False
-    for j in range(n):
-        if is_too_strong(b, j, to[1][j], torque[j], share) or np.abs(torque[j] - before[j]) > jump * b.torque[j]:
-            return False
-    return True
-
-
-@njit(cache=True)
 def can_brake(
     t: RootedTree,
     loop: Loop,
@@ -308,29 +283,31 @@ def can_brake(
     share: float,
     jump: float,
     dt: float,
+    looks: int,
 ) -> tuple[int, int]:
     """Whether the manoeuvre from (q, v) keeps to every joint's range and speed, and to a share of torque and power.
 
     It begins within a jump, a share of torque, of the torque `before` (n,) N·m; where that is NaN, with any.
     base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. Its capsules stay `least` (m) apart, or as
-    far as they are by then. HELD, or what is not kept, and the joint.
+    far as they are by then; where that is −∞, they are not looked at. looks: at how many times of it, the first, the last, and between.
+    HELD, or what is not kept, and the joint.
     """
     n = q.size
     m, to, torque = room_for(n), (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)
     for j in range(n):
         if not np.abs(v[j]) <= b.velocity[j]:
             return TOO_FAST, j
-    stance, placed = stance_of(t, loop, base_rotation, now, m), np.empty(c.ends.shape)
-    least = nearest_gap(c, m, placed, least)  # nearer than they are by now they must not come
+    here = room_for(n)
+    stance, placed = stance_of(t, loop, base_rotation, now, here), np.empty(c.ends.shape)
     looped, at, speed, spent = len(loop.joints) > 0, q.copy(), v.copy(), 0.0
     longest = 0.0
     for j in range(n):
         if np.abs(v[j]) > STILL:
             longest = max(longest, max(0.0, np.abs(v[j]) - b.rate[j] / b.decay[j]) / b.rate[j] + FADED / b.decay[j])
-    last = LOOKS[1 if looped else 0] - 1
-    for k in range(last + 1):
-        i = k if looped or k == 0 else last + 1 - k  # most that fail do so at the beginning, else at the end, which is known of a free way
-        time_s = longest * (i / (last - 1)) ** 2 if i < last else np.inf  # closer together while joints are fast
+    last = looks - 1
+    for k in range(looks):
+        i = k if looped or k == 0 else looks - k  # most that fail do so at the beginning, else at the end, which is known of a free way
+        time_s = 0.0 if i == 0 else longest * (i / (last - 1)) ** 2 if i < last else np.inf  # closer together while joints are fast
         if not braking_at(t, loop, b, stance, (at, speed), time_s - spent, dt, to, m, torque):
             return OPEN_LOOP, 0
         for j in range(n):
@@ -342,8 +319,11 @@ def can_brake(
                 return TOO_STRONG, j
             if i == 0 and np.abs(torque[j] - before[j]) > jump * b.torque[j]:
                 return TOO_SUDDEN, j
-        if not is_clear(c, m, placed, least - NEARER_M):
-            return TOO_NEAR, 0
+        if least > -np.inf:
+            if i == 0:  # nearer than they are by now they must not come
+                least = nearest_gap(c, here, placed, least)
+            if not is_clear(c, m, placed, least - NEARER_M):
+                return TOO_NEAR, 0
         if looped:  # the loop bends the way to rest: it is followed piece by piece
             at[:], speed[:], spent = to[0], to[1], time_s
     return HELD, 0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from poise.robots import RobotModel
 from poise.robots.collision import CollisionModel, nearest_on_segments, place_ends
@@ -163,39 +164,41 @@ def _gradient(t: RootedTree, c: Capsules, m: Motion, a: int, b: int, near: Array
 
 @njit(cache=True)
 def clearance_rows(
-    t: RootedTree, c: Capsules, q: Array, v: Array, numbers: Array, gaps: Array, rows: Array, lower: Array, which: Indices
+    t: RootedTree, c: Capsules, q: Array, v: Array, numbers: Array, seen: tuple[Array, Array], rows: Array, lower: Array, which: Indices
 ) -> int:
     """Write rows (ROWS, n) and least values (ROWS,) of rows·q̈ for the nearest of the pairs that could come too near; their number.
 
     Rows that are not needed are 0, and may have any value.
-    q, v: joints, (n,) each; numbers: those of `ClearanceConfig`, and the period; gaps (pairs,): the
-    distances, m, are written there; which (ROWS,): the pairs.
+    q, v: joints, (n,) each; numbers: those of `ClearanceConfig`, and the period; seen: of each pair the distance (pairs,) m when it
+    was last looked at, and the joints (n, pairs) then, written where it is looked at; which (ROWS,): the pairs.
     """
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-    placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
-    place(t, q + dt * v, m)
-    place_ends(m.rotation, m.position, c.link, c.ends, later)
-    place(t, q, m)
-    place_ends(m.rotation, m.position, c.link, c.ends, placed)
-    count, ahead = 0, np.empty(len(gaps))
-    for k in range(len(gaps)):
-        a, b = c.pairs[k, 0], c.pairs[k, 1]
-        gaps[k], ahead[k] = _gap(c, placed, a, b, near), _gap(c, later, a, b, near)
-        if change - (ahead[k] - gaps[k]) / dt < fastest(gaps[k] - least, decay, rate, dt):
-            continue
-        at = count if count < len(which) else _furthest(gaps, which)
-        if count < len(which) or gaps[k] < gaps[which[at]]:
-            which[at] = k
-        count = min(count + 1, len(which))
-    for i in range(count):
-        k = which[i]
-        _gap(c, placed, c.pairs[k, 0], c.pairs[k, 1], near)
-        _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
-        speed = dot(rows[i], v)
-        free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
-        room = gaps[k] - least
-        closing = fastest(room, decay, rate, dt) if room >= 0.0 else RETURN * room
-        lower[i] = min((-closing - speed) / dt, rate) - free
+    gaps, then = seen
+    far, ahead, count = far_pairs(c, q, v, numbers, gaps, then), np.empty(len(gaps)), 0
+    if not far.all():
+        placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
+        place(t, q + dt * v, m)
+        place_ends(m.rotation, m.position, c.link, c.ends, later)
+        place(t, q, m)
+        place_ends(m.rotation, m.position, c.link, c.ends, placed)
+        for k in np.flatnonzero(~far):
+            a, b = c.pairs[k, 0], c.pairs[k, 1]
+            then[:, k], gaps[k], ahead[k] = q, _gap(c, placed, a, b, near), _gap(c, later, a, b, near)
+            if change - (ahead[k] - gaps[k]) / dt < fastest(gaps[k] - least, decay, rate, dt):
+                continue
+            at = count if count < len(which) else _furthest(gaps, which)
+            if count < len(which) or gaps[k] < gaps[which[at]]:
+                which[at] = k
+            count = min(count + 1, len(which))
+        for i in range(count):
+            k = which[i]
+            _gap(c, placed, c.pairs[k, 0], c.pairs[k, 1], near)
+            _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
+            speed = dot(rows[i], v)
+            free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
+            room = gaps[k] - least
+            closing = fastest(room, decay, rate, dt) if room >= 0.0 else RETURN * room
+            lower[i] = min((-closing - speed) / dt, rate) - free
     rows[count:], lower[count:] = 0.0, -np.inf
     return count
 
@@ -211,45 +214,41 @@ def _furthest(gaps: Array, which: Indices) -> int:
 
 
 @njit(cache=True)
-def is_far(c: Capsules, moved: Array, gaps: Array, v: Array, numbers: Array) -> bool:
-    """Whether surely no pair could come too near, by its distance (pairs,) m before the joints `moved` (n,), of which nothing is placed.
+def far_pairs(c: Capsules, q: Array, v: Array, numbers: Array, gaps: Array, then: Array) -> NDArray[np.bool_]:
+    """Which pairs surely could not come too near, by their distances (pairs,) m at joints `then` (n, pairs): nothing is placed for them.
 
-    v: joints' velocity (n,); numbers: as in `clearance_rows`.
+    q, v: joints, (n,) each; numbers: as in `clearance_rows`.
     """
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
-    room, speed = gaps - least, np.full(len(gaps), change)
+    room, speed, far = gaps - least, np.full(len(gaps), change), np.empty(len(gaps), dtype=np.bool_)
     for j in range(v.size):
-        way, pace = abs(moved[j]), abs(v[j])
+        pace = abs(v[j])
         for k in range(len(gaps)):
-            room[k] -= c.reach[j, k] * way
+            room[k] -= c.reach[j, k] * abs(q[j] - then[j, k])
             speed[k] += c.reach[j, k] * pace
     for k in range(len(gaps)):
-        if speed[k] >= fastest(room[k], decay, rate, dt):
-            return False
-    return True
+        far[k] = speed[k] < fastest(room[k], decay, rate, dt)
+    return far
 
 
 @njit(cache=True)
-def _looked_at(
+def _packed_rows(
     numbers: Array,
     indices: Indices,
     shape: Shape,
     q: Array,
     v: Array,
     config: Array,
-    then: Array,
     gaps: Array,
+    then: Array,
     rows: Array,
     lower: Array,
     which: Indices,
 ) -> int:
-    """`clearance_rows` of a packed tree and capsules where they need a look; `then` (n,) are the joints of the last one."""
+    """`clearance_rows` of a packed tree and capsules."""
     floats, integers = tree_size(shape[0])
     c = capsules_in(numbers[floats:], indices[integers:], shape)
-    if is_far(c, q - then, gaps, v, config):
-        return 0
-    then[:] = q
-    return clearance_rows(tree_in(numbers, indices, shape[0]), c, q, v, config, gaps, rows, lower, which)
+    return clearance_rows(tree_in(numbers, indices, shape[0]), c, q, v, config, (gaps, then), rows, lower, which)
 
 
 class Spacing:
@@ -262,17 +261,15 @@ class Spacing:
         self._shape = (robot.n, len(self.capsules.link), len(self.capsules.pairs))
         self._rests = resting
         self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
-        self._then, self._gaps = robot.posture.copy(), np.zeros(len(self.capsules.pairs))  # no distance known: the first look is whole
+        pairs = len(self.capsules.pairs)
+        self._gaps, self._then = np.zeros(pairs), np.zeros((robot.n, pairs))  # no distance is known: the first look is at every pair
         self._count = 0
         self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.full(ROWS, -np.inf), np.zeros(ROWS, dtype=np.int64)
 
     def update(self, q: Array, v: Array, *, resting: bool) -> None:
         """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
-        numbers, memory = self._numbers[int(resting)], (self._then, self._gaps)
-        count = _looked_at(*self._packed, self._shape, q, v, numbers, *memory, self.rows, self.least, self._pair)
-        if not count:
-            self.clear()
-        self._count = count
+        numbers, memory = self._numbers[int(resting)], (self._gaps, self._then)
+        self._count = _packed_rows(*self._packed, self._shape, q, v, numbers, *memory, self.rows, self.least, self._pair)
 
     @property
     def intruded(self) -> bool:

@@ -4,7 +4,7 @@ A request is the torque τ_req that a command asks of the motors at the measured
 when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
-    qp:    where the manoeuvre could begin after that, the nearest torque, by DAQP:
+    qp:    where the manoeuvre's torques would suffice after that, the nearest torque, by DAQP:
                min ‖(τ − τ_req)/τ_max‖²  s.t.  τ in its bounds,  q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
            with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, only
            arms keep capsules apart: legs and trunk balance it;
@@ -24,11 +24,11 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Certificate, JointCommand
 
 from .backup import HELD, Backup, BrakingConfig
-from .bounds import GAIN_MAX, UNBOUNDED, Look, broken, look, narrow, nearest_problem, sound_target, target_kept, worst_excess
+from .bounds import GAIN_MAX, UNBOUNDED, Look, broken, look, narrowed, nearest_problem, sound_target, target_kept, worst_excess
 from .clearance import ClearanceConfig, Spacing
 from .dynamics import Dynamics
 from .qp import DaqpSolver, OsqpSolver, QpProblem, QpSolver
-from .support import Support, joint_acceleration, response_and_bias
+from .support import Support, joint_acceleration, joint_accelerations, response_and_bias
 
 NEAR = 0.9  # of a jump, from the braking manoeuvre of now: that of the next period is another
 NO_FORCE = 1e-6  # of the largest multiplier, under which a bound is not met
@@ -154,10 +154,10 @@ class Certifier:
         d, support, c = case.d, case.support, command
         q, v = d.joint_position, d.joint_velocity
         seen = look(q, v, c.q, c.v, c.kp, c.kd, c.tau, foreseen, self._limits, self._moving, self._numbers, self._before, *self._room)
-        if seen == Look.MEASUREMENT_NOT_FINITE:
-            certificate = self._certificate(("measurement not finite",), self._robot.torque_limit, "damping")
-            return self.damping(q), certificate, self._before[0]
         limit, most = self._sound_limit(c), self._robot.torque_limit
+        if seen == Look.MEASUREMENT_NOT_FINITE:
+            certificate = self._certificate(("measurement not finite",), most, "damping", self._nothing)
+            return self.damping(q), certificate, self._before[0]
         if limit is not most and (limit < most).any():  # a copy of the robot's own clips nothing: what is beyond it is named
             np.clip(case.asked, -limit, limit, out=case.asked)
         if arms_external:
@@ -174,11 +174,11 @@ class Certifier:
         if careful:
             self.backup.viable(d, support, case.lower, case.upper)
         if seen == Look.COMMAND_NOT_FINITE:
-            torque = self._stop(case, self._braking(case), *response_and_bias(d.block, d.nv, int(support)))
-            return self._torques(q, np.zeros(q.size), torque), self._certificate(("not finite",), self._robot.torque_limit, "brake"), torque
+            torque, certificate = self._stop(case, self._braking(case)), self._certificate(("not finite",), most, "brake", self._nothing)
+            return self._torques(q, np.zeros(q.size), torque), certificate, torque
         met: Mapping[str, float] = {}
         if seen != Look.KEPT and not self._request_kept(case, foreseen):
-            torque, certificate = self._bounded(case, foreseen)
+            torque, certificate = self._rested(case) if case.resting else self._bounded(case, foreseen)
             if case.resting or not self._is_numerical(case, torque):
                 return self._torques(c.q, c.v, torque), certificate, torque
             met = certificate.active
@@ -233,37 +233,53 @@ class Certifier:
     # -- what is sent instead ---------------------------------------------------------------------------------
 
     def _bounded(self, case: _Case, foreseen: Array) -> tuple[Array, Certificate]:
-        """The first torque (n,) that keeps all bounds, and what was broken."""
-        d = case.d
-        response, free = response_and_bias(d.block, d.nv, int(case.support))
+        """The first torque (n,) that keeps the bounds of a robot that moves on, and what was broken."""
+        response, free = response_and_bias(case.d.block, case.d.nv, int(case.support))
         if foreseen.size:
             free = foreseen - response @ case.asked
         torque, method, dual = case.inside(case.asked), "clip", self._nothing
         acceleration = response @ torque + free
         reasons = self._reasons(case, acceleration)
-        if case.resting:  # the manoeuvre must be open in the next period, and no motor is thrown about for it
-            braking = self._braking(case)
-            narrow(braking, self._near, case.least, case.most)
-            torque = case.inside(torque)
-            acceleration = response @ torque + free
-        if case.resting and not self._begins(case, torque, acceleration):
-            method = "brake"
-        elif not self._moves_well(case, acceleration):
+        if not self._moves_well(case, acceleration):
             nearest, dual = self._nearest(case, case.asked, response, free)
             method = "qp" if nearest is not None else "best"
             torque = self._damped(case, torque, acceleration) if nearest is None else nearest
-        if case.resting and (method in ("best", "brake") or not self._kept(case, torque, response @ torque + free)):
-            torque, method = self._stop(case, braking, response, free), "brake"
-        return torque, self._certificate(reasons, torque - case.asked, method, self._met(dual) if method == "qp" else None)
+        return torque, self._certificate(reasons, torque - case.asked, method, dual)
 
-    def _begins(self, case: _Case, torque: Array, acceleration: Array) -> bool:
-        """Whether a robot that a torque and the joint acceleration (n,) of it move, as far as joints may, could begin to brake.
+    def _rested(self, case: _Case) -> tuple[Array, Certificate]:
+        """`_bounded` of one that rests: the manoeuvre must be open one period later, and no motor is thrown about for it."""
+        d, clipped, braking = case.d, case.inside(case.asked), self._braking(case)
+        least, most = narrowed(braking, self._near, case.least, case.most)
+        torques = np.stack((clipped, np.minimum(np.maximum(clipped, least), most)))
+        accelerations = joint_accelerations(d.block, d.nv, int(case.support), torques)
+        reasons = self._reasons(case, accelerations[0])
+        case.least, case.most = least, most
+        torque, dual = self._mended(case, torques[1], accelerations[1])
+        method = "brake" if torque is None else "qp" if dual.size else "clip"
+        torque = self._stop(case, braking) if torque is None else torque
+        return torque, self._certificate(reasons, torque - case.asked, method, dual)
 
-        It seldom can from where the nearest torque leads if not from there, and the nearest torque costs more to find.
+    def _mended(self, case: _Case, torque: Array, acceleration: Array) -> tuple[Array | None, Array]:
+        """The clipped torque, with its acceleration, (n,) each, or the nearest, if that leaves the manoeuvre open; its multipliers."""
+        d, dual = case.d, self._nothing
+        if not self._mendable(case, torque, acceleration):
+            return None, dual
+        if not self._moves_well(case, acceleration):
+            response, free = response_and_bias(d.block, d.nv, int(case.support))
+            nearest, dual = self._nearest(case, case.asked, response, free)
+            if nearest is None:
+                return None, dual
+            torque, acceleration = nearest, response @ nearest + free
+        return torque if self._kept(case, torque, acceleration) else None, dual
+
+    def _mendable(self, case: _Case, torque: Array, acceleration: Array) -> bool:
+        """Whether motors could brake the robot that a torque and the joint acceleration (n,) of it move, as far as joints may.
+
+        The nearest torque minds where joints and capsules come to, but no torques on the way to rest, and costs more than this look.
         """
         d, dt = case.d, self._period
         v = d.joint_velocity + dt * np.minimum(np.maximum(acceleration, case.lower), case.upper)
-        return self.backup.begins(d, case.support, d.joint_position + dt * v, v, torque)
+        return self.backup.open_from(d, case.support, d.joint_position + dt * v, v, torque, roughly=True)[0] == HELD
 
     def _nearest(self, case: _Case, asked: Array, response: Array, free: Array) -> tuple[Array | None, Array]:
         """The torque (n,) inside the bounds that is nearest to one, None where there is none, and the multipliers of the bounds."""
@@ -293,11 +309,11 @@ class Certifier:
         torque = self._nothing if case.support is Support.NONE else self.backup.torque(d, case.support)
         return torque if torque.size and np.isfinite(torque).all() else -self._robot.hold_kd * d.joint_velocity
 
-    def _stop(self, case: _Case, torque: Array, response: Array, free: Array) -> Array:
+    def _stop(self, case: _Case, torque: Array) -> Array:
         """Torques (n,) of the braking manoeuvre as the motors can give them."""
         # Between two looks on its way joints with room brake less for those without; where the plant is another, pairs are kept apart.
         if worst_excess(torque, case.least, case.most) > 0.0 or self._spacing.intruded:
-            nearest = self._nearest(case, torque, response, free)[0]
+            nearest = self._nearest(case, torque, *response_and_bias(case.d.block, case.d.nv, int(case.support)))[0]
             torque = torque if nearest is None else nearest
         return case.inside(torque)
 
@@ -331,9 +347,9 @@ class Certifier:
         here, rate = sound_target(q, v, self._limits, self._before[1], self._period)
         return JointCommand(here, rate, zero, zero, torque, self._robot.torque_limit)
 
-    @staticmethod
-    def _certificate(reasons: tuple[str, ...], change: Array, method: str, active: dict[str, float] | None = None) -> Certificate:
-        return Certificate(True, reasons, float(np.abs(change).max()), method, active or {})
+    def _certificate(self, reasons: tuple[str, ...], change: Array, method: str, dual: Array) -> Certificate:
+        """dual: the multipliers of the bounds of the nearest torque, which count where that is what is sent."""
+        return Certificate(True, reasons, float(np.abs(change).max()), method, self._met(dual) if method == "qp" else {})
 
 
 class Uncertified(Certifier):

@@ -98,19 +98,25 @@ def _loop_gram(spread: Array, jacobian: Array) -> Array:
 
 
 @njit(cache=True)
-def joint_acceleration(block: Array, nv: int, support: int, torque: Array) -> Array:
-    """What torques (n,) N·m accelerate the joints by, (n,) rad/s², in a block of `terms_of`; NaN where the model is not physical."""
+def joint_accelerations(block: Array, nv: int, support: int, torques: Array) -> Array:
+    """Acceleration (k, n), rad/s², of the joints by each of torques (k, n) N·m, in a block of `terms_of`; NaN where no mass is physical."""
     sound, factor, minus_bias, jacobian, drift = _reduced(terms_of(block, nv), support)
     if not sound:
-        return np.full(torque.size, np.nan)
-    out = (torque + minus_bias).reshape(1, -1)
+        return np.full(torques.shape, np.nan)
+    out = torques + minus_bias
     _solved(factor, out)
-    answer = out[0]
     if support == 2:
         spread = jacobian.copy()
         _solved(factor, spread)
-        answer -= spread.T @ np.linalg.solve(_loop_gram(spread, jacobian), jacobian @ answer + drift)
-    return answer
+        excess = jacobian @ out.T + drift.reshape(-1, 1)
+        out -= np.linalg.solve(_loop_gram(spread, jacobian), excess).T @ spread
+    return out
+
+
+@njit(cache=True)
+def joint_acceleration(block: Array, nv: int, support: int, torque: Array) -> Array:
+    """`joint_accelerations` of one torque (n,)."""
+    return joint_accelerations(block, nv, support, torque.copy().reshape(1, -1))[0]
 
 
 @njit(cache=True)

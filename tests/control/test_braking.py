@@ -106,17 +106,17 @@ def test_from_where_it_is_open_it_brings_the_model_to_rest_within_every_limit(g1
 
 
 @pytest.mark.parametrize("support", HELD_SUPPORTS)
-def test_where_its_torques_cannot_begin_it_is_not_open(g1: RobotModel, support: Support) -> None:
+def test_a_rough_look_lets_pass_what_is_open_and_nothing_that_cannot_begin(g1: RobotModel, support: Support) -> None:
     backup, found = make_backup(g1), set[tuple[bool, bool]]()
     for seed in range(60):
         d = moving(g1, support, seed, [0.5, 2.0, 6.0][seed % 3]).dynamics
-        q, v = d.joint_position, d.joint_velocity
         before = backup.torque(d, support) + [0.5, 0.95, 1.3][seed // 3 % 3] * g1.torque_limit
-        begins, broken = backup.begins(d, support, q, v, before), backup.open_from(d, support, q, v, before)[0]
-        assert begins if broken == HELD else True
-        assert not begins if broken == TOO_SUDDEN else True
-        found.add((begins, broken == HELD))
-    assert found == {(True, True), (False, False), (True, False)}
+        state = (d, support, d.joint_position, d.joint_velocity, before)
+        roughly, broken = backup.open_from(*state, roughly=True)[0] == HELD, backup.open_from(*state)[0]
+        assert roughly if broken == HELD else True
+        assert not roughly if broken == TOO_SUDDEN else True
+        found.add((roughly, broken == HELD))
+    assert found >= {(True, True), (False, False)}
 
 
 @pytest.mark.parametrize(("q", "v", "broken"), [(0.05, 0.0, TOO_FAR), (-0.02, 1.2, TOO_FAR), (-1.0, 40.0, TOO_FAST)])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poise.control.clearance import ROWS, ClearanceConfig, Spacing, capsules_of, clearance_rows, is_clear, is_far, nearest_gap
+from poise.control.clearance import ROWS, ClearanceConfig, Spacing, capsules_of, clearance_rows, far_pairs, is_clear, nearest_gap
 from poise.control.rooted import place, room_for, root_at
 from poise.robots import RobotModel
 from poise.robots.collision import CollisionModel
@@ -18,9 +18,10 @@ def rows_at(g1: RobotModel, q: Array, v: Array, config: ClearanceConfig = CONFIG
     rows, lower, which = np.full((ROWS, g1.n), np.nan), np.full(ROWS, np.nan), np.full(ROWS, -1)
     tree, numbers = root_at(build_tree(g1.pinocchio), 0), np.array((*config, DT))
     capsules = capsules_of(g1)
-    gaps = np.full(len(capsules.pairs), np.nan)
-    count = clearance_rows(tree, capsules, q, v, numbers, gaps, rows, lower, which)
+    gaps, then = np.full(len(capsules.pairs), np.nan), np.full((g1.n, len(capsules.pairs)), np.nan)
+    count = clearance_rows(tree, capsules, q, v, numbers, (gaps, then), rows, lower, which)
     np.testing.assert_allclose(gaps, CollisionModel(g1).distances(q), atol=1e-12)
+    np.testing.assert_array_equal(then.T, np.tile(q, (len(gaps), 1)))
     return rows[:count], lower[:count], which[:count]
 
 
@@ -93,12 +94,13 @@ def test_no_pair_changes_faster_than_the_reach_of_the_joints(g1: RobotModel, see
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_far_by_its_last_distances_bounds_nothing_when_it_is_looked_at(g1: RobotModel, seed: int) -> None:
-    rng, capsules = np.random.default_rng(seed), capsules_of(g1)
-    then = g1.posture + rng.normal(0.0, 0.1, g1.n)
-    moved, v = rng.normal(0.0, 0.02, g1.n), rng.normal(0.0, 0.5, g1.n)
+    rng, capsules, model = np.random.default_rng(seed), capsules_of(g1), CollisionModel(g1)
+    then = g1.posture[:, None] + rng.normal(0.0, 0.1, (g1.n, len(capsules.pairs)))  # each pair was looked at somewhere else
+    gaps = np.array([model.distances(joints)[k] for k, joints in enumerate(then.T)])
+    q, v = g1.posture + rng.normal(0.0, 0.1, g1.n), rng.normal(0.0, 0.5, g1.n)
     config = CONFIG._replace(least_m=0.0, rate=30.0, decay=100.0)
-    far = is_far(capsules, moved, CollisionModel(g1).distances(then), v, np.array((*config, DT)))
-    assert not far or not len(rows_at(g1, then + moved, v, config)[2])
+    far = far_pairs(capsules, q, v, np.array((*config, DT)), gaps, then)
+    assert far.any() and not far[rows_at(g1, q, v, config)[2]].any()
 
 
 def test_bounds_do_not_depend_on_what_was_looked_at_before(g1: RobotModel) -> None:

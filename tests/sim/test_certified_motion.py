@@ -58,7 +58,7 @@ def test_without_the_certifier_the_same_adversary_does(g1: RobotModel, monkeypat
 
 def test_without_the_manoeuvre_bounds_on_acceleration_alone_do_not_hold(g1: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it is for: motors that cannot brake everything at once."""
-    monkeypatch.setattr("poise.control.backup.Backup.open_from", lambda *_: (0, 0))
+    monkeypatch.setattr("poise.control.backup.Backup.open_from", lambda *_, **__: (0, 0))
     run = work(g1, 1000)({"adversary": "saturated", "support": "base", "seed": 0})
     assert run["violations"]["position"]["count"] > 0
 
