@@ -19,7 +19,7 @@ from .rooted import packed, root_at
 from .support import Support
 from .viability import viable_acceleration
 
-# Times of a rough look: on a stand motors that can begin to brake can hold the robot at the end, a loop has a way of its own.
+# Times of a rough look: on a stand where it begins says most; a sole has to hold the robot at the end, and a loop bends the way.
 ROUGH = {Support.BASE: 1, Support.LEFT: 2, Support.RIGHT: 2, Support.NONE: 2, Support.BOTH: 3}
 HELD_LINK = {Support.LEFT: LEFT, Support.RIGHT: RIGHT, Support.BOTH: LEFT}  # whose sole's link the tree is rooted at
 
@@ -37,7 +37,7 @@ class BrakingConfig:
     margin: float = 0.04  # rad, that it leaves to every limit, for joints that stick and a plant that is another
 
 
-Look = tuple[float, float, float, float, int]  # m, shares of torque, s, times: what `can_brake` ends with
+Scope = tuple[float, float, float, float, int]  # clearance m, two shares of torque, period s, times: what `can_brake` ends with
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ class _Case:
     blocks: tuple[Array, Indices]  # of the packed manoeuvre
     looped: int  # joints in the loop
     brake: Brake
-    whole: Look
-    rough: Look
+    whole: Scope
+    rough: Scope
 
 
 class Backup:
@@ -101,13 +101,12 @@ class Backup:
     ) -> tuple[int, int]:
         """HELD where the manoeuvre is open from joints (q, v), (n,) each, else what it breaks, and the joint.
 
-        before (n,) N·m: the torque that led there; None: any. roughly: at few times of the way, and without the capsules.
-
-        `d` says how what stands still stands.
+        before (n,) N·m: the torque that led there; None: any. `d` says how what stands still stands. roughly: a look at few times of the
+        way, without the capsules, after which HELD says no more than that it may be open.
         """
         c, before = self._cases[support], self._any if before is None else before
-        numbers = c.rough if roughly else c.whole
-        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, numbers)
+        scope = c.rough if roughly else c.whole
+        return _open_from(*c.blocks, self._shape, c.looped, d.base_rotation, d.joint_position, q, v, before, scope)
 
     def torque(self, d: Dynamics, support: Support) -> Array:
         """Torques (n,) N·m of the manoeuvre in the state of `d`; NaN where the legs' loop is singular."""
@@ -128,11 +127,11 @@ def _open_from(
     q: Array,
     v: Array,
     before: Array,
-    look: Look,
+    scope: Scope,
 ) -> tuple[int, int]:
     """`can_brake` of a packed manoeuvre."""
     m = manoeuvre_in(numbers, indices, shape, looped)
-    least, share, jump, dt, looks = look
+    least, share, jump, dt, looks = scope
     return can_brake(m.tree, m.loop, m.brake, m.capsules, base_rotation, now, q, v, before, least, share, jump, dt, looks)
 
 

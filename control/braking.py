@@ -289,8 +289,8 @@ def can_brake(
 
     It begins within a jump, a share of torque, of the torque `before` (n,) N·m; where that is NaN, with any.
     base_rotation (3, 3), now (n,): attitude and joints that say how the robot stands. Its capsules stay `least` (m) apart, or as
-    far as they are by then; where that is −∞, they are not looked at. looks: at how many times of it, the first, the last, and between.
-    HELD, or what is not kept, and the joint.
+    far as they are by then; where that is −∞, they are not looked at.
+    looks: at how many times: its beginning, from 2 on its end, others between. HELD, or what is not kept, and the joint.
     """
     n = q.size
     m, to, torque = room_for(n), (np.empty(n), np.empty(n), np.empty(n)), np.empty(n)

@@ -33,7 +33,7 @@ class ClearanceConfig(NamedTuple):
     least_m: float = 0.015
     rate: float = 8.0  # m/s²
     decay: float = 25.0  # 1/s
-    speed_change: float = 0.5  # m/s, more than which nothing changes a closing speed in one period: pairs further off are left out
+    speed_change: float = 0.5  # m/s, more than rate/decay and than a closing speed changes by in a period: pairs further off are left out
 
 
 class Capsules(NamedTuple):
@@ -174,7 +174,7 @@ def clearance_rows(
     """
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     gaps, then = seen
-    far, ahead, count = far_pairs(c, q, v, numbers, gaps, then), np.empty(len(gaps)), 0
+    far, ahead, count = far_pairs(c, q, v, numbers, seen), np.empty(len(gaps)), 0
     if not far.all():
         placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
         place(t, q + dt * v, m)
@@ -214,11 +214,12 @@ def _furthest(gaps: Array, which: Indices) -> int:
 
 
 @njit(cache=True)
-def far_pairs(c: Capsules, q: Array, v: Array, numbers: Array, gaps: Array, then: Array) -> NDArray[np.bool_]:
-    """Which pairs surely could not come too near, by their distances (pairs,) m at joints `then` (n, pairs): nothing is placed for them.
+def far_pairs(c: Capsules, q: Array, v: Array, numbers: Array, seen: tuple[Array, Array]) -> NDArray[np.bool_]:
+    """Which pairs surely could not come too near, by what was seen of them: nothing is placed for these.
 
-    q, v: joints, (n,) each; numbers: as in `clearance_rows`.
+    q, v: joints, (n,) each; numbers, seen: as in `clearance_rows`.
     """
+    gaps, then = seen
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     room, speed, far = gaps - least, np.full(len(gaps), change), np.empty(len(gaps), dtype=np.bool_)
     for j in range(v.size):
@@ -262,19 +263,19 @@ class Spacing:
         self._rests = resting
         self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
         pairs = len(self.capsules.pairs)
-        self._gaps, self._then = np.zeros(pairs), np.zeros((robot.n, pairs))  # no distance is known: the first look is at every pair
+        self._seen = np.full(pairs, -np.inf), np.zeros((robot.n, pairs))  # no distance is known: the first look is at every pair
         self._count = 0
         self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.full(ROWS, -np.inf), np.zeros(ROWS, dtype=np.int64)
 
     def update(self, q: Array, v: Array, *, resting: bool) -> None:
         """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
-        numbers, memory = self._numbers[int(resting)], (self._gaps, self._then)
-        self._count = _packed_rows(*self._packed, self._shape, q, v, numbers, *memory, self.rows, self.least, self._pair)
+        numbers = self._numbers[int(resting)]
+        self._count = _packed_rows(*self._packed, self._shape, q, v, numbers, *self._seen, self.rows, self.least, self._pair)
 
     @property
     def intruded(self) -> bool:
         """Whether a pair is nearer than any that is on a way to rest in the model."""
-        return bool(self._count) and float(self._gaps[self._pair[: self._count]].min()) < self._rests.least_m - INTRUDED_M
+        return bool(self._count) and float(self._seen[0][self._pair[: self._count]].min()) < self._rests.least_m - INTRUDED_M
 
     def clear(self) -> None:
         """Bound nothing."""

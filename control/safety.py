@@ -4,7 +4,7 @@ A request is the torque τ_req that a command asks of the motors at the measured
 when it keeps every bound of `bounds.py` and, while the robot rests, when the braking manoeuvre of `braking.py` is still open to
 it one period later. Else what is sent is the first of these that does:
     clip:  each torque in its own bounds;
-    qp:    where the manoeuvre's torques would suffice after that, the nearest torque, by DAQP:
+    qp:    the nearest torque, by DAQP; at rest only where a rough look lets the manoeuvre pass after the clipped one:
                min ‖(τ − τ_req)/τ_max‖²  s.t.  τ in its bounds,  q̈_min ≤ W τ + q̈_0 ≤ q̈_max,   capsules apart,
            with the answer W, q̈_0 of the supported robot (`support.py`), and clipped to its box exactly; while the robot moves on, only
            arms keep capsules apart: legs and trunk balance it;
@@ -260,7 +260,7 @@ class Certifier:
         return torque, self._certificate(reasons, torque - case.asked, method, dual)
 
     def _mended(self, case: _Case, torque: Array, acceleration: Array) -> tuple[Array | None, Array]:
-        """The clipped torque, with its acceleration, (n,) each, or the nearest, if that leaves the manoeuvre open; its multipliers."""
+        """The clipped torque given, or the nearest, None where neither leaves the manoeuvre open; multipliers of the nearest, else none."""
         d, dual = case.d, self._nothing
         if not self._mendable(case, torque, acceleration):
             return None, dual
@@ -273,9 +273,10 @@ class Certifier:
         return torque if self._kept(case, torque, acceleration) else None, dual
 
     def _mendable(self, case: _Case, torque: Array, acceleration: Array) -> bool:
-        """Whether motors could brake the robot that a torque and the joint acceleration (n,) of it move, as far as joints may.
+        """Whether the nearest torque is worth its cost: a rough look at the way to rest from where a torque and its acceleration lead.
 
-        The nearest torque minds where joints and capsules come to, but no torques on the way to rest, and costs more than this look.
+        They (n,) are the clipped ones, here as far as joints may move. The nearest torque leaves the manoeuvre open from where they do
+        not, but seldom: it minds neither the motors nor a bent way to rest.
         """
         d, dt = case.d, self._period
         v = d.joint_velocity + dt * np.minimum(np.maximum(acceleration, case.lower), case.upper)

@@ -99,7 +99,7 @@ def _loop_gram(spread: Array, jacobian: Array) -> Array:
 
 @njit(cache=True)
 def joint_accelerations(block: Array, nv: int, support: int, torques: Array) -> Array:
-    """Acceleration (k, n), rad/s², of the joints by each of torques (k, n) N·m, in a block of `terms_of`; NaN where no mass is physical."""
+    """Acceleration (k, n), rad/s², of the joints by each of torques (k, n) N·m, in a block of `terms_of`; NaN without a positive mass."""
     sound, factor, minus_bias, jacobian, drift = _reduced(terms_of(block, nv), support)
     if not sound:
         return np.full(torques.shape, np.nan)

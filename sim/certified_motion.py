@@ -125,7 +125,7 @@ class CertifiedWork:
         tally = Tally(self.robot.joint_names)
         d = motion.dynamics
         watch = Watch()
-        for step, command, certificate, spent_us in self._answers(name, motion, certifier, rng):
+        for step, command, certificate, spent_us in self.answers(name, motion, certifier, rng):
             if step % RESTART == 0:
                 watch = Watch()
             over = watch.excesses(self.robot, command, d.joint_position, d.joint_velocity, self.config, self.period_s)
@@ -140,7 +140,7 @@ class CertifiedWork:
         found = {"violations": violations, "first": tally.first, "methods": dict(methods), "unsolved": dict(+unsolved)}
         return {**case, "steps": self.steps, **found, "changed_us": in_bins(times)}
 
-    def _answers(
+    def answers(
         self, name: str, motion: ModelMotion, certifier: Certifier, rng: np.random.Generator
     ) -> Iterator[tuple[int, JointCommand, Certificate, float]]:
         """What is sent at each step, its certificate, and what that took, µs; the caller moves the model."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poise.control.backup import HELD, Backup, BrakingConfig
-from poise.control.braking import TOO_FAR, TOO_FAST, TOO_STRONG, TOO_SUDDEN, Brake, coasted
+from poise.control.braking import TOO_FAR, TOO_FAST, TOO_NEAR, TOO_STRONG, TOO_SUDDEN, Brake, coasted
 from poise.control.clearance import ClearanceConfig, capsules_of
 from poise.control.support import Support, joint_acceleration
 from poise.robots import RobotModel
@@ -117,6 +117,19 @@ def test_a_rough_look_lets_pass_what_is_open_and_nothing_that_cannot_begin(g1: R
         assert not roughly if broken == TOO_SUDDEN else True
         found.add((roughly, broken == HELD))
     assert found >= {(True, True), (False, False)}
+
+
+def test_a_rough_look_sees_the_end_of_the_way_on_held_soles_but_no_capsules(g1: RobotModel) -> None:
+    elbow, roll = g1.joint_names.index("left_elbow_joint"), g1.joint_names.index("left_shoulder_roll_joint")
+    backup, far, hand, v, inward = make_backup(g1), g1.posture.copy(), g1.posture.copy(), np.zeros(g1.n), np.zeros(g1.n)
+    far[elbow], v[elbow] = g1.position_max[elbow] - 0.06, 1.0
+    hand[roll], inward[roll] = 0.1, -0.5
+    for support, seen in ((Support.BASE, HELD), (Support.LEFT, TOO_FAR), (Support.BOTH, TOO_FAR)):
+        d = ModelMotion(g1, support, DT).dynamics
+        assert backup.open_from(d, support, far, v)[0] == TOO_FAR
+        assert backup.open_from(d, support, far, v, roughly=True)[0] == seen
+        assert backup.open_from(d, support, hand, inward)[0] == TOO_NEAR
+        assert backup.open_from(d, support, hand, inward, roughly=True)[0] == HELD
 
 
 @pytest.mark.parametrize(("q", "v", "broken"), [(0.05, 0.0, TOO_FAR), (-0.02, 1.2, TOO_FAR), (-1.0, 40.0, TOO_FAST)])

@@ -99,7 +99,7 @@ def test_what_is_far_by_its_last_distances_bounds_nothing_when_it_is_looked_at(g
     gaps = np.array([model.distances(joints)[k] for k, joints in enumerate(then.T)])
     q, v = g1.posture + rng.normal(0.0, 0.1, g1.n), rng.normal(0.0, 0.5, g1.n)
     config = CONFIG._replace(least_m=0.0, rate=30.0, decay=100.0)
-    far = far_pairs(capsules, q, v, np.array((*config, DT)), gaps, then)
+    far = far_pairs(capsules, q, v, np.array((*config, DT)), (gaps, then))
     assert far.any() and not far[rows_at(g1, q, v, config)[2]].any()
 
 

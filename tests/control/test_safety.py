@@ -11,11 +11,12 @@ from oracles import random_state
 from poise.control.dynamics import Dynamics
 from poise.control.qp import DaqpSolver, QpSolution
 from poise.control.safety import UNCHANGED, Certifier, SafetyConfig, Uncertified
-from poise.control.support import Support, joint_acceleration
+from poise.control.support import Support, joint_acceleration, response_and_bias
 from poise.control.viability import viable_acceleration
 from poise.robots import JointCommand, RobotModel, load_robot
 from poise.robots.commands import hold_command
 from poise.robots.types import Array
+from poise.sim.model_motion import ModelMotion
 
 DT, CONFIG = 0.002, SafetyConfig()
 BOTH, HANGING = Support.BOTH, Support.NONE
@@ -103,6 +104,28 @@ def test_a_multiplier_is_what_room_in_its_bound_would_save(g1: RobotModel) -> No
     more, less = (replace(g1, torque_limit=g1.torque_limit + way * room * (np.arange(g1.n) == knee)) for way in (1.0, -1.0))
     price = least(g1)[1]
     assert price == pytest.approx((least(less)[0] - least(more)[0]) / (2.0 * room), rel=0.02)
+
+
+def test_at_rest_the_multipliers_balance_what_is_sent(g1: RobotModel) -> None:
+    """0 = (τ − τ_req)/τ_max² + Σ λ ∂bound/∂τ over the bounds that are named: the torque is the nearest that keeps them."""
+    elbow, roll = g1.joint_names.index("left_elbow_joint"), g1.joint_names.index("right_shoulder_roll_joint")
+    motion, c = ModelMotion(g1, Support.BASE, DT), certifier(g1)
+    q, v = g1.posture.copy(), np.zeros(g1.n)
+    q[elbow], v[elbow] = g1.position_max[elbow] - 0.1, 1.0
+    motion.set(q, v)
+    d, tau, zero = motion.dynamics, c.backup.torque(motion.dynamics, Support.BASE), np.zeros(g1.n)
+    tau[elbow] += 0.5 * g1.torque_limit[elbow]
+    tau[roll] += 0.1 * g1.torque_limit[roll]
+    sent, certificate = c.certify(d, JointCommand(q, zero, zero, zero, tau, g1.torque_limit), Support.BASE, resting=True)
+    assert certificate.method == "qp" and "motion left_elbow_joint" in certificate.active
+    response = response_and_bias(d.block, d.nv, Support.BASE)[0]
+    pull = (sent.tau - tau) / g1.torque_limit**2
+    for name, multiplier in certificate.active.items():
+        bound, joint = name.split()
+        row = np.eye(g1.n) if bound == "motor" else response
+        pull = pull + multiplier * row[g1.joint_names.index(joint)]
+    np.testing.assert_allclose(pull * g1.torque_limit, 0.0, atol=1e-4)
+    assert np.abs((sent.tau - tau) / g1.torque_limit).max() > 0.05
 
 
 @pytest.mark.parametrize("speed", [15.0, 20.0])

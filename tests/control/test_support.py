@@ -6,7 +6,7 @@ import pytest
 from oracles import random_state
 
 from poise.control.dynamics import Dynamics
-from poise.control.support import Support, ground_wrench, joint_acceleration, response_and_bias, support_of
+from poise.control.support import Support, ground_wrench, joint_acceleration, joint_accelerations, response_and_bias, support_of
 from poise.robots import RobotModel
 from poise.robots.types import Array
 
@@ -36,6 +36,18 @@ def test_joints_answer_torques_as_the_whole_system_says(g1: RobotModel, support:
     expected = accelerations(d, torque, support)
     np.testing.assert_allclose(response @ torque + free, expected, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(joint_acceleration(d.block, d.nv, support, torque), expected, rtol=1e-5, atol=1e-3)
+    several = joint_accelerations(d.block, d.nv, support, np.stack((torque, -2.0 * torque)))
+    np.testing.assert_allclose(several, [expected, accelerations(d, -2.0 * torque, support)], rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("support", list(Support))
+def test_a_mass_matrix_that_is_none_answers_nothing(g1: RobotModel, support: Support) -> None:
+    d = Dynamics(g1)
+    d.update(*random_state(g1, 0))
+    d.mass_matrix[8, 8] = -1.0
+    assert np.isnan(joint_accelerations(d.block, d.nv, support, np.zeros((2, g1.n)))).all()
+    response, free = response_and_bias(d.block, d.nv, support)
+    assert np.isnan(response).all() and np.isnan(free).all()
 
 
 @pytest.mark.parametrize("support", [Support.LEFT, Support.RIGHT, Support.BOTH, Support.NONE, Support.BASE])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from poise.control import StackConfig
+from poise.control.backup import HELD
+from poise.control.braking import TOO_NEAR
 from poise.control.safety import Certifier
 from poise.control.support import Support
 from poise.robots import JointCommand, RobotModel
@@ -61,6 +64,25 @@ def test_without_the_manoeuvre_bounds_on_acceleration_alone_do_not_hold(g1: Robo
     monkeypatch.setattr("poise.control.backup.Backup.open_from", lambda *_, **__: (0, 0))
     run = work(g1, 1000)({"adversary": "saturated", "support": "base", "seed": 0})
     assert run["violations"]["position"]["count"] > 0
+
+
+@pytest.mark.parametrize(
+    ("adversary", "support", "methods"),
+    [("trained", "base", {"qp"}), ("teleoperated", "right", {"qp", "clip"}), ("trained", "both", {"qp"})],
+)
+def test_what_is_sent_for_a_request_leaves_the_manoeuvre_open(g1: RobotModel, adversary: str, support: str, methods: set[str]) -> None:
+    """By the model's own motion under it, after each torque that is not the manoeuvre's."""
+    motion, certifier, found = ModelMotion(g1, SUPPORTS[support], DT), Certifier(g1, CONFIG, DT), Counter[str]()
+    for seed in range(3):
+        for _, command, certificate, _ in work(g1, 200).answers(adversary, motion, certifier, np.random.default_rng(seed)):
+            d = motion.dynamics
+            torque = command.torque(d.joint_position, d.joint_velocity)
+            motion.step(torque)
+            found[certificate.method] += 1
+            if certificate.method != "brake":
+                broken = certifier.backup.open_from(d, SUPPORTS[support], d.joint_position, d.joint_velocity, torque)[0]
+                assert broken in (HELD, TOO_NEAR), "capsules have come nearer since, as they may, and must not come as near again"
+    assert methods <= {method for method, count in found.items() if count >= 5}
 
 
 def test_a_run_is_a_function_of_its_case(g1: RobotModel) -> None:
