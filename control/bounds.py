@@ -91,13 +91,18 @@ def sound_target(wanted: Array, rate: Array, limits: Array, before: Array, dt: f
 
 
 @njit(cache=True)
-def narrowed(torque: Array, distance: Array, least: Array, most: Array) -> tuple[Array, Array]:
-    """Least and greatest torque (n,), tightened to a distance (n,) from a torque (n,) where that is between them."""
-    low, high = least.copy(), most.copy()
-    for i in range(torque.size):
+def narrowed(asked: Array, torque: Array, distance: Array, least: Array, most: Array) -> tuple[Array, Array, Array]:
+    """Least and greatest torque (n,), tightened to a distance (n,) from a torque (n,) where that is between them.
+
+    First the torque asked for, clipped as the bounds were and as they are now, (2, n).
+    """
+    low, high, clipped = least.copy(), most.copy(), np.empty((2, asked.size))
+    for i in range(asked.size):
         if least[i] <= torque[i] <= most[i]:
             low[i], high[i] = max(low[i], torque[i] - distance[i]), min(high[i], torque[i] + distance[i])
-    return low, high
+        clipped[0, i] = min(max(asked[i], least[i]), most[i])
+        clipped[1, i] = min(max(clipped[0, i], low[i]), high[i])
+    return clipped, low, high
 
 
 @njit(cache=True)

@@ -245,11 +245,14 @@ def _packed_rows(
     rows: Array,
     lower: Array,
     which: Indices,
-) -> int:
-    """`clearance_rows` of a packed tree and capsules."""
+) -> tuple[int, float]:
+    """`clearance_rows` of a packed tree and capsules, and the least distance (m) of these pairs."""
     floats, integers = tree_size(shape[0])
-    c = capsules_in(numbers[floats:], indices[integers:], shape)
-    return clearance_rows(tree_in(numbers, indices, shape[0]), c, q, v, config, (gaps, then), rows, lower, which)
+    c, nearest = capsules_in(numbers[floats:], indices[integers:], shape), np.inf
+    count = clearance_rows(tree_in(numbers, indices, shape[0]), c, q, v, config, (gaps, then), rows, lower, which)
+    for k in which[:count]:
+        nearest = min(nearest, gaps[k])
+    return count, nearest
 
 
 class Spacing:
@@ -264,18 +267,18 @@ class Spacing:
         self._numbers = np.array(((*moving, period_s), (*resting, period_s)))
         pairs = len(self.capsules.pairs)
         self._seen = np.full(pairs, -np.inf), np.zeros((robot.n, pairs))  # no distance is known: the first look is at every pair
-        self._count = 0
+        self._count, self._nearest = 0, np.inf
         self.rows, self.least, self._pair = np.zeros((ROWS, robot.n)), np.full(ROWS, -np.inf), np.zeros(ROWS, dtype=np.int64)
 
     def update(self, q: Array, v: Array, *, resting: bool) -> None:
         """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
         numbers = self._numbers[int(resting)]
-        self._count = _packed_rows(*self._packed, self._shape, q, v, numbers, *self._seen, self.rows, self.least, self._pair)
+        self._count, self._nearest = _packed_rows(*self._packed, self._shape, q, v, numbers, *self._seen, self.rows, self.least, self._pair)
 
     @property
     def intruded(self) -> bool:
         """Whether a pair is nearer than any that is on a way to rest in the model."""
-        return bool(self._count) and float(self._seen[0][self._pair[: self._count]].min()) < self._rests.least_m - INTRUDED_M
+        return self._count > 0 and self._nearest < self._rests.least_m - INTRUDED_M
 
     def clear(self) -> None:
         """Bound nothing."""

@@ -169,7 +169,7 @@ class Certifier:
             seen = Look.SOUND
         if seen == Look.KEPT and c.torque_limit is self._robot.torque_limit:  # not a copy of it, which is looked at further
             return command, UNCHANGED, case.asked
-        if not np.isfinite(foreseen).all():
+        if foreseen.size and not np.isfinite(foreseen).all():
             foreseen = self._nothing
         if careful:
             self.backup.viable(d, support, case.lower, case.upper)
@@ -228,7 +228,7 @@ class Certifier:
         """What a request breaks: torque and power of its own, motion by the acceleration (n,) of what the motors can do of it."""
         slack, box = self._config.tolerance, (case.least, case.most)
         flags = broken(case.asked, box, case.d.joint_velocity, self._limits, acceleration, case.lower, case.upper, slack)
-        return (*[self._broken[i] for i in np.flatnonzero(flags)], *self._spacing.closing(acceleration, slack)) or ("braking",)
+        return (*[self._broken[i] for i in np.flatnonzero(flags).tolist()], *self._spacing.closing(acceleration, slack)) or ("braking",)
 
     # -- what is sent instead ---------------------------------------------------------------------------------
 
@@ -248,9 +248,8 @@ class Certifier:
 
     def _rested(self, case: _Case) -> tuple[Array, Certificate]:
         """`_bounded` of one that rests: the manoeuvre must be open one period later, and no motor is thrown about for it."""
-        d, clipped, braking = case.d, case.inside(case.asked), self._braking(case)
-        least, most = narrowed(braking, self._near, case.least, case.most)
-        torques = np.stack((clipped, np.minimum(np.maximum(clipped, least), most)))
+        d, braking = case.d, self._braking(case)
+        torques, least, most = narrowed(case.asked, braking, self._near, case.least, case.most)
         accelerations = joint_accelerations(d.block, d.nv, int(case.support), torques)
         reasons = self._reasons(case, accelerations[0])
         case.least, case.most = least, most
@@ -295,8 +294,8 @@ class Certifier:
 
     def _met(self, dual: Array) -> dict[str, float]:
         """The bounds that the nearest torque meets, by name, with their multipliers."""
-        known = len(self._meets)
-        where = np.flatnonzero(np.abs(dual) > NO_FORCE * np.abs(dual).max()).tolist()
+        known, size = len(self._meets), np.abs(dual)
+        where = np.flatnonzero(size > NO_FORCE * size.max()).tolist()
         return {self._meets[i] if i < known else self._spacing.name(i - known): float(dual[i]) for i in where}
 
     def _damped(self, case: _Case, torque: Array, acceleration: Array) -> Array:
