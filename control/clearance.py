@@ -168,37 +168,38 @@ def clearance_rows(
 ) -> int:
     """Write rows (ROWS, n) and least values (ROWS,) of rows·q̈ for the nearest of the pairs that could come too near; their number.
 
-    Rows that are not needed are 0, and may have any value.
+    Rows that are not needed are 0, and may have any value; where no pair could, none is written.
     q, v: joints, (n,) each; numbers: those of `ClearanceConfig`, and the period; seen: of each pair the distance (pairs,) m when it
     was last looked at, and the joints (n, pairs) then, written where it is looked at; which (ROWS,): the pairs.
     """
     least, rate, decay, change, dt = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
     gaps, then = seen
     far, ahead, count = far_pairs(c, q, v, numbers, seen), np.empty(len(gaps)), 0
-    if not far.all():
-        placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
-        place(t, q + dt * v, m)
-        place_ends(m.rotation, m.position, c.link, c.ends, later)
-        place(t, q, m)
-        place_ends(m.rotation, m.position, c.link, c.ends, placed)
-        for k in np.flatnonzero(~far):
-            a, b = c.pairs[k, 0], c.pairs[k, 1]
-            then[:, k], gaps[k], ahead[k] = q, _gap(c, placed, a, b, near), _gap(c, later, a, b, near)
-            if change - (ahead[k] - gaps[k]) / dt < fastest(gaps[k] - least, decay, rate, dt):
-                continue
-            at = count if count < len(which) else _furthest(gaps, which)
-            if count < len(which) or gaps[k] < gaps[which[at]]:
-                which[at] = k
-            count = min(count + 1, len(which))
-        for i in range(count):
-            k = which[i]
-            _gap(c, placed, c.pairs[k, 0], c.pairs[k, 1], near)
-            _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
-            speed = dot(rows[i], v)
-            free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
-            room = gaps[k] - least
-            closing = fastest(room, decay, rate, dt) if room >= 0.0 else RETURN * room
-            lower[i] = min((-closing - speed) / dt, rate) - free
+    if far.all():
+        return 0
+    placed, later, near, m = np.empty(c.ends.shape), np.empty(c.ends.shape), np.empty((2, 3)), room_for(q.size)
+    place(t, q + dt * v, m)
+    place_ends(m.rotation, m.position, c.link, c.ends, later)
+    place(t, q, m)
+    place_ends(m.rotation, m.position, c.link, c.ends, placed)
+    for k in np.flatnonzero(~far):
+        a, b = c.pairs[k, 0], c.pairs[k, 1]
+        then[:, k], gaps[k], ahead[k] = q, _gap(c, placed, a, b, near), _gap(c, later, a, b, near)
+        if change - (ahead[k] - gaps[k]) / dt < fastest(gaps[k] - least, decay, rate, dt):
+            continue
+        at = count if count < len(which) else _furthest(gaps, which)
+        if count < len(which) or gaps[k] < gaps[which[at]]:
+            which[at] = k
+        count = min(count + 1, len(which))
+    for i in range(count):
+        k = which[i]
+        _gap(c, placed, c.pairs[k, 0], c.pairs[k, 1], near)
+        _gradient(t, c, m, c.pairs[k, 0], c.pairs[k, 1], near, rows[i])
+        speed = dot(rows[i], v)
+        free = 2.0 * (ahead[k] - gaps[k] - dt * speed) / (dt * dt)  # what the distance does of itself, ġ·q̇
+        room = gaps[k] - least
+        closing = fastest(room, decay, rate, dt) if room >= 0.0 else RETURN * room
+        lower[i] = min((-closing - speed) / dt, rate) - free
     rows[count:], lower[count:] = 0.0, -np.inf
     return count
 
@@ -273,7 +274,10 @@ class Spacing:
     def update(self, q: Array, v: Array, *, resting: bool) -> None:
         """Take the joints' positions and velocities, (n,) each, of a robot that rests, or moves on."""
         numbers = self._numbers[int(resting)]
-        self._count, self._nearest = _packed_rows(*self._packed, self._shape, q, v, numbers, *self._seen, self.rows, self.least, self._pair)
+        count, self._nearest = _packed_rows(*self._packed, self._shape, q, v, numbers, *self._seen, self.rows, self.least, self._pair)
+        if not count:
+            self.clear()
+        self._count = count
 
     @property
     def intruded(self) -> bool:
