@@ -237,8 +237,8 @@ class Walker:
         self.touchdowns += 1
         self.feedback.touchdown(late, self.tick * self._dt, self._com, self.heading, self._command.twist)
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
-        inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * self._config.stand_margin
-        if not moving and inside and abs(step[0]) < self._config.stop_length:
+        inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * cfg.stand_margin
+        if not moving and inside and (np.abs(step) < cfg.stop_within).all():
             self._stand()
             self._leave_two_feet(moving)
             return

@@ -188,6 +188,23 @@ def _first_step(walk: list[WalkPlan]) -> int:
     return next(i for i, plan in enumerate(walk) if plan.phase == "step")
 
 
+@pytest.mark.parametrize(
+    ("ahead", "apart", "stops"),
+    [(0.0, 0.24, True), (0.05, 0.24, True), (0.07, 0.24, False), (-0.07, 0.24, False), (0.0, 0.39, True), (0.0, 0.41, False)],
+)
+@pytest.mark.parametrize("stance", [LEFT, RIGHT])
+def test_it_stops_after_a_step_that_is_neither_long_nor_wide(stance: int, ahead: float, apart: float, stops: bool) -> None:
+    walker, swing, side = standing_walker(), 1 - stance, 1.0 if stance == LEFT else -1.0
+    walker._begin_step(stance, 0.0)
+    walker.swing, walker.time = SwingFoot(np.zeros(3), 0.0, 0.002), walker.step_duration
+    walker.swing.phase = 0.9
+    walker._soles = walker._soles.copy()
+    walker._soles[swing] = walker._soles[stance] + np.array([ahead, -side * apart, 0.0])
+    walker.dcm = walker._soles[:, :2].mean(axis=0)
+    walker._land(np.ones(2), moving=False)
+    assert (walker.phase, walker.stance) == (("stand", stance) if stops else ("step", swing))
+
+
 def test_it_stops_on_two_feet() -> None:
     loop = make_loop()
     loop.run(1.5)
