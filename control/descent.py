@@ -10,6 +10,7 @@ feet, and goes to the middle posture. If the attitude comes back soon, and it is
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ class Descent:
         assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
         cfg = self._config
         up = matrix_from_quat(state.base_orientation_wxyz)[2]  # the vertical in the base's axes
-        lean = float(np.arccos(np.clip(up[2], -1.0, 1.0)))
+        lean = math.acos(min(1.0, max(-1.0, float(up[2]))))
         if not self.falling:
             if lean <= cfg.lean_rad and not blind:
                 return None

@@ -163,8 +163,8 @@ def place_over_feet(t: Terms, m: Memory, imu: Array, started: bool, planned_cont
 
 @njit(cache=True)
 def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) -> Array:
-    """The arrays of a Belief, flat and in its order, (39,), from the blocks of terms and memory, DCM (2,) and yaws (2,)."""
-    t, m, out = terms_of(terms, nv), memory_of(memory, nv), np.empty(39)
+    """The arrays of a Belief, flat and in its order, (42,), from the blocks of terms and memory, DCM (2,) and yaws (2,)."""
+    t, m, out = terms_of(terms, nv), memory_of(memory, nv), np.empty(42)
     out[:3] = t.q[:3]
     out[3], out[4:7] = t.q[6], t.q[3:6]
     out[7], out[8], out[9] = rotated(t.base_rotation, t.v[:3])
@@ -173,6 +173,7 @@ def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) 
     out[21:24], out[24:27] = t.sole_position[0], t.sole_position[1]
     out[27:29], out[29:31], out[31:33] = sole_yaw, m.contact, m.wrench[:2, 2]
     out[33:36], out[36:39] = deviations(m.state)
+    out[39], out[40], out[41] = rotated(t.base_rotation, m.wrench[2, :3])
     return out
 
 
@@ -238,8 +239,7 @@ class Estimator:
         d = self._dynamics
         x = believed(d.block, d.nv, self.memory, dcm, sole_yaw)
         poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        force = d.base_rotation @ self.external_wrench[:3]
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:], age_s=0.0, external_force_world=force)
+        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:39], age_s=0.0, external_force_world=x[39:])
 
     def snapshot(self) -> tuple[Array, bool]:
         """All that is carried, copied."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from math import hypot
+
+import numpy as np
+from numba import njit
 
 from poise.robots.types import Array
 
@@ -27,34 +29,41 @@ class Footing:
     """Where the feet that stand were last at rest; called once a tick."""
 
     def __init__(self, config: FootingConfig) -> None:
-        self._config = config
+        self._numbers = (config.still, config.moved, config.speed, config.low)
+        self._rest = np.empty((2, 3))  # x, y, z in the world, m
         self.reset()
 
     def reset(self) -> None:
         """Forget: the feet that stand next have come to rest nowhere yet."""
-        self._rest: tuple[list[float] | None, ...] = (None, None)  # x, y, z in the world, m; never written to
+        self._rest[:] = np.nan
 
     def copy(self) -> Footing:
         """An independent copy."""
-        return copy(self)
+        other = copy(self)
+        other._rest = self._rest.copy()
+        return other
 
     def __call__(self, standing: Array, soles: Array, velocities: Array) -> int | None:
         """The foot that is knocked away, where the other is there to stand on.
 
         standing (2,): above 0.5 where a foot stands by plan; soles (2, 3) m and their velocities (2, 3 or more) m/s in the world.
         """
-        cfg, gone, rest = self._config, [], list(self._rest)
-        for foot, (place, (vx, vy, *_)) in enumerate(zip(soles.tolist(), velocities.tolist(), strict=True)):
-            here, speed = rest[foot], hypot(vx, vy)
-            if standing[foot] <= 0.5:
-                rest[foot] = None
-            elif speed < cfg.still:
-                rest[foot] = place
-            elif here is not None and speed > cfg.speed and hypot(place[0] - here[0], place[1] - here[1]) > cfg.moved:
-                gone.append((foot, here[2]))
-        self._rest = tuple(rest)
-        if len(gone) != 1:
-            return None
-        foot, ground = gone[0]
-        near = standing[1 - foot] > 0.5 or soles[1 - foot, 2] - ground <= cfg.low
-        return foot if near else None
+        foot: int = knocked_away(self._rest, standing, soles, velocities, *self._numbers)
+        return foot if foot >= 0 else None
+
+
+@njit(cache=True)
+def knocked_away(rest: Array, standing: Array, soles: Array, velocities: Array, still: float, moved: float, fast: float, low: float) -> int:
+    """The foot, -1 where there is none; where feet come to rest is written to `rest` (2, 3) m, NaN for one that has not."""
+    gone, feet = -1, 0
+    for foot in range(2):
+        speed = np.hypot(velocities[foot, 0], velocities[foot, 1])
+        if standing[foot] <= 0.5:
+            rest[foot] = np.nan
+        elif speed < still:
+            rest[foot] = soles[foot]
+        elif speed > fast and np.hypot(soles[foot, 0] - rest[foot, 0], soles[foot, 1] - rest[foot, 1]) > moved:
+            gone, feet = foot, feet + 1
+    if feet == 1 and (standing[1 - gone] > 0.5 or soles[1 - gone, 2] - rest[gone, 2] <= low):
+        return gone
+    return -1

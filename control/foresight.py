@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from poise.robots.types import Array
 
@@ -61,30 +62,39 @@ class PushWatch:
     """How fast a push moves the DCM: ξ̇ − ω (ξ − p + s a) of a force F is F/(m ω); called once a tick."""
 
     def __init__(self, config: PushConfig, period_s: float) -> None:
-        self._config, self._dt = config, period_s
+        self._numbers = (period_s, period_s / (period_s + config.filter_s), config.rate_least)
+        self._memory = np.zeros(4)  # the rate, m/s, and the DCM of the last call, m, NaN where there was none
         self.reset()
 
     def reset(self) -> None:
         """Forget push and DCM."""
         self.begin_step()
-        self._rate = np.zeros(2)
+        self._memory[:2] = 0.0
 
     def begin_step(self) -> None:
         """The ZMP jumps: what the DCM was before tells nothing of a push."""
-        self._seen: Array | None = None
+        self._memory[2:] = np.nan
 
     def copy(self) -> PushWatch:
-        """An independent copy; its arrays are never written to."""
-        return copy(self)
+        """An independent copy."""
+        other = copy(self)
+        other._memory = self._memory.copy()
+        return other
 
     def __call__(self, dcm: Array, omega: float, zmp: Array) -> Array:
         """How fast the DCM is pushed, (2,) m/s in the world.
 
         dcm (2,) m is that of now, omega in 1/s; zmp (2,) m was in force since the last call, less s a of the swing foot.
         """
-        if self._seen is not None:
-            unexplained = (dcm - self._seen) / self._dt - omega * (self._seen - zmp)
-            self._rate = self._rate + self._dt / (self._dt + self._config.filter_s) * (unexplained - self._rate)
-        self._seen = dcm.copy()
-        rate = float(np.hypot(*self._rate))
-        return max(0.0, 1.0 - self._config.rate_least / max(rate, 1e-9)) * self._rate
+        return pushed(self._memory, dcm, omega, zmp, *self._numbers)
+
+
+@njit(cache=True)
+def pushed(memory: Array, dcm: Array, omega: float, zmp: Array, period: float, share: float, least: float) -> Array:
+    """Follow the rate that the pendulum does not explain, in place; what it has beyond the model's error, (2,) m/s."""
+    if not np.isnan(memory[2]):
+        for i in range(2):
+            unexplained = (dcm[i] - memory[2 + i]) / period - omega * (memory[2 + i] - zmp[i])
+            memory[i] += share * (unexplained - memory[i])
+    memory[2:] = dcm
+    return max(0.0, 1.0 - least / max(np.hypot(memory[0], memory[1]), 1e-9)) * memory[:2]

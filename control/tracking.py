@@ -22,12 +22,14 @@ def whole_body_targets(
     joints, speed (n,): positions and velocities that the posture task tracks; swing_momentum: of the swing leg, kg·m per m/s of its foot
     (reaction.py); mass: kg.
     """
-    momentum, rise = left_to_the_body(reference.urgency) * swing_momentum, reference.rise
-    height = motion.height_m + float(rise[0])
-    reaction = momentum / (mass * height) * reference.swing[2, :2]
+    momentum = left_to_the_body(reference.urgency) * swing_momentum
+    up, up_rate, up_acceleration = reference.rise.tolist()
+    height = motion.height_m + up
+    stiffness, reaction = (GRAVITY + up_acceleration) / height, momentum / (mass * height)
+    (com_x, com_y, _), (zmp_x, zmp_y), (swing_x, swing_y, _) = d.com.tolist(), reference.zmp.tolist(), reference.swing[2].tolist()
     return WholeBodyTargets(
-        com_acceleration_xy=(GRAVITY + rise[2]) / height * (d.com[:2] - reference.zmp) + reaction,
-        com_height=np.array([reference.ground_height + height, rise[1], rise[2]]),
+        com_acceleration_xy=np.array([stiffness * (com_x - zmp_x) + reaction * swing_x, stiffness * (com_y - zmp_y) + reaction * swing_y]),
+        com_height=np.array([reference.ground_height + height, up_rate, up_acceleration]),
         heading=reference.heading,
         torso_rpy=motion.torso_rpy,
         yaw_rate=reference.heading_rate,

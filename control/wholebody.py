@@ -129,6 +129,7 @@ class WholeBody:
         self._calm = np.array([*config.weights, *config.gains])
         self._urgent = np.array([*config.weights_urgent, *config.gains_urgent])
         self._numbers, self._joint_weights = self._calm.copy(), posture[Posture._fields.index("weight")]
+        self._weighed = -1.0  # the urgency of which they are
         self._weights, self._gains = np.split(self._numbers, [len(config.weights)])  # views
         tables = (self._weights, self._gains, posture, vertices, np.array(self._contacts[1:]))
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
@@ -174,7 +175,9 @@ class WholeBody:
 
     def _weigh(self, urgency: float) -> None:
         """Set weights and gains, geometrically between those of a calm walk and those of an urgent one."""
-        cfg = self._config
+        if urgency == self._weighed:
+            return
+        cfg, self._weighed = self._config, urgency
         self._numbers[:] = self._calm ** (1.0 - urgency) * self._urgent**urgency
         self._joint_weights[self._arms] = cfg.weight_arms ** (1.0 - urgency) * cfg.weight_arms_urgent**urgency
 

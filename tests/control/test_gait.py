@@ -107,7 +107,7 @@ def test_a_stand_meets_a_push_with_its_zmp_at_once() -> None:
     """Of 0.5 m/s forward that the ZMP does not explain 0.2 count: ω (ξ − p) is that much less, before there is any error."""
     calm, pushed = standing_walker(), standing_walker()
     pushed._push.begin_step()
-    pushed._push._rate = np.array([0.5, 0.0])
+    pushed._push._memory[:2] = [0.5, 0.0]
     ahead = pushed._two_feet_reference().zmp - calm._two_feet_reference().zmp
     np.testing.assert_allclose(ahead, [0.2 / calm._omega, 0.0], atol=1e-9)
 
