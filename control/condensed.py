@@ -173,8 +173,8 @@ def start(
 
 @njit(cache=True)
 def posture_of(numbers: Array) -> Posture:
-    """The posture task and limits in an array (7, n)."""
-    return Posture(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6])
+    """The posture task and limits in an array (8, n)."""
+    return Posture(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7])
 
 
 @njit(cache=True)

@@ -59,7 +59,7 @@ class Walker:
     def reset(self, heading: float) -> None:
         """Stand, facing `heading` rad."""
         self.tick, self.touchdowns = 0, 0
-        self.phase, self.stance, self.time, self.urgency = "stand", LEFT, 0.0, 0.0
+        self.phase, self.stance, self.time, self.urgency, self._moving = "stand", LEFT, 0.0, 0.0, False
         self.heading = self.intended_yaw = heading
         self.step_duration = self._gait.step_duration_s
         self.double_support = 0.0
@@ -95,12 +95,12 @@ class Walker:
         self.time += self._dt
         self._command = command
         self.sense(d, command.height_m)
-        moving = max(map(abs, command.twist.tolist())) > self._config.still_twist
+        self._moving = max(map(abs, command.twist.tolist())) > self._config.still_twist
         self._keep_footing(d)
         if self.phase == "step":
-            self._land(contact, moving)
+            self._land(contact)
         if self.phase != "step":
-            self._leave_two_feet(moving)
+            self._leave_two_feet()
         if self.phase != "step":
             return self._two_feet_reference()
         self._run_mpc()
@@ -146,17 +146,17 @@ class Walker:
 
     # -- on two feet ------------------------------------------------------------------------------------------
 
-    def _leave_two_feet(self, moving: bool) -> None:
+    def _leave_two_feet(self) -> None:
         self._hull = support_hull(self._soles, self.sole_yaw, self._polygon)
         coming, settled = self._foresight(self.dcm), self.time > self._config.settle_s
         if margin_inside(coming, self._hull) < self._config.stand_margin and (self.phase == "shift" or settled):
             self._begin_step(self._best_stance(), 0.0)
-        elif self.phase == "stand" and moving and settled:
+        elif self.phase == "stand" and self._moving and settled:
             side = self._command.twist[1] + 0.3 * self._command.twist[2]
             self.stance = RIGHT if side > 0.02 else LEFT
             self.phase, self.time = "shift", 0.0
             self._shift_from = self.dcm.copy()
-        elif self.phase == "shift" and not moving:
+        elif self.phase == "shift" and not self._moving:
             self._stand()
         elif self.phase == "shift" and self.time >= self._config.shift_s:
             self._begin_step(self.stance, 0.0)
@@ -224,7 +224,7 @@ class Walker:
         if double_support == 0.0:
             self.intended_yaw = self.heading
 
-    def _land(self, contact: Array, moving: bool) -> None:
+    def _land(self, contact: Array) -> None:
         cfg, late = self._config, self.time - self.step_duration
         if self.swing is None or (self.swing.phase <= cfg.contact_phase and late <= min(cfg.late_low_s, cfg.late_s)):
             return
@@ -238,9 +238,10 @@ class Walker:
         self.feedback.touchdown(late, self.tick * self._dt, self._com, self.heading, self._command.twist)
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
         inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * cfg.stand_margin
-        if not moving and inside and (np.abs(step) < cfg.stop_within).all():
+        stops = not self._moving and abs(step[0]) < cfg.stop_length and cfg.stop_width[0] < abs(step[1]) < cfg.stop_width[1]
+        if stops and inside:
             self._stand()
-            self._leave_two_feet(moving)
+            self._leave_two_feet()
             return
         self.intended_yaw = self.foothold[2]
         self._begin_step(swing, self._gait.double_support_s)
@@ -257,7 +258,8 @@ class Walker:
         return self._command.twist + self.feedback.twist_trim
 
     def _width(self, twist: Array) -> float:
-        return step_width(self._gait, float(twist[1]), self._command.step_duration_s)
+        least = 0.0 if self._moving else self._config.stand_width
+        return max(least, step_width(self._gait, float(twist[1]), self._command.step_duration_s))
 
     def _orbit(self, side: float) -> Orbit:
         """Nominal steps and DCM offsets (footsteps.orbit_plan)."""

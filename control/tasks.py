@@ -12,8 +12,9 @@ from poise.robots.types import Array
 from .contacts import LIMIT_ROWS, Contacts, contact_wrenches, force_rows
 from .dynamics import Terms
 from .linalg import add_scaled, rotated
-from .rotation import matrix_from_rpy, rotation_error
+from .rotation import matrix_from_rpy, rotation_error, yaw_of
 
+TILT_RAD = 0.05  # up to which a standing sole is taken to be level
 TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
 
 
@@ -56,6 +57,8 @@ class TaskGains(NamedTuple):
     swing_rotation_d: float = 35.0
     contact_d: float = 20.0
     contact_rotation_d: float = 5.0
+    level_p: float = 200.0  # of a standing sole that is tilted: the ankle ends at 15°, and a foot put down far out lands on its edge
+    level_d: float = 25.0
 
 
 class Posture(NamedTuple):
@@ -68,6 +71,7 @@ class Posture(NamedTuple):
     position_max: Array
     velocity_limit: Array  # rad/s
     torque_limit: Array  # N·m
+    sent_back: Array  # 1 for a joint that is sent back from beyond its positions, 0 for one that is only to come to rest there
 
 
 @njit(cache=True)
@@ -132,18 +136,20 @@ def sole_tasks(
     weights: TaskWeights,
     gains: TaskGains,
 ) -> None:
-    """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration."""
-    flat = matrix_from_rpy(0.0, 0.0, swing_yaw)
+    """Fill task rows 12–23: a standing sole is held still, and level, the other follows swing (3, 3): position, velocity, acceleration."""
     for foot in range(2):
         at = 12 + 6 * foot
         rows[at : at + 6] = t.sole_jacobian[foot]
         stands = contact[foot] > 0.5
-        error = rotation_error(flat, t.sole_rotation[foot])
+        yaw = yaw_of(t.sole_rotation[foot]) if stands else swing_yaw
+        error = rotation_error(matrix_from_rpy(0.0, 0.0, yaw), t.sole_rotation[foot])
         for i in range(3):
             linear, angular = t.sole_velocity[foot, i], t.sole_velocity[foot, 3 + i]
             if stands:
                 reference[at + i] = -gains.contact_d * linear
-                reference[at + 3 + i] = -gains.contact_rotation_d * angular
+                tilt = error[i] - min(TILT_RAD, max(-TILT_RAD, error[i]))
+                damping = gains.contact_rotation_d if tilt == 0.0 else gains.level_d
+                reference[at + 3 + i] = gains.level_p * tilt - damping * angular
                 weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
             else:
                 off, slow = swing[0, i] - t.sole_position[foot, i], swing[1, i] - linear
@@ -159,15 +165,21 @@ def sole_tasks(
 
 
 @njit(cache=True)
-def acceleration_bounds(q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, horizon: float, lower: Array, upper: Array) -> None:
+def acceleration_bounds(
+    q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, sent_back: Array, horizon: float, lower: Array, upper: Array
+) -> None:
     """Joint acceleration bounds (n,), rad/s², that keep position limits within `horizon` s and the speed limit.
 
-    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; a bound that is already broken asks for a bounded return.
+    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; beyond a bound a joint is to come to rest, or back within the horizon where
+    sent_back is 1: an ankle that a foot far out has taken past its end lifts the sole off the ground if it is sent back.
     """
     most = 2.0 / (horizon * horizon)
     for i in range(q.size):
-        up = min(most * (q_max[i] - q[i] - horizon * v[i]), (v_max[i] - v[i]) / horizon)
-        low = max(most * (q_min[i] - q[i] - horizon * v[i]), (-v_max[i] - v[i]) / horizon)
+        above, below = q_max[i] - q[i], q_min[i] - q[i]
+        if sent_back[i] < 0.5:
+            above, below = max(above, 0.0), min(below, 0.0)
+        up = min(most * (above - horizon * v[i]), (v_max[i] - v[i]) / horizon)
+        low = max(most * (below - horizon * v[i]), (-v_max[i] - v[i]) / horizon)
         upper[i] = min(1000.0, max(up, -300.0))
         lower[i] = max(-1000.0, min(low, 300.0))
         if lower[i] > upper[i]:
@@ -239,7 +251,7 @@ def tabulate(
     sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
     contact_wrenches(wrench_map, t, contact, contacts)
     p = posture
-    acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, horizon, lower, upper)
+    acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, p.sent_back, horizon, lower, upper)
 
 
 @njit(cache=True)

@@ -26,7 +26,9 @@ class WalkerConfig:
     foresight: ForesightConfig = ForesightConfig()
     push: PushConfig = PushConfig()
     still_twist: float = 0.02  # commands below it mean: stand
-    stop_within: tuple[float, float] = (0.06, 0.40)  # longest and widest step after which it may stop: legs wide apart are stretched
+    stop_length: float = 0.06  # longest step after which it may stop
+    stop_width: tuple[float, float] = (0.20, 0.40)  # and narrowest and widest: legs wide apart are stretched
+    stand_width: float = 0.26  # of the steps that lead to a stand
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down

@@ -12,6 +12,7 @@ from poise.control.dynamics import Dynamics
 from poise.control.qp import QpProblem
 from poise.control.tasks import (
     TASK_ROWS,
+    TILT_RAD,
     Posture,
     TaskGains,
     TaskWeights,
@@ -89,7 +90,11 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
         true = pin.getFrameClassicalAcceleration(model, data, frame, aligned).vector
         speed, place = pin.getFrameVelocity(model, data, frame, aligned), data.oMf[frame]
         if contact[foot]:
-            still = np.concatenate((GAINS.contact_d * speed.linear, GAINS.contact_rotation_d * speed.angular))
+            yaw = float(np.arctan2(place.rotation[1, 0], place.rotation[0, 0]))
+            error = pin.log3(pin.rpy.rpyToMatrix(0.0, 0.0, yaw) @ place.rotation.T)
+            tilt = np.sign(error) * np.maximum(np.abs(error) - TILT_RAD, 0.0)
+            damping = np.where(tilt == 0.0, GAINS.contact_rotation_d, GAINS.level_d)
+            still = np.concatenate((GAINS.contact_d * speed.linear, damping * speed.angular - GAINS.level_p * tilt))
             expected = np.concatenate((expected, true + still))
         else:
             s = t["swing"]
@@ -140,10 +145,10 @@ def test_standing_feet_weigh_more_than_swinging_ones(g1: RobotModel) -> None:
     np.testing.assert_array_equal(weight[18:24], [WEIGHTS.contact] * 3 + [WEIGHTS.contact_rotation] * 3)
 
 
-def bounds(q: Array, v: Array, v_max: float = 20.0, horizon: float = 0.05) -> tuple[Array, Array]:
+def bounds(q: Array, v: Array, v_max: float = 20.0, horizon: float = 0.05, sent_back: float = 0.0) -> tuple[Array, Array]:
     """Acceleration bounds of joints with limits ±1 rad."""
     one, low, high = np.ones(q.size), np.empty(q.size), np.empty(q.size)
-    acceleration_bounds(q, v, -one, one, v_max * one, horizon, low, high)
+    acceleration_bounds(q, v, -one, one, v_max * one, sent_back * one, horizon, low, high)
     return low, high
 
 
@@ -160,18 +165,36 @@ def test_accelerations_inside_the_bounds_keep_the_limits_over_the_horizon() -> N
     assert free.mean() > 0.8
 
 
+@pytest.mark.parametrize("roll, wanted", [(0.04, 0.0), (-0.04, 0.0), (0.15, -0.1 * GAINS.level_p), (-0.15, 0.1 * GAINS.level_p)])
+def test_a_standing_sole_that_is_tilted_is_levelled(g1: RobotModel, roll: float, wanted: float) -> None:
+    """About its length, by what it is tilted beyond `TILT_RAD`."""
+    d, q = Dynamics(g1), g1.standing_configuration()
+    q[7 + g1.joint_names.index("left_ankle_roll_joint")] += roll
+    d.update(q, np.zeros(d.nv))
+    reference = filled(d, np.ones(2))[1]
+    np.testing.assert_allclose(reference[15:18] + d.sole_drift[0, 3:], [wanted, 0.0, 0.0], atol=1e-6)
+
+
 def test_acceleration_bounds_by_hand() -> None:
     low, high = bounds(np.array([0.9, 1.0, 1.2, -0.9]), np.array([0.0, 0.0, 0.0, 20.5]))
-    np.testing.assert_allclose(high, [80.0, 0.0, -160.0, -10.0], atol=1e-9)  # 2·0.1/T², at the limit, beyond it, too fast
+    np.testing.assert_allclose(high, [80.0, 0.0, 0.0, -10.0], atol=1e-9)  # 2·0.1/T², at the limit, beyond it, too fast
     assert low[0] == pytest.approx(-400.0)  # −20 rad/s within the horizon
     assert low[2] == pytest.approx(-400.0)
     assert (low <= high).all()
 
 
-def test_far_beyond_a_limit_the_return_is_bounded() -> None:
-    low, high = bounds(np.array([5.0, -5.0]), np.zeros(2), v_max=100.0)
-    np.testing.assert_array_equal(high[0], -300.0)
-    np.testing.assert_array_equal(low[1], 300.0)
+def test_beyond_a_limit_a_joint_is_to_come_to_rest() -> None:
+    """Within the horizon of 0.05 s, by 2 v/T, and no harder than 300 rad/s²; one that comes back may go on."""
+    low, high = bounds(np.array([1.2, 1.2, 1.2, -1.2, -1.2]), np.array([3.0, 10.0, -1.0, -3.0, 1.0]), v_max=100.0)
+    np.testing.assert_allclose(high[:3], [-120.0, -300.0, 40.0], atol=1e-9)
+    np.testing.assert_allclose(low[3:], [120.0, -40.0], atol=1e-9)
+
+
+def test_a_joint_that_is_kept_in_a_range_is_sent_back_to_it() -> None:
+    """Of −2·0.2/T², no harder than 300 rad/s²; inside it is as free as any."""
+    low, high = bounds(np.array([1.2, 5.0, -1.2, 0.9]), np.zeros(4), v_max=100.0, sent_back=1.0)
+    np.testing.assert_allclose(high[[0, 1, 3]], [-160.0, -300.0, 80.0], atol=1e-9)
+    assert low[2] == pytest.approx(160.0)
 
 
 REGULARISE, FORCE_WEIGHT, HORIZON = 1e-3, 1e-4, 0.05
@@ -219,7 +242,7 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     rng, d, nv, n = np.random.default_rng(seed), Dynamics(g1), g1.pinocchio.nv, g1.n
     d.update(*random_state(g1, seed))
     limits = (g1.position_min, g1.position_max, g1.velocity_limit, g1.torque_limit)
-    posture = Posture(rng.uniform(10.0, 90.0, n), rng.uniform(1.0, 20.0, n), rng.uniform(0.1, 2.0, n), *limits)
+    posture = Posture(rng.uniform(10.0, 90.0, n), rng.uniform(1.0, 20.0, n), rng.uniform(0.1, 2.0, n), *limits, np.zeros(n))
     contacts = Contacts(np.array(g1.overlay.sole_polygon), 0.6, 0.04, 500.0, 20.0)
     nf = EDGES * len(contacts.vertices) * int(sum(contact))
     size, m = nv + nf, nv + LIMIT_ROWS
@@ -304,7 +327,7 @@ def test_built_rows_are_torque_total_force_and_yaw_friction(g1: RobotModel, cont
 def test_built_bounds_are_the_joints_limits(g1: RobotModel) -> None:
     b, nv, n = built(g1, (1.0, 1.0)), g1.pinocchio.nv, g1.n
     low, high = np.empty(n), np.empty(n)
-    acceleration_bounds(b.d.q[7:], b.d.v[6:], g1.position_min, g1.position_max, g1.velocity_limit, HORIZON, low, high)
+    acceleration_bounds(b.d.q[7:], b.d.v[6:], g1.position_min, g1.position_max, g1.velocity_limit, np.zeros(g1.n), HORIZON, low, high)
     np.testing.assert_array_equal(b.problem.lower[6:nv], low)
     np.testing.assert_array_equal(b.problem.upper[6:nv], high)
     np.testing.assert_array_equal(b.problem.upper[:6], 1e30)  # the base is free
