@@ -55,7 +55,7 @@ class Footing:
 @njit(cache=True)
 def knocked_away(rest: Array, standing: Array, soles: Array, velocities: Array, still: float, moved: float, fast: float, low: float) -> int:
     """The foot, -1 where there is none; where feet come to rest is written to `rest` (2, 3) m, NaN for one that has not."""
-    gone, feet = -1, 0
+    gone, count = -1, 0
     for foot in range(2):
         speed = np.hypot(velocities[foot, 0], velocities[foot, 1])
         if standing[foot] <= 0.5:
@@ -63,7 +63,7 @@ def knocked_away(rest: Array, standing: Array, soles: Array, velocities: Array, 
         elif speed < still:
             rest[foot] = soles[foot]
         elif speed > fast and np.hypot(soles[foot, 0] - rest[foot, 0], soles[foot, 1] - rest[foot, 1]) > moved:
-            gone, feet = foot, feet + 1
-    if feet == 1 and (standing[1 - gone] > 0.5 or soles[1 - gone, 2] - rest[gone, 2] <= low):
+            gone, count = foot, count + 1
+    if count == 1 and (standing[1 - gone] > 0.5 or soles[1 - gone, 2] - rest[gone, 2] <= low):
         return gone
     return -1

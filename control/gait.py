@@ -238,8 +238,8 @@ class Walker:
         self.feedback.touchdown(late, self.tick * self._dt, self._com, self.heading, self._command.twist)
         step = turned(-self.sole_yaw[self.stance], self._soles[swing, :2] - self._soles[self.stance, :2])
         inside = margin_inside(self.dcm, support_hull(self._soles, self.sole_yaw, self._polygon)) > 2.0 * cfg.stand_margin
-        stops = not self._moving and abs(step[0]) < cfg.stop_length and cfg.stop_width[0] < abs(step[1]) < cfg.stop_width[1]
-        if stops and inside:
+        short = abs(step[0]) < cfg.stop_length and abs(step[1]) < self._gait.step_width_m + cfg.stop_wider
+        if not self._moving and inside and short:
             self._stand()
             self._leave_two_feet()
             return
@@ -258,8 +258,7 @@ class Walker:
         return self._command.twist + self.feedback.twist_trim
 
     def _width(self, twist: Array) -> float:
-        least = 0.0 if self._moving else self._config.stand_width
-        return max(least, step_width(self._gait, float(twist[1]), self._command.step_duration_s))
+        return step_width(self._gait, float(twist[1]), self._command.step_duration_s)
 
     def _orbit(self, side: float) -> Orbit:
         """Nominal steps and DCM offsets (footsteps.orbit_plan)."""

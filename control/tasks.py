@@ -57,7 +57,7 @@ class TaskGains(NamedTuple):
     swing_rotation_d: float = 35.0
     contact_d: float = 20.0
     contact_rotation_d: float = 5.0
-    level_p: float = 200.0  # of a standing sole that is tilted: the ankle ends at 15°, and a foot put down far out lands on its edge
+    level_p: float = 200.0  # of a standing sole that is tilted, as one that lands far out, where the ankle ends
     level_d: float = 25.0
 
 
@@ -71,7 +71,7 @@ class Posture(NamedTuple):
     position_max: Array
     velocity_limit: Array  # rad/s
     torque_limit: Array  # N·m
-    sent_back: Array  # 1 for a joint that is sent back from beyond its positions, 0 for one that is only to come to rest there
+    sent_back: Array  # 1 for a joint that is sent back from beyond its positions, 0 for one that is slowed down there
 
 
 @njit(cache=True)
@@ -143,13 +143,14 @@ def sole_tasks(
         stands = contact[foot] > 0.5
         yaw = yaw_of(t.sole_rotation[foot]) if stands else swing_yaw
         error = rotation_error(matrix_from_rpy(0.0, 0.0, yaw), t.sole_rotation[foot])
+        tilted = max(0.0, 1.0 - TILT_RAD / max(np.hypot(error[0], error[1]), TILT_RAD))
         for i in range(3):
             linear, angular = t.sole_velocity[foot, i], t.sole_velocity[foot, 3 + i]
             if stands:
                 reference[at + i] = -gains.contact_d * linear
-                tilt = error[i] - min(TILT_RAD, max(-TILT_RAD, error[i]))
-                damping = gains.contact_rotation_d if tilt == 0.0 else gains.level_d
-                reference[at + 3 + i] = gains.level_p * tilt - damping * angular
+                share = tilted if i < 2 else 0.0
+                damping = gains.contact_rotation_d + share * (gains.level_d - gains.contact_rotation_d)
+                reference[at + 3 + i] = gains.level_p * share * error[i] - damping * angular
                 weight[at + i], weight[at + 3 + i] = weights.contact, weights.contact_rotation
             else:
                 off, slow = swing[0, i] - t.sole_position[foot, i], swing[1, i] - linear
@@ -170,8 +171,8 @@ def acceleration_bounds(
 ) -> None:
     """Joint acceleration bounds (n,), rad/s², that keep position limits within `horizon` s and the speed limit.
 
-    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; beyond a bound a joint is to come to rest, or back within the horizon where
-    sent_back is 1: an ankle that a foot far out has taken past its end lifts the sole off the ground if it is sent back.
+    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; beyond a bound a joint is slowed down (T/2 is the time constant), or sent back within
+    the horizon where sent_back is 1: an ankle that a foot far out has taken past its end lifts the sole off the ground if it is sent back.
     """
     most = 2.0 / (horizon * horizon)
     for i in range(q.size):

@@ -123,14 +123,14 @@ class WholeBody:
         kp[robot.arms], kd[robot.arms] = config.arms
         low = np.maximum(robot.walking_min, robot.position_min + config.limit_margin)
         high = np.minimum(robot.walking_max, robot.position_max - config.limit_margin)
-        kept = (robot.walking_min > robot.position_min) | (robot.walking_max < robot.position_max)  # within narrower limits than its own
+        kept = (robot.walking_min > robot.position_min) | (robot.walking_max < robot.position_max)  # at both ends
         self._posture = Posture(kp, kd, joint_weight, low, high, robot.velocity_limit, robot.torque_limit, kept.astype(float))
         # For the kernels, as arrays, which cost a call less than named tuples.
         posture, self._arms = np.array(self._posture), robot.arms
         self._calm = np.array([*config.weights, *config.gains])
         self._urgent = np.array([*config.weights_urgent, *config.gains_urgent])
         self._numbers, self._joint_weights = self._calm.copy(), posture[Posture._fields.index("weight")]
-        self._weighed = -1.0  # the urgency of which they are
+        self._weighed = -1.0  # the urgency of `_numbers`; none yet
         self._weights, self._gains = np.split(self._numbers, [len(config.weights)])  # views
         tables = (self._weights, self._gains, posture, vertices, np.array(self._contacts[1:]))
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
