@@ -71,7 +71,7 @@ class Posture(NamedTuple):
     position_max: Array
     velocity_limit: Array  # rad/s
     torque_limit: Array  # N·m
-    sent_back: Array  # 1 for a joint that is sent back from beyond its positions, 0 for one that is slowed down there
+    beyond: Array  # rad, that a joint beyond its positions is taken to be at most
 
 
 @njit(cache=True)
@@ -167,18 +167,16 @@ def sole_tasks(
 
 @njit(cache=True)
 def acceleration_bounds(
-    q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, sent_back: Array, horizon: float, lower: Array, upper: Array
+    q: Array, v: Array, q_min: Array, q_max: Array, v_max: Array, beyond: Array, horizon: float, lower: Array, upper: Array
 ) -> None:
     """Joint acceleration bounds (n,), rad/s², that keep position limits within `horizon` s and the speed limit.
 
-    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; beyond a bound a joint is slowed down (T/2 is the time constant), or sent back within
-    the horizon where sent_back is 1: an ankle that a foot far out has taken past its end lifts the sole off the ground if it is sent back.
+    q + v T + ½ q̈ T² ≤ q_max and |v + q̈ T| ≤ v_max; a joint that is outside is sent back, as from no further than `beyond` (n,) rad:
+    an ankle that a foot far out has taken past its end lifts the sole off the ground if it is sent back at once.
     """
     most = 2.0 / (horizon * horizon)
     for i in range(q.size):
-        above, below = q_max[i] - q[i], q_min[i] - q[i]
-        if sent_back[i] < 0.5:
-            above, below = max(above, 0.0), min(below, 0.0)
+        above, below = max(q_max[i] - q[i], -beyond[i]), min(q_min[i] - q[i], beyond[i])
         up = min(most * (above - horizon * v[i]), (v_max[i] - v[i]) / horizon)
         low = max(most * (below - horizon * v[i]), (-v_max[i] - v[i]) / horizon)
         upper[i] = min(1000.0, max(up, -300.0))
@@ -252,7 +250,7 @@ def tabulate(
     sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
     contact_wrenches(wrench_map, t, contact, contacts)
     p = posture
-    acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, p.sent_back, horizon, lower, upper)
+    acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, p.beyond, horizon, lower, upper)
 
 
 @njit(cache=True)

@@ -123,8 +123,9 @@ class WholeBody:
         kp[robot.arms], kd[robot.arms] = config.arms
         low = np.maximum(robot.walking_min, robot.position_min + config.limit_margin)
         high = np.minimum(robot.walking_max, robot.position_max - config.limit_margin)
-        kept = (robot.walking_min > robot.position_min) | (robot.walking_max < robot.position_max)  # at both ends
-        self._posture = Posture(kp, kd, joint_weight, low, high, robot.velocity_limit, robot.torque_limit, kept.astype(float))
+        kept = (robot.walking_min > robot.position_min) | (robot.walking_max < robot.position_max)
+        beyond = np.where(kept, np.inf, config.limit_margin)
+        self._posture = Posture(kp, kd, joint_weight, low, high, robot.velocity_limit, robot.torque_limit, beyond)
         # For the kernels, as arrays, which cost a call less than named tuples.
         posture, self._arms = np.array(self._posture), robot.arms
         self._calm = np.array([*config.weights, *config.gains])
