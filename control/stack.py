@@ -53,8 +53,8 @@ class StackConfig:
     hold_ticks: int = 10  # how long the last command stands in for an unusable state
     slew: tuple[float, float, float] = (0.8, 0.5, 1.5)
     # Of the angular momentum of a leg that swings from the hip of a pelvis at rest. Regressed on walks at 0.5 m/s the whole
-    # body's is 1.4 times that: the knee bends as well, and the trunk answers. At 1.0 m/s 1.7 costs a fifth more power.
-    swing_share: float = 1.4
+    # body's is 1.4 times that: the knee bends as well, and the trunk answers. At 1.0 m/s a share of 1 costs 1.7 times the power.
+    swing_share: float = 1.5
     estimator: EstimatorConfig = EstimatorConfig()
     let_down: LetDownConfig = LetDownConfig()
     descent: DescentConfig = DescentConfig()
