@@ -34,7 +34,7 @@ class Compare:
         from .compare_page import render
         from .comparison import check_figures, compare, read_run
         from .options import check_json, console_for
-        from .output import Exit, write_json
+        from .output import Exit, write_json, write_page
         from .run_folder import RunFolder
 
         check_json(self.json)
@@ -50,7 +50,7 @@ class Compare:
         folder = RunFolder.create(self.out, "compare")
         for kind, compared in kinds.items():
             self._print(kind, *compared)
-        folder.report.write_text(render(kinds), encoding="utf-8")
+        write_page(folder.report, render(kinds))
         result = {
             "runs": [{"name": run.name, "folder": str(run.folder), "kind": run.kind, "setup": run.setup} for run in runs],
             "figures": [_plain(kind, row) for kind, (_, rows) in kinds.items() for row in rows],

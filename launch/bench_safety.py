@@ -31,7 +31,7 @@ class Safety(BatchFolder):
     """
 
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
-    """Certified steps in all; rounded up to whole rounds, each of a run of every adversary on every support."""
+    """Certified steps in all; rounded up to whole rounds, each of a run of 2000 steps of every adversary on every support."""
     seed: int = 0
     """Of start states and adversaries, in the first round of runs; each further round takes the next."""
     supports: Annotated[str, tyro.conf.arg(metavar="NAME,…")] = "base,left,right,both"

@@ -52,6 +52,18 @@ def write_json(path: str | Path, result: Mapping[str, Any]) -> None:
         raise PoiseError(f"--json {path}: cannot be written ({error.strerror}); give a file in a folder that exists") from error
 
 
+def write_page(path: Path, page: str) -> None:
+    """Write a page into a run's folder.
+
+    Raises:
+        PoiseError: it cannot be written.
+    """
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise PoiseError(f"{path}: cannot be written ({error.strerror}); make room, or give another --out") from error
+
+
 def print_result(title: str, result: Mapping[str, Any], json_path: str | Path | None = None, console: Console | None = None) -> None:
     """Print a result as a table of labels and values; write it, under its own names, to json_path where given."""
     table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))

@@ -16,7 +16,7 @@ from poise.robots.log_vectors import CODES
 from poise.robots.record import Log, read_log
 
 from .labels import label
-from .output import flatten, show
+from .output import flatten, show, write_page
 from .page import page, section, table
 from .plots import draw, heading_velocity, rejections, tick_total_us, torque_share
 from .run_folder import RunFolder
@@ -34,7 +34,7 @@ def write_report(run_folder: RunFolder | str | Path) -> Path:
     log = read_log(folder.log)
     if not log.tick:
         raise RecordError(f"recording {folder.log}: holds no tick; the run ended before the first chunk was written")
-    folder.report.write_text(render(log, folder.read_summary(), folder.path.name), encoding="utf-8")
+    write_page(folder.report, render(log, folder.read_summary(), folder.path.name))
     return folder.report
 
 

@@ -91,7 +91,11 @@ class RunFolder:
         return content
 
     def _write(self, name: str, content: Any) -> None:
-        (self.path / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path = self.path / name
+        try:
+            path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be written ({error.strerror}); make room, or give another folder") from error
 
 
 def versions() -> dict[str, str]:

@@ -24,7 +24,7 @@ from poise.sim.safety_verdict import HAPPENED, baseline_of, case_name, check_bas
 
 from .compose import build_stack
 from .options import console_for, parse_seeds
-from .output import Exit, print_rows, show, write_json
+from .output import Exit, print_rows, show, write_json, write_page
 from .page import page, section
 from .page import table as html_table
 from .run_folder import versions
@@ -118,7 +118,7 @@ def _report(options: Safety, folder: Path, result: Mapping[str, Any]) -> None:
         fewer: list[Mapping[str, Any]] = [{"bound": bound, "fewer ticks": share} for bound, share in result["reduction"].items()]
         print_rows("with the certifier, as a share", fewer, console)
     write_json(folder / "summary.json", result)
-    (folder / "report.html").write_text(render(result), encoding="utf-8")
+    write_page(folder / "report.html", render(result))
     console.print(f"page: {folder / 'report.html'}", soft_wrap=True, highlight=False)
     if options.json is not None:
         write_json(options.json, result)
@@ -181,7 +181,7 @@ def _named(text: str | None) -> dict[str, str]:
     for given in (name for word in words for name in (packaged if word == "all" else (word,))):
         name = Path(given).stem if given.endswith(".toml") else given
         if not given.endswith(".toml") and name not in packaged:
-            raise PoiseError(f"--scenarios {text}: unknown {given!r}; known: {', '.join(packaged)}, or the name of a TOML file")
+            raise PoiseError(f"--scenarios {text}: unknown {given!r}; known: {', '.join(packaged)}, or a TOML file, no comma in its name")
         if found.setdefault(name, given) != given:
             raise PoiseError(f"--scenarios {text}: {found[name]} and {given} have one name; rename one of the files")
     return found

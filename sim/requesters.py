@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -43,10 +44,16 @@ class Blind:
         try:
             given = self.adversary(np.array(state.joint_position), np.array(state.joint_velocity))
         except (Exception, SystemExit) as error:  # somebody else's class
-            raise PoiseError(f"{self.name!r} failed when it was asked for a command ({error!r:.80}); mend it") from error
+            raise PoiseError(f"{self.name!r} failed when it was asked for a command ({error!r:.80}, {_where(error)}); mend it") from error
         if (command := taken(given, self.n)) is None:
             raise PoiseError(f"{self.name!r} gave no command for {self.n} joints: return a JointCommand of float arrays ({self.n},)")
         return command
+
+
+def _where(error: BaseException) -> str:
+    """File and line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}"
 
 
 class Policy:

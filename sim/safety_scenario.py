@@ -88,13 +88,13 @@ class SafetyScenario:
         for wrong, said in (
             (self.start not in STARTS, f"start {self.start!r}: give {' or '.join(STARTS)}"),
             (not LEAST_S <= self.seconds <= 60.0, f"seconds {self.seconds:g}: give {LEAST_S:g} to 60"),
-            (not 0.0 <= self.from_s <= self.seconds - LEAST_S, f"takeover_s {self.takeover_s:g}: give a time before the end"),
-            (not max(map(abs, self.velocity)) <= 2.0, f"velocity {self.velocity}: give up to 2 m/s and rad/s"),
+            (not 0.0 <= self.from_s <= self.seconds - LEAST_S, f"takeover_s {self.takeover_s:g}: end {LEAST_S:g} s after it or later"),
+            (not max(map(abs, self.velocity)) <= 2.0, f"velocity {self.velocity}: give -2 to 2 m/s and rad/s"),
             (not 0.5 <= plant.mass <= 2.0, f"mass {plant.mass:g}: give 0.5 to 2"),
-            (not 0.0 < plant.friction <= 2.0, f"friction {plant.friction:g}: give up to 2"),
-            (not 0.0 <= plant.latency_s <= 0.05, f"latency_s {plant.latency_s:g}: give up to 0.05"),
+            (not 0.0 < plant.friction <= 2.0, f"friction {plant.friction:g}: give more than 0 and up to 2"),
+            (not 0.0 <= plant.latency_s <= 0.05, f"latency_s {plant.latency_s:g}: give 0 to 0.05"),
             (plant.noise not in NOISE, f"noise {plant.noise!r}: give {', '.join(NOISE)}"),
-            (not 0.0 <= plant.dropped <= 0.5, f"dropped {plant.dropped:g}: give a share up to 0.5"),
+            (not 0.0 <= plant.dropped <= 0.5, f"dropped {plant.dropped:g}: give a share of 0 to 0.5"),
             (not all(0.0 < share <= 1.0 for share in plant.weak.values()), "weak: give shares of the torque limits, above 0 and up to 1"),
             (any(joint not in robot.joint_names for joint in joints), f"weak, dead: {robot.name} has no such joint as one of {joints}"),
         ):

@@ -13,7 +13,7 @@ from rich.console import Console
 from sample_run import SPEED, sample_run
 
 from poise.launch.labels import LABELS, label
-from poise.launch.output import Exit, flatten, print_result, print_rows, run_command, show, write_json
+from poise.launch.output import Exit, flatten, print_result, print_rows, run_command, show, write_json, write_page
 from poise.launch.plots import heading_velocity, rejections, standing_places, tick_total_us
 from poise.launch.report import events, key_figures, velocity_error, write_report
 from poise.launch.run_folder import RunFolder
@@ -82,6 +82,18 @@ def test_a_cut_recording_still_gives_a_report(folder: RunFolder, tmp_path: Path)
     data = folder.log.read_bytes()
     cut.log.write_bytes(data[: len(data) // 2])
     assert "ends in the middle" in write_report(cut).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.json", "config.json"])
+def test_what_cannot_be_written_is_said_in_one_line(tmp_path: Path, name: str) -> None:
+    """A folder stands where the file is to be."""
+    made = RunFolder(tmp_path)
+    (tmp_path / name).mkdir()
+    with pytest.raises(PoiseError, match=f"{name}: cannot be written") as caught:
+        made.write_config({}, 0)
+        made.write_summary({})
+        write_page(made.report, "a page")
+    assert "\n" not in str(caught.value)
 
 
 def test_folders_never_overwrite_each_other(tmp_path: Path) -> None:
