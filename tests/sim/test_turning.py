@@ -15,7 +15,7 @@ from poise.sim.runner import constant
 
 @pytest.mark.parametrize("rate", [1.0, -1.0])
 def test_the_feet_keep_up_with_a_turn(g1: RobotModel, rate: float) -> None:
-    """With 0.5 rad a step at most they fell behind by 0.05 rad each, and from 0.6 rad on the walk went sideways and had to be caught."""
+    """With 0.5 rad a step at most they fell behind by 0.05 rad each, and some 0.8 rad behind the walk had to be caught."""
     stack = Stack(g1)
     backend = MujocoBackend(g1, period_s=stack.period_s, noise=NOISE["nominal"])
     backend.reset(0)
