@@ -25,6 +25,7 @@ from .rotation import turned
 
 UNREACHED = 1e3  # cost of a foothold that the swing foot cannot be at in time: taken only where there is no other
 PEAK = 10.0 / np.sqrt(3.0)  # acceleration of a minimum-jerk move, in units of its length over its time squared
+ALONG_LEAST = 0.3  # share of the reach along the heading that a foot has even as far out as it can be
 
 
 class AdaptationConfig(NamedTuple):
@@ -126,6 +127,13 @@ def axis_step(
 
 
 @njit(cache=True)
+def share_along(lateral: float, outward: float) -> float:
+    """Share of its reach along the heading that a foot has as far to the side as `lateral`, `outward` m being the most: an ellipse's."""
+    far = lateral / outward
+    return float(np.sqrt(max(1.0 - far * far, ALONG_LEAST * ALONG_LEAST)))
+
+
+@njit(cache=True)
 def adapt_step(
     dcm: Array,
     time_left_min: float,
@@ -136,6 +144,7 @@ def adapt_step(
     foothold: Array,
     offset: Array,
     reach: Array,
+    outward: float,
     cop_box: Array,
     swing_position: Array,
     swing_velocity: Array,
@@ -152,7 +161,8 @@ def adapt_step(
 ) -> tuple[float, Array, Array, float]:
     """Time left to touchdown (s), foothold (2,), CoP shift (2,) m and cost, all in the stance sole's frame.
 
-    dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis;
+    dcm (2,) m now; foothold and offset (2,) m nominal; reach (2, 2) and cop_box (2, 2) rows of (min, max) per axis, the reach along
+    the heading less (share_along) as the foothold nears `outward` m to the side;
     swing_position, swing_velocity (2,), its acceleration limit, m/s², what its reaction shifts the ZMP by, s², and the
     lead, s, by which it has to be there before touchdown, bound what the foot can still reach;
     the step is `elapsed` s old at the moment of these, and its least duration (s) tells how much of the lead counts. A foothold
@@ -175,8 +185,11 @@ def adapt_step(
             reach_of_way(reach, way, side, across, apart, allowed)
             cost, moving = config.weight_time_nominal * (time_left - time_left_nominal) ** 2, swing_time
             cost += config.weight_time_change * (time_left - time_left_current) ** 2
-            for axis in range(2):
-                if axis == 1 and way != BESIDE:
+            # Beside the stance foot the lateral foothold bounds the one along; across it the one along gives the time to cross.
+            for axis in (1, 0) if way == BESIDE else (0, 1):
+                if axis == 0 and way == BESIDE:
+                    allowed[0] *= share_along(u[1], outward)
+                elif axis == 1 and way != BESIDE:
                     moving *= late_share(swing_position[0], u[0], apart)
                 u[axis], d[axis], axis_cost, reached = axis_step(
                     offset[axis],
@@ -296,11 +309,11 @@ def plan_step(
     """
     local, elapsed = horizon_start(dcm, omega, step.sole, step.yaw, step.last_step, step.time, step.double_support)
     left = step.step_duration - elapsed
-    reach, acceleration, across = reach_box(limits, step.side), config.swing_acceleration, limits.across
+    reach, outward, acceleration, across = reach_box(limits, step.side), limits.outward, config.swing_acceleration, limits.across
     low, high = max(limits.time_min - elapsed, config.freeze_s), max(limits.time_max - elapsed, config.freeze_s)
     if is_frozen(step, config):
         held = turned(-step.yaw, step.foothold[:2] - step.sole)
-        reach[:, 0], reach[:, 1], acceleration, across = held, held, 1e6, -np.inf
+        reach[:, 0], reach[:, 1], outward, acceleration, across = held, held, np.inf, 1e6, -np.inf
         low = high = max(left, 0.01)
     time_left, u, d, cost = adapt_step(
         local,
@@ -312,6 +325,7 @@ def plan_step(
         turned(-step.yaw, foothold_nominal - step.sole),
         turned(-step.yaw, offset_nominal),
         reach,
+        outward,
         cop_box,
         turned(-step.yaw, step.swing_position[:2] - step.sole),
         turned(-step.yaw, step.swing_velocity[:2]),

@@ -27,7 +27,7 @@ class WalkerConfig:
     push: PushConfig = PushConfig()
     still_twist: float = 0.02  # commands below it mean: stand
     stop_length: float = 0.06  # longest step after which it may stop
-    stop_wider: float = 0.23  # and how much wider than its steps it may be: legs wide apart are stretched
+    stop_wider: float = 0.25  # and how much wider than its steps it may be: legs wide apart are stretched
     contact_phase: float = 0.6  # a contact before this swing phase is a scuff
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down

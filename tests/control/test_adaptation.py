@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import lsq_linear
 
 from poise.control.adaptation import (
+    ALONG_LEAST,
     AdaptationConfig,
     StepLimits,
     StepState,
@@ -74,6 +75,7 @@ def request(rng: np.random.Generator) -> dict[str, Any]:
         "foothold": np.array([0.2, -0.2]),
         "offset": np.array([0.05, 0.03]),
         "reach": np.array([[-0.4, 0.5], [-0.45, -0.11]]),
+        "outward": 0.45,
         "cop_box": np.array([[-0.07, 0.07], [-0.015, 0.015]]),
         "swing_position": np.array([0.05, -0.2]) + rng.normal(0.0, 0.02, 2),
         "swing_velocity": rng.normal(0.0, 0.3, 2),
@@ -107,10 +109,15 @@ def axis_target(r: dict[str, Any], left: float, axis: int) -> tuple[float, float
     return r["offset"][axis] + way * r["swing_position"][axis] - speed * r["swing_velocity"][axis], 1.0 - way
 
 
-def reachable(r: dict[str, Any], time_left: float, axis: int) -> tuple[float, float]:
-    """Where the swing foot can still land on an axis: reach and bounded acceleration."""
+def reachable(r: dict[str, Any], time_left: float, axis: int, lateral: float) -> tuple[float, float]:
+    """Where the swing foot can still land on an axis: bounded acceleration and reach, along the heading an ellipse's at `lateral`."""
     centre, span = drift_and_span(r, swing_time(r, time_left), axis)
-    return max(r["reach"][axis, 0], centre - span), min(r["reach"][axis, 1], centre + span)
+    low, high = r["reach"][axis]
+    if axis == 0:
+        # (u / high)² + (lateral / outward)² = 1
+        share = np.sin(np.arccos(min(abs(lateral) / r["outward"], np.sqrt(1.0 - ALONG_LEAST**2))))
+        low, high = low * share, high * share
+    return max(low, centre - span), min(high, centre + span)
 
 
 def effort_cost(r: dict[str, Any], u: Array, time: float, axis: int) -> Array:
@@ -131,13 +138,15 @@ def brute_force(r: dict[str, Any]) -> float:
     for k in range(round((r["time_left_max"] - r["time_left_min"]) / CONFIG.grid_s) + 1):
         left = min(r["time_left_max"], r["time_left_min"] + k * CONFIG.grid_s)
         cost = time_cost(r, left)
-        for axis in range(2):
-            low, high = reachable(r, left, axis)
+        lateral = 0.0
+        for axis in (1, 0):
+            low, high = reachable(r, left, axis, lateral)
             u, d = np.meshgrid(np.linspace(low, high, 161), np.linspace(r["cop_box"][axis, 0], r["cop_box"][axis, 1], 61))
             growth = np.exp(OMEGA * left)
             target, effect = axis_target(r, left, axis)
             costs = axis_cost(u, d, target, growth, r["dcm"][axis], r["foothold"][axis], WEIGHTS, effect)
-            cost += (costs + effort_cost(r, u, swing_time(r, left), axis)).min()
+            costs = costs + effort_cost(r, u, swing_time(r, left), axis)
+            cost, lateral = cost + costs.min(), float(u.flat[costs.argmin()])
         best = min(best, cost)
     return best
 
@@ -152,7 +161,7 @@ def test_adapt_step_is_the_best_of_its_grid(seed: int, shift: float) -> None:
     assert coarse - cost < 1e-3  # the spacing of the brute force
     expected = time_cost(r, time_left)
     for axis in range(2):
-        low, high = reachable(r, time_left, axis)
+        low, high = reachable(r, time_left, axis, u[1])
         assert low - 1e-4 <= u[axis] <= high + 1e-4
         assert r["cop_box"][axis, 0] <= d[axis] <= r["cop_box"][axis, 1]
         target, effect = axis_target(r, time_left, axis)
@@ -211,8 +220,20 @@ def test_a_swing_foot_that_cannot_reach_lands_as_near_as_it_may() -> None:
     r["swing_position"], r["swing_velocity"] = np.array([0.6, -0.2]), np.zeros(2)
     time_left, u, _, _ = adapt_step(*r.values())
     assert time_left == 0.02
-    assert u[0] == pytest.approx(0.5)  # beyond the forward reach: on its edge
+    assert np.hypot(u[0] / 0.5, u[1] / 0.45) == pytest.approx(1.0)  # beyond the reach: on its edge
     assert u[1] == pytest.approx(-0.2, abs=1.001 * CONFIG.swing_acceleration * 0.02**2 / 5.77)
+
+
+@pytest.mark.parametrize("forward", [1.0, -1.0])
+def test_a_foot_that_lands_far_out_does_not_land_far_ahead_or_behind(forward: float) -> None:
+    r = request(np.random.default_rng(0)) | {"dcm": np.array([0.4 * forward, -0.2]), "swing_acceleration": 1e3}
+
+    def radius(outward: float) -> float:
+        u = adapt_step(*(r | {"outward": outward}).values())[1]
+        return float(np.hypot(u[0] / r["reach"][0, 1 if forward > 0.0 else 0], u[1] / 0.45))
+
+    assert radius(0.45) == pytest.approx(1.0)
+    assert radius(np.inf) > 1.2  # in the corner of the rectangle
 
 
 def pushed_to_stance(side: float) -> dict[str, Any]:
