@@ -15,17 +15,25 @@ class TimeSource(Protocol):
         """Monotonic time, ns."""
         ...
 
+    def cpu_ns(self) -> int:
+        """Processor time that this thread has had, ns."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Give the processor away for at least about this long."""
         ...
 
 
 class SystemTime:
-    """The operating system's monotonic time."""
+    """The operating system's monotonic time, and the thread's processor time."""
 
     def now_ns(self) -> int:
         """Monotonic time, ns."""
         return time.monotonic_ns()
+
+    def cpu_ns(self) -> int:
+        """Processor time that this thread has had, ns."""
+        return time.thread_time_ns()
 
     def sleep(self, seconds: float) -> None:
         """Give the processor away for at least about this long."""
@@ -40,6 +48,7 @@ class Clock:
         overruns: how many times `wait` was called after the next tick was due.
         skipped: how many ticks these overruns lost.
         lateness_s: how long after its tick the last `wait` returned, s.
+        time: where it reads the time.
     """
 
     def __init__(self, period_s: float, time_source: TimeSource | None = None, spin_s: float = SPIN_S) -> None:
@@ -53,7 +62,7 @@ class Clock:
         self._period_ns, self._spin_ns = round(1e9 * period_s), round(1e9 * spin_s)
         if self._period_ns <= 0 or self._spin_ns < 0:
             raise ValueError(f"a Clock takes a period of at least 1 ns and a spin of 0 s or more, got {period_s} and {spin_s}")
-        self._time = time_source or SystemTime()
+        self.time = time_source or SystemTime()
         self.restart()
 
     @property
@@ -63,13 +72,13 @@ class Clock:
 
     def restart(self) -> None:
         """Make now tick 0 and forget the counts: what was slow before the loop (warming up) is no overrun."""
-        self._start_ns = self._time.now_ns()
+        self._start_ns = self.time.now_ns()
         self.tick = self.overruns = self.skipped = 0
         self.lateness_s = 0.0
 
     def wait(self) -> int:
         """Wait for the next tick that is still to come and return how many were skipped, 0 when on time."""
-        late_ns = self._time.now_ns() - self._due_ns(self.tick + 1)
+        late_ns = self.time.now_ns() - self._due_ns(self.tick + 1)
         skipped = max(0, -(-late_ns // self._period_ns))  # rounded up: waking between two ticks would break the phase
         self.overruns += skipped > 0
         self.skipped += skipped
@@ -82,9 +91,9 @@ class Clock:
 
     def _wait_until(self, due_ns: int) -> int:
         """Sleep, then spin; return by how many ns the time was missed."""
-        sleep_ns = due_ns - self._spin_ns - self._time.now_ns()
+        sleep_ns = due_ns - self._spin_ns - self.time.now_ns()
         if sleep_ns > 0:
-            self._time.sleep(1e-9 * sleep_ns)
-        while (now_ns := self._time.now_ns()) < due_ns:
+            self.time.sleep(1e-9 * sleep_ns)
+        while (now_ns := self.time.now_ns()) < due_ns:
             pass
         return now_ns - due_ns

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from poise.control import StackConfig
+from poise.hw.process import RealtimeConfig
 from poise.robots import RobotModel
 
 ROOT = Path(__file__).parents[1]
@@ -38,15 +39,16 @@ def test_tests_are_in_the_files_they_are_said_to_be_in(page: Path) -> None:
 
 
 def test_defaults_are_those_of_the_code(g1: RobotModel) -> None:
-    """`Class.field = value` of the walk's configuration and of the G1's gait, and `module.NAME = value` of `poise.control`."""
+    """`Class.field = value` of configurations and of the G1's gait, and `module.NAME = value` of `poise.hw` and `poise.control`."""
     stack = StackConfig()
     walker = stack.walker
-    parts = (stack, walker, walker.mpc, walker.adaptation, walker.feedback, stack.whole_body, g1.overlay.gait)
+    parts = (stack, walker, walker.mpc, walker.adaptation, walker.feedback, stack.whole_body, g1.overlay.gait, RealtimeConfig())
     owners = {type(part).__name__: part for part in parts}
     said = [default for page in PAGES for default in DEFAULT.findall(page.read_text(encoding="utf-8"))]
     assert len(said) > 50
     for owner, path, value in said:
-        at = owners[owner] if owner in owners else import_module(f"poise.control.{owner}")
+        package = "hw" if (ROOT / "hw" / f"{owner}.py").exists() else "control"
+        at = owners[owner] if owner in owners else import_module(f"poise.{package}.{owner}")
         assert reduce(getattr, path.split("."), at) == literal_eval(value), f"{owner}.{path}"
 
 

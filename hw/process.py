@@ -1,0 +1,67 @@
+"""Make a process one that a control loop may run in: scheduled before all others, its memory held, its garbage left alone.
+
+Each is asked of the operating system and may be refused; then the process goes on without it and says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+from dataclasses import dataclass
+
+_CURRENT_AND_FUTURE = 1 | 2  # MCL_CURRENT | MCL_FUTURE
+
+
+@dataclass(frozen=True)
+class RealtimeConfig:
+    """What is asked for."""
+
+    priority: int | None = 80  # of SCHED_FIFO, 1 to 99; None: scheduled as everything else is
+    cpu: int | None = None  # the one processor it runs on; None: any
+    lock_memory: bool = True  # pages are never swapped out
+
+
+def enter_realtime(config: RealtimeConfig) -> list[str]:
+    """Ask for it, for this thread and those it starts, until the process ends; a sentence for each thing that was refused.
+
+    Processes that it starts are scheduled as everything else is. Garbage is no longer collected by itself: a loop must leave no cycles.
+    """
+    refused = [sentence for sentence in (_schedule(config.priority), _pin(config.cpu), _lock() if config.lock_memory else None) if sentence]
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return refused
+
+
+def _schedule(priority: int | None) -> str | None:
+    if priority is None:
+        return None
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+    except OSError as error:
+        return f"not scheduled as real-time (SCHED_FIFO {priority}): {error.strerror}; run as root, or allow it by `ulimit -r {priority}`"
+    return None
+
+
+def _pin(cpu: int | None) -> str | None:
+    if cpu is None:
+        return None
+    try:
+        os.sched_setaffinity(0, {cpu})
+    except (OSError, ValueError) as error:
+        return f"not bound to processor {cpu}: {error}; name one of {sorted(os.sched_getaffinity(0))}"
+    return None
+
+
+def _lock() -> str | None:
+    """Only without a limit: under one, locking goes well and a later allocation fails."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    advice = "run as root, or allow it by `ulimit -l unlimited`"
+    if os.geteuid() != 0 and soft != resource.RLIM_INFINITY:
+        return f"memory not locked: the limit is {soft // 1024} kB; {advice}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_CURRENT_AND_FUTURE) != 0:
+        return f"memory not locked: {os.strerror(ctypes.get_errno())}; {advice}"
+    return None
