@@ -1,7 +1,7 @@
 """Unitree's low-level topics over DDS: a bus is one domain on one network interface, with writers and readers of records.
 
-Needs the extra `dds` (Eclipse Cyclone DDS). Its own serialiser takes a millisecond a message; here the message types say what is on the
-wire for the sake of discovery, and `unitree_hg` makes the bytes.
+Needs the extra `dds` (Eclipse Cyclone DDS). Its own serialiser takes 0.3 to 0.4 ms a message; here the message types say what is on
+the wire for the sake of discovery, and `unitree_hg` makes the bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEPT = 16  # messages that a reader keeps until they are taken: the newest
 
 _NAMES = {LOW_CMD: "LowCmd_", LOW_STATE: "LowState_"}
 _PARTS = {"motor_cmd": "MotorCmd_", "imu_state": "IMUState_", "motor_state": "MotorState_"}
-# An 8-bit number is an octet: as `uint8` Unitree's own clients do not take it for the same type.
+# An 8-bit number is an octet, as in Unitree's own IDL.
 _NUMBERS: dict[str, Any] = {"|u1": types.byte, "<u4": types.uint32, "<i2": types.int16, "<f4": types.float32}
 _ARRAY: Any = types.array
 # Loopback has no multicast: participants find each other by asking each of the first ports.

@@ -20,6 +20,7 @@ from poise.control.adaptation import (
     lead_of,
     plan_step,
     reach_box,
+    share_along,
 )
 from poise.control.crossing import AHEAD, BEHIND, BESIDE, late_share, way_of
 from poise.control.reaction import dcm_of_swing
@@ -222,6 +223,12 @@ def test_a_swing_foot_that_cannot_reach_lands_as_near_as_it_may() -> None:
     assert time_left == 0.02
     assert np.hypot(u[0] / 0.5, u[1] / 0.45) == pytest.approx(1.0)  # beyond the reach: on its edge
     assert u[1] == pytest.approx(-0.2, abs=1.001 * CONFIG.swing_acceleration * 0.02**2 / 5.77)
+
+
+def test_the_share_of_the_reach_along_is_an_ellipses_down_to_its_least() -> None:
+    assert [share_along(lateral, 0.5) for lateral in (0.0, 0.3, -0.3)] == pytest.approx([1.0, 0.8, 0.8])  # 3, 4, 5
+    assert [share_along(lateral, 0.5) for lateral in (0.49, 0.5, 0.7)] == pytest.approx([ALONG_LEAST] * 3)
+    assert share_along(0.7, np.inf) == 1.0
 
 
 @pytest.mark.parametrize("forward", [1.0, -1.0])
