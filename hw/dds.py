@@ -1,4 +1,4 @@
-"""Unitree's low-level topics over DDS: a bus is one domain on one network interface, with writers and readers of records.
+"""Unitree's topics over DDS: a bus is one domain on one network interface, with writers and readers of records.
 
 Needs the extra `dds` (Eclipse Cyclone DDS). Its own serialiser takes 0.3 to 0.4 ms a message; here the message types say what is on
 the wire for the sake of discovery, and `unitree_hg` makes the bytes.
@@ -14,10 +14,10 @@ import numpy as np
 
 from poise.robots import PoiseError
 
-from .unitree_hg import LOW_CMD, LOW_STATE, Record, decode, encode
+from .unitree_hg import BMS_STATE, IMU_STATE, LOW_CMD, LOW_STATE, Record, decode, encode
 
 try:
-    from cyclonedds.core import DDSException
+    from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
     from cyclonedds.domain import Domain, DomainParticipant
     from cyclonedds.idl import IdlStruct, make_idl_struct, types
     from cyclonedds.pub import DataWriter
@@ -28,12 +28,20 @@ except ImportError as error:
     raise PoiseError(f"DDS needs Cyclone DDS ({error}): in the checkout, .venv/bin/pip install -e '.[dds]'") from error
 
 LOW_CMD_TOPIC, LOW_STATE_TOPIC = "rt/lowcmd", "rt/lowstate"
+TORSO_IMU_TOPIC, BATTERY_TOPIC = "rt/secondary_imu", "rt/lf/bmsstate"
 KEPT = 16  # messages that a reader keeps until they are taken: the newest
 
-_NAMES = {LOW_CMD: "LowCmd_", LOW_STATE: "LowState_"}
+_NAMES = {LOW_CMD: "LowCmd_", LOW_STATE: "LowState_", IMU_STATE: "IMUState_", BMS_STATE: "BmsState_"}
 _PARTS = {"motor_cmd": "MotorCmd_", "imu_state": "IMUState_", "motor_state": "MotorState_"}
 # An 8-bit number is an octet, as in Unitree's own IDL.
-_NUMBERS: dict[str, Any] = {"|u1": types.byte, "<u4": types.uint32, "<i2": types.int16, "<f4": types.float32}
+_NUMBERS: dict[str, Any] = {
+    "|u1": types.byte,
+    "<u2": types.uint16,
+    "<u4": types.uint32,
+    "<i4": types.int32,
+    "<i2": types.int16,
+    "<f4": types.float32,
+}
 _ARRAY: Any = types.array
 # Loopback has no multicast: participants find each other by asking each of the first ports.
 _LOOPBACK = """<AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>
@@ -53,23 +61,19 @@ def idl_struct(name: str, dtype: np.dtype) -> type[IdlStruct]:
 
 @cache
 def _sample_type(dtype: np.dtype) -> type[Any]:
-    """The IDL type of a record's type whose samples hold a record, None for one that was refused."""
+    """The IDL type of a record's type whose samples hold bytes when written, and when read a record, None for one that was refused."""
     kind: Any = idl_struct(_NAMES[dtype], dtype)
 
     def serialize(self: Any, **_: Any) -> bytes:
-        return encode(self.record)
+        return bytes(self.data)
 
     def deserialize(cls: Any, data: bytes, /, **_: Any) -> Any:
-        return _sample(cls, decode(bytes(data), dtype))
+        sample: Any = object.__new__(cls)
+        sample.record = decode(bytes(data), dtype)
+        return sample
 
     kind.serialize, kind.deserialize = serialize, classmethod(deserialize)
     return kind
-
-
-def _sample(kind: type[Any], record: Record | None) -> Any:
-    sample: Any = object.__new__(kind)
-    sample.record = record
-    return sample
 
 
 class Bus:
@@ -106,6 +110,11 @@ class Bus:
         qos = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(KEPT))
         return Reader(DataReader(self._participant, Topic(self._participant, topic, _sample_type(dtype)), qos=qos))
 
+    @property
+    def participant(self) -> DomainParticipant:
+        """For topics of other types."""
+        return self._participant
+
     def close(self) -> None:
         """Leave the domain; writers and readers are of no more use."""
         del self._participant, self._domain
@@ -118,14 +127,20 @@ class Bus:
 
 
 class Writer:
-    """Sends sealed records."""
+    """Sends records, sealed where their type has a checksum."""
 
     def __init__(self, writer: DataWriter[Any], kind: type[Any]) -> None:
         self._writer, self._kind = writer, kind
 
     def write(self, record: Record) -> None:
         """Send a record as it is: `unitree_hg.sealed` puts its checksum in."""
-        self._writer.write(_sample(self._kind, record))
+        self.write_bytes(encode(record))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Send bytes as they are, a message or not."""
+        sample: Any = object.__new__(self._kind)
+        sample.data = data
+        self._writer.write(sample)
 
 
 class Reader:
@@ -137,6 +152,13 @@ class Reader:
 
     def __init__(self, reader: DataReader[Any]) -> None:
         self._reader, self.refused = reader, 0
+        self._new = ReadCondition(reader, SampleState.NotRead | ViewState.Any | InstanceState.Any)
+        self._waiting = WaitSet(reader.participant)
+        self._waiting.attach(self._new)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a message has come in, at most so long; returns whether one has."""
+        return self._waiting.wait(round(1e9 * seconds)) > 0
 
     def take(self) -> list[Record]:
         """All records that came in since the last time, the oldest first; no more than the KEPT newest."""

@@ -62,8 +62,9 @@ class Wiring:
         record = new(LOW_CMD)
         record["mode_pr"], record["mode_machine"] = PR, mode_machine
         motors = record["motor_cmd"]
+        torque = np.clip(command.tau, -command.torque_limit, command.torque_limit)  # the message has no place for a limit
         motors["mode"][self.motors] = ON
-        for field, value in (("q", command.q), ("dq", command.v), ("tau", command.tau), ("kp", command.kp), ("kd", command.kd)):
+        for field, value in (("q", command.q), ("dq", command.v), ("tau", torque), ("kp", command.kp), ("kd", command.kd)):
             motors[field][self.motors] = value
         return sealed(record)
 

@@ -1,9 +1,10 @@
-"""Unitree's low-level messages, `unitree_hg`: their layout, their checksum, and what of them goes over the wire.
+"""Unitree's messages, `unitree_hg`: their layout, the checksum of those that have one, and what of them goes over the wire.
 
 A message is held as one record of a numpy type that lies in memory as Unitree's C struct does, since the checksum is over that struct. On
 the wire (CDR, little-endian) the first motor follows the bytes before it without the struct's padding; everything else is the same.
 
-Sources: the fields, unitree_hg's LowCmd_ and LowState_ of Unitree's unitree_sdk2; the checksum's parameters, CRC-32/MPEG-2.
+Sources: the fields, LowCmd_, LowState_, IMUState_ and BmsState_ of unitree_hg in Unitree's unitree_sdk2; the checksum's parameters,
+CRC-32/MPEG-2.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Record = np.ndarray  # of one of the types below, shape ()
 _COMMAND = np.dtype(
     [("mode", "u1"), ("q", "<f4"), ("dq", "<f4"), ("tau", "<f4"), ("kp", "<f4"), ("kd", "<f4"), ("reserve", "<u4")], align=True
 )
-_IMU = np.dtype(
+# An IMU: world from its body as a quaternion wxyz and as roll, pitch, yaw (rad), rad/s, m/s², °C.
+IMU_STATE = np.dtype(
     [("quaternion", "<f4", 4), ("gyroscope", "<f4", 3), ("accelerometer", "<f4", 3), ("rpy", "<f4", 3), ("temperature", "<i2")], align=True
 )
 _MOTOR = np.dtype(
@@ -50,11 +52,31 @@ LOW_STATE = np.dtype(
         ("mode_pr", "u1"),
         ("mode_machine", "u1"),
         ("tick", "<u4"),
-        ("imu_state", _IMU),
+        ("imu_state", IMU_STATE),
         ("motor_state", _MOTOR, MOTORS),
         ("wireless_remote", "u1", 40),
         ("reserve", "<u4", 4),
         ("crc", "<u4"),
+    ],
+    align=True,
+)
+
+# The battery: mV of its cells and of itself, mA, charge and health (%), °C.
+BMS_STATE = np.dtype(
+    [
+        ("version_high", "u1"),
+        ("version_low", "u1"),
+        ("fn", "u1"),
+        ("cell_vol", "<u2", 40),
+        ("bmsvoltage", "<u4", 3),
+        ("current", "<i4"),
+        ("soc", "u1"),
+        ("soh", "u1"),
+        ("temperature", "<i2", 12),
+        ("cycle", "<u2"),
+        ("manufacturer_date", "<u2"),
+        ("bmsstate", "<u4", 5),
+        ("reserve", "<u4", 3),
     ],
     align=True,
 )
@@ -66,8 +88,8 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 class _Layout(NamedTuple):
     """Where a message's struct and its bytes on the wire part."""
 
-    head: int  # bytes before the first motor, without padding
-    motor: int  # where it begins in the struct
+    head: int  # bytes before the first motor, or of all where there is none, without padding
+    motor: int | None  # where it begins in the struct
     kept: NDArray[np.uint8]  # 255 for each byte of the struct that a field has, 0 for padding
 
 
@@ -85,15 +107,16 @@ def _layout(dtype: np.dtype) -> _Layout:
     kept = np.zeros(dtype.itemsize, np.uint8)
     for begin, end in _leaves(dtype):
         kept[begin:end] = 255
-    motor = next(offset for field, offset, *_ in (dtype.fields or {}).values() if field.subdtype and field.subdtype[1] == (MOTORS,))
+    fields = (dtype.fields or {}).values()
+    motor = next((offset for field, offset, *_ in fields if field.subdtype and field.subdtype[1] == (MOTORS,)), None)
     return _Layout(int(np.flatnonzero(kept[:motor])[-1]) + 1, motor, kept)
 
 
-_LAYOUTS = {dtype: _layout(dtype) for dtype in (LOW_CMD, LOW_STATE)}
+_LAYOUTS = {dtype: _layout(dtype) for dtype in (LOW_CMD, LOW_STATE, IMU_STATE, BMS_STATE)}
 
 
 def new(dtype: np.dtype) -> Record:
-    """A message of LOW_CMD or LOW_STATE, all zero."""
+    """A message of that type, all zero."""
     return np.zeros((), dtype)
 
 
@@ -121,6 +144,8 @@ def sealed(message: Record) -> Record:
 def encode(message: Record) -> bytes:
     """What of a message goes over the wire, header included."""
     layout, struct = _LAYOUTS[message.dtype], _struct(message).tobytes()
+    if layout.motor is None:
+        return _HEADER + struct[: layout.head]
     first = struct[: layout.head] + struct[layout.motor : layout.motor + 1]
     return _HEADER + first + bytes(-len(first) % 4) + struct[layout.motor + 4 :]
 
@@ -131,9 +156,13 @@ def decode(data: bytes, dtype: np.dtype) -> Record | None:
     Padding, which the wire may fill with anything, is zero in it, as it is for the checksum.
     """
     layout = _LAYOUTS[dtype]
+    if data[:2] != _HEADER[:2]:
+        return None
+    if layout.motor is None:
+        return _unpacked(data, layout, dtype)
     begin = len(_HEADER) + layout.head
     after = begin + 1 + -(layout.head + 1) % 4
-    if len(data) != after + dtype.itemsize - layout.motor - 4 or data[:2] != _HEADER[:2]:
+    if len(data) != after + dtype.itemsize - layout.motor - 4:
         return None
     struct = np.zeros(dtype.itemsize, np.uint8)
     struct[: layout.head] = np.frombuffer(data, np.uint8, layout.head, len(_HEADER))
@@ -142,3 +171,13 @@ def decode(data: bytes, dtype: np.dtype) -> Record | None:
     struct &= layout.kept
     message = struct.view(dtype).reshape(())
     return message if checksum(message) == int(message["crc"]) else None
+
+
+def _unpacked(data: bytes, layout: _Layout, dtype: np.dtype) -> Record | None:
+    """A message without motors, which has no checksum either; what follows its last field is padding."""
+    if not 0 <= len(data) - len(_HEADER) - layout.head < 4:
+        return None
+    struct = np.zeros(dtype.itemsize, np.uint8)
+    struct[: layout.head] = np.frombuffer(data, np.uint8, layout.head, len(_HEADER))
+    struct &= layout.kept
+    return struct.view(dtype).reshape(())

@@ -20,9 +20,11 @@ from .bench_locomotion import Locomotion
 from .bench_safety import Safety
 from .demo import Demo
 from .demos import Demos
+from .deploy import Deploy
 from .explain_command import Explain
 from .replay import Replay
 from .robots import Robots
+from .simulate import Simulate
 from .train import Train
 from .walk import Walk
 
@@ -53,6 +55,8 @@ Command = (
     | Annotated[Walk, subcommand("walk")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[Replay, subcommand("replay")]
+    | Annotated[Deploy, subcommand("deploy")]
+    | Annotated[Simulate, subcommand("simulate")]
     | Annotated[Robots, subcommand("robots")]
     | Annotated[Demos, subcommand("demos")]
     | Annotated[Train, subcommand("train")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from poise.hw.dds import KEPT, LOW_CMD_TOPIC, LOW_STATE_TOPIC, Bus, Reader, idl_struct
-from poise.hw.unitree_hg import LOW_CMD, LOW_STATE, Record, encode, new, sealed
+from poise.hw.unitree_hg import BMS_STATE, IMU_STATE, LOW_CMD, LOW_STATE, Record, decode, encode, new, sealed
 from poise.robots import PoiseError
 
 DOMAIN = 47  # not that of a robot
@@ -56,10 +56,14 @@ def until(holds: Callable[[], bool], act: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("LowCmd_", LOW_CMD), ("LowState_", LOW_STATE)])
-def test_the_bytes_are_those_of_cyclones_own_serialiser(name: str, dtype: np.dtype) -> None:
-    record = sealed(fill(new(dtype), iter(range(1, 10_000))))
+@pytest.mark.parametrize("dtype", [LOW_CMD, LOW_STATE, IMU_STATE, BMS_STATE])
+def test_the_bytes_are_those_of_cyclones_own_serialiser(dtype: np.dtype) -> None:
+    name = {LOW_CMD: "LowCmd_", LOW_STATE: "LowState_", IMU_STATE: "IMUState_", BMS_STATE: "BmsState_"}[dtype]
+    record = fill(new(dtype), iter(range(1, 10_000)))
+    record = sealed(record) if "crc" in (dtype.names or ()) else record
     assert stock(idl_struct(name, dtype), record).serialize() == encode(record)
+    back = decode(encode(record), dtype)
+    assert back is not None and encode(back) == encode(record)
 
 
 @pytest.mark.parametrize(("topic", "dtype"), [(LOW_CMD_TOPIC, LOW_CMD), (LOW_STATE_TOPIC, LOW_STATE)])

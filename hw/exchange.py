@@ -1,0 +1,137 @@
+"""What the processes of a deployment tell each other, as records for mailboxes. What is unknown is NaN in a record."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from multiprocessing.context import BaseContext
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from poise.robots import Intent, JointCommand, RobotModel, RobotState
+from poise.robots.types import RUNGS
+
+from .mailbox import Mailbox, Record
+from .operation import REQUESTS
+
+# What the supervisor does: each but the first two owns the motors by what it sends.
+DISARMED, DAMPING, STAND_UP, STAND, WALK, SAFE_STOP, FAULT = MODES = (
+    "disarmed",
+    "damping",
+    "stand up",
+    "stand",
+    "walk",
+    "safe stop",
+    "fault",
+)
+REASON = 200  # bytes of a sentence
+
+_COMMAND_FIELDS = tuple(field.name for field in fields(JointCommand))
+
+
+def state_type(n: int) -> np.dtype:
+    """A RobotState of n joints, the supervisor's count of states, and its mode, an index of MODES."""
+    joints = [(name, "<f8", n) for name in ("joint_position", "joint_velocity", "joint_torque", "motor_fault")]
+    imu = [("base_orientation_wxyz", "<f8", 4), ("gyro_imu", "<f8", 3), ("accelerometer_imu", "<f8", 3), ("foot_force_n", "<f8", 2)]
+    return np.dtype([("number", "<u8"), ("mode", "u1"), ("stamp_s", "<f8"), *joints, *imu])
+
+
+def command_type(n: int) -> np.dtype:
+    """A JointCommand of n joints, the number of the state that it answers, what the feet carry (N), the rung, an index of RUNGS."""
+    joints = [(name, "<f8", n) for name in _COMMAND_FIELDS]
+    return np.dtype([("answers", "<u8"), ("carried_n", "<f8"), ("rung", "u1"), *joints])
+
+
+def operation_type(arms: int) -> np.dtype:
+    """What the operator wants: an Intent, a request, an index of REQUESTS, with its count, and whether all is to stop at once."""
+    intent = [("velocity", "<f8", 3), ("waypoint", "<f8", 3), ("height_m", "<f8"), ("torso_rpy", "<f8", 3), ("arms", "<f8", arms)]
+    return np.dtype([*intent, ("request", "u1"), ("requests", "<u8"), ("emergency_stop", "?")])
+
+
+STATUS = np.dtype(
+    [
+        ("mode", "u1"),
+        ("reason", f"S{REASON}"),
+        ("states", "<u8"),  # that came
+        ("missed", "<u8"),  # states that no command answered in time
+        ("longest_silence_s", "<f8"),  # of the controller while it had the motors
+        ("age_ms", "<f8", 2),  # of the state at the command, median and 99 %
+        ("battery", "<f8"),  # %, NaN: not known
+        ("carried_n", "<f8"),  # by the feet, as the controller believes
+        ("rung", "u1"),  # that the controller is on
+        ("refused", "<u8"),  # states that were not whole
+    ]
+)
+
+
+class Mailboxes(NamedTuple):
+    """What is between the operator's, the supervisor's and the controller's process."""
+
+    state: Mailbox  # supervisor to controller
+    command: Mailbox  # controller to supervisor
+    operation: Mailbox  # operator to both
+    status: Mailbox  # supervisor to all
+    state_came: Any  # semaphores: something new lies in the mailbox
+    command_came: Any
+    end: Any  # an event: everything ends
+
+
+def mailboxes(context: BaseContext, robot: RobotModel) -> Mailboxes:
+    """New ones, for processes of one context."""
+    types = (state_type(robot.n), command_type(robot.n), operation_type(len(robot.arms)), STATUS)
+    state, command, operation, status = (Mailbox(context, kind) for kind in types)
+    return Mailboxes(state, command, operation, status, context.Semaphore(0), context.Semaphore(0), context.Event())
+
+
+def state_record(state: RobotState, number: int, mode: int) -> Record:
+    """The record of a state."""
+    record = np.zeros((), state_type(len(state.joint_position)))
+    for field in fields(RobotState):
+        value = getattr(state, field.name)
+        record[field.name] = np.nan if value is None else value
+    record["number"], record["mode"] = number, mode
+    return record
+
+
+def state_of(record: Record) -> RobotState:
+    """The state of a record."""
+    known: dict[str, Any] = {}
+    for field in fields(RobotState):
+        value = record[field.name]
+        known[field.name] = float(value) if not value.shape else None if np.isnan(value).all() else value.copy()
+    return RobotState(**known)
+
+
+def command_record(command: JointCommand, answers: int, carried_n: float, rung: str) -> Record:
+    """The record of a command."""
+    record = np.zeros((), command_type(len(command.q)))
+    for name in _COMMAND_FIELDS:
+        record[name] = getattr(command, name)
+    record["answers"], record["carried_n"], record["rung"] = answers, carried_n, RUNGS.index(rung)
+    return record
+
+
+def command_of(record: Record) -> JointCommand:
+    """The command of a record."""
+    return JointCommand(*(record[name].copy() for name in _COMMAND_FIELDS))
+
+
+def operation_record(intent: Intent, arms: int, request: str, requests: int, emergency_stop: bool) -> Record:
+    """The record of what an operator wants; `requests` counts up with each request that is meant."""
+    record = np.zeros((), operation_type(arms))
+    for name in ("velocity", "waypoint", "height_m", "torso_rpy", "arms"):
+        value = getattr(intent, name)
+        record[name] = np.nan if value is None else value
+    record["request"], record["requests"], record["emergency_stop"] = REQUESTS.index(request), requests, emergency_stop
+    return record
+
+
+def intent_of(record: Record, stamp_s: float) -> Intent:
+    """The intent of a record, wanted at a time by the clock of the states' stamps, s."""
+    known: dict[str, Any] = {}
+    for name in ("velocity", "waypoint", "torso_rpy"):
+        known[name] = None if np.isnan(record[name]).all() else tuple(record[name].tolist())
+    height, arms = float(record["height_m"]), record["arms"]
+    known["height_m"] = None if np.isnan(height) else height
+    known["arms"] = None if np.isnan(arms).all() else arms.copy()
+    return Intent(**known, stamp_s=stamp_s)

@@ -1,0 +1,131 @@
+"""The supervisor's process: it reads the robot, shows the state to the controller, and writes what the supervisor lets through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from poise.control.lip import GRAVITY
+from poise.robots import JointCommand, RobotModel, RobotState
+
+from .exchange import MODES, REQUESTS, STATUS, Mailboxes, command_of, state_record
+from .histogram import Histogram
+from .mailbox import Record
+from .supervisor import CONTROLLED, Supervisor
+
+ANSWER_S = 0.0016  # how long a command is waited for after a state, of a period of 2 ms
+LATE = 5  # states: an answer to an older one counts no more
+
+
+class Wired(Protocol):
+    """A Backend that can also keep still, and knows when its state came."""
+
+    arrived_s: float
+    refused: int  # states that were not whole
+
+    def read(self) -> RobotState:
+        """The newest state."""
+        ...
+
+    def write(self, command: JointCommand) -> JointCommand:
+        """Send a command and wait for the next state."""
+        ...
+
+    def idle(self) -> None:
+        """Send nothing and wait for the next state."""
+        ...
+
+
+class Health(Protocol):
+    """What the robot says of itself beside its state."""
+
+    def look(self) -> None:
+        """Called once a period."""
+        ...
+
+    def unfit(self) -> str:
+        """Why it must not be armed; empty where nothing speaks against it."""
+        ...
+
+    def stops(self) -> str:
+        """Who on the robot's side asks for an emergency stop; empty: nobody."""
+        ...
+
+    battery: float  # %, NaN: not known
+
+
+class Supervision:
+    """One turn for each state of the robot: show it, wait for the answer, send."""
+
+    def __init__(
+        self, robot: RobotModel, backend: Wired, health: Health, supervisor: Supervisor, boxes: Mailboxes, now: Callable[[], float]
+    ):
+        """Begin with the state the backend has; `now` is the clock that `arrived_s` is read from, s."""
+        self._robot, self._backend, self._health, self._supervisor = robot, backend, health, supervisor
+        self._boxes, self._now = boxes, now
+        self._number = self._missed = self._requests = self._rung = 0
+        self._carried_n, self._spoken_s = 0.0, now()
+        self._weight_n = GRAVITY * robot.mass
+        self._stamp = math.nan
+        self._ages = Histogram()
+
+    def turn(self) -> None:
+        """Of the whole loop: nothing in it raises for what the robot, the controller or the operator send."""
+        boxes, supervisor = self._boxes, self._supervisor
+        state = self._backend.read()
+        new = state.stamp_s != self._stamp
+        self._stamp = state.stamp_s
+        self._number += 1
+        boxes.state.put(state_record(state, self._number, MODES.index(supervisor.mode)))
+        boxes.state_came.release()
+        self._health.look()
+        self._obey(boxes.operation.get())
+        supervisor.operator_silent(self._now() - self._spoken_s)
+        if who := self._health.stops():
+            supervisor.emergency_stop(who)
+        command = self._answer() if supervisor.mode in CONTROLLED else None
+        sent = supervisor.step(state, new, command)
+        if sent is None:
+            self._backend.idle()
+        else:
+            if supervisor.mode in CONTROLLED:
+                self._ages.add(self._now() - self._backend.arrived_s)
+            self._backend.write(sent)
+        boxes.status.put(self._status())
+
+    def _obey(self, operation: Record | None) -> None:
+        if operation is None:
+            return
+        self._spoken_s = self._now()
+        if operation["emergency_stop"]:
+            self._supervisor.emergency_stop("operator")
+        if int(operation["requests"]) != self._requests:
+            self._requests = int(operation["requests"])
+            wanted = REQUESTS[min(int(operation["request"]), len(REQUESTS) - 1)]
+            unfit = self._health.unfit() if wanted == "arm" else ""
+            self._supervisor.request(wanted, unfit, self._carried_n / self._weight_n)
+
+    def _answer(self) -> JointCommand | None:
+        """The controller's command for the state it was just shown, or one for a state shortly before; None where there is none yet."""
+        boxes, end, newest = self._boxes, self._now() + ANSWER_S, None
+        while boxes.command_came.acquire(timeout=max(0.0, end - self._now())):
+            record = boxes.command.get()
+            if record is None or not 0 <= self._number - int(record["answers"]) <= LATE:
+                continue
+            newest, self._carried_n, self._rung = command_of(record), float(record["carried_n"]), int(record["rung"])
+            if int(record["answers"]) == self._number:
+                return newest
+        self._missed += 1
+        return newest
+
+    def _status(self) -> Record:
+        supervisor, record = self._supervisor, np.zeros((), STATUS)
+        record["mode"], record["reason"] = MODES.index(supervisor.mode), supervisor.reason.encode()
+        record["states"], record["missed"], record["longest_silence_s"] = self._number, self._missed, supervisor.longest_silence_s
+        record["age_ms"] = 1e3 * self._ages.quantile(0.5), 1e3 * self._ages.quantile(0.99)
+        record["battery"], record["carried_n"], record["rung"] = self._health.battery, self._carried_n, self._rung
+        record["refused"] = self._backend.refused
+        return record

@@ -1,0 +1,136 @@
+"""Who owns the motors: a state machine that passes sound, fresh commands of the controller on, and else brings the robot down.
+
+It computes nothing that can fail: the safe commands are postures held and motors damped. What goes wrong is a sentence in `reason`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from poise.control.descent import Descent, DescentConfig
+from poise.robots import JointCommand, RobotModel, RobotState
+from poise.robots.commands import damping_command, hold_command
+from poise.robots.types import Array
+
+from .exchange import DAMPING, DISARMED, FAULT, SAFE_STOP, STAND, STAND_UP, WALK
+
+CONTROLLED = (STAND, WALK)  # the controller has the motors
+
+
+@dataclass(frozen=True)
+class SupervisorConfig:
+    """When the controller and the robot are no longer trusted, and how quickly a posture is taken."""
+
+    heartbeat_s: float = 0.03  # without a sound new command
+    silence_s: float = 0.05  # without a new state
+    operator_s: float = 1.0  # without a word from the operator
+    carried_share: float = 0.5  # of the weight on the feet, or it does not walk
+    stand_up_s: float = 3.0  # from where the joints are to the robot's posture
+    descent: DescentConfig = DescentConfig(held_s=0.0)
+
+
+class Supervisor:
+    """Called once for each state, or each period without one; `mode` is one of `exchange.MODES`.
+
+    Attributes:
+        mode: what it does.
+        reason: why it left the controller's hands; empty where it did not.
+        longest_silence_s: the longest time without a sound command while the controller had the motors.
+    """
+
+    def __init__(self, robot: RobotModel, period_s: float, config: SupervisorConfig | None = None) -> None:
+        self._robot, self._period, self._config = robot, period_s, config or SupervisorConfig()
+        self._damping = damping_command(robot)
+        self._descent = Descent(robot, self._config.descent, period_s)
+        self.mode, self.reason = DISARMED, ""
+        self.longest_silence_s = 0.0
+        self._silent_s = self._unseen_s = self._spent_s = 0.0
+        self._from: Array | None = None  # where the joints were when it began to stand up
+        self._last: JointCommand | None = None
+
+    def request(self, wanted: str, unfit: str = "", carried_share: float = 1.0) -> None:
+        """What the operator asks for.
+
+        Args:
+            wanted: one of `exchange.REQUESTS`; what cannot follow the present mode is not done.
+            unfit: why the robot is not to be armed; empty where nothing speaks against it.
+            carried_share: of its weight that its feet carry.
+        """
+        mode = self.mode
+        if wanted == "disarm":
+            self.mode, self.reason = DISARMED, ""
+        elif wanted == "arm" and mode == DISARMED:
+            self.mode, self.reason = (DISARMED, unfit) if unfit else (DAMPING, "")
+        elif wanted == "stand up" and mode == DAMPING:
+            self.mode, self._spent_s, self._from = STAND_UP, 0.0, None
+        elif wanted == "stand" and (mode == WALK or (mode == STAND_UP and self._spent_s >= self._config.stand_up_s)):
+            self.mode = STAND
+            if mode == STAND_UP:
+                self._silent_s, self._last = 0.0, None
+        elif wanted == "walk" and mode == STAND:
+            carried = carried_share >= self._config.carried_share
+            self.mode, self.reason = (WALK, "") if carried else (STAND, f"its feet carry {carried_share:.0%} of it: let it down")
+        elif wanted == "safe stop" and mode not in (DISARMED, DAMPING, FAULT):
+            self._stop("asked for")
+
+    def emergency_stop(self, who: str) -> None:
+        """Damp every motor, from now on until it is disarmed."""
+        if self.mode not in (DISARMED, FAULT):
+            self.mode, self.reason = FAULT, f"emergency stop: {who}"
+
+    def operator_silent(self, seconds: float) -> None:
+        """How long the operator has said nothing: one who is gone lets the robot stand."""
+        if self.mode == WALK and seconds > self._config.operator_s:
+            self.mode, self.reason = STAND, f"no word from the operator for {seconds:.1f} s"
+
+    def step(self, state: RobotState, new_state: bool, command: JointCommand | None) -> JointCommand | None:
+        """What the motors get in this period; None: nothing is sent.
+
+        Args:
+            state: the newest.
+            new_state: whether it came since the last call.
+            command: the controller's, if one came since the last call.
+        """
+        self._unseen_s = 0.0 if new_state else self._unseen_s + self._period
+        if self.mode in CONTROLLED:
+            self._watch(command)
+        if self.mode not in (DISARMED, DAMPING, FAULT) and self._unseen_s > self._config.silence_s:
+            self._stop(f"no state from the robot for {self._unseen_s:.3f} s")
+        if self.mode in CONTROLLED:
+            return self._last or hold_command(self._robot, self._robot.posture)
+        if self.mode == STAND_UP:
+            return self._stand_up(state)
+        if self.mode == SAFE_STOP:
+            return self._descent(state, blind=True) or self._damping
+        return None if self.mode == DISARMED else self._damping
+
+    def _watch(self, command: JointCommand | None) -> None:
+        """Take a sound command; without one for too long the controller is stopped."""
+        if command is not None and _sound(command, self._robot.n):
+            self._last, self._silent_s = command, 0.0
+            return
+        self._silent_s += self._period
+        self.longest_silence_s = max(self.longest_silence_s, self._silent_s)
+        if self._silent_s > self._config.heartbeat_s:
+            self._stop(f"no sound command from the controller for {self._silent_s:.3f} s")
+
+    def _stop(self, reason: str) -> None:
+        if self.mode != SAFE_STOP:
+            self.mode, self.reason, self._last = SAFE_STOP, reason, None
+            self._descent.reset()
+
+    def _stand_up(self, state: RobotState) -> JointCommand:
+        """From where the joints were, evenly, to the posture."""
+        if self._from is None:
+            self._from = np.array(state.joint_position)
+        self._spent_s += self._period
+        share = min(1.0, self._spent_s / self._config.stand_up_s)
+        return hold_command(self._robot, self._from + share * (self._robot.posture - self._from))
+
+
+def _sound(command: JointCommand, n: int) -> bool:
+    """Whether motors can take every number of a command, and it asks for no more than they have."""
+    values = (command.q, command.v, command.kp, command.kd, command.tau, command.torque_limit)
+    return all(value.shape == (n,) for value in values) and bool(np.isfinite(np.concatenate(values)).all())

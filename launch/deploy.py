@@ -1,0 +1,79 @@
+"""`poise deploy`: walk the robot itself, or a simulated one that speaks like it, by the same program."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .arguments import File, Mode, Switch
+
+if TYPE_CHECKING:
+    from poise.hw.operation import Operator
+
+    from .output import Exit
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Walk a robot on the wire: pre-flight checks, arm, stand up, stand, walk, stop, disarm. Status 1 where it did not end as it was asked to."""
+
+    interface: str
+    """Network interface the robot is on; lo: a simulated one on this machine."""
+    domain: int = 0
+    """DDS domain; real robots are on 0."""
+    robot: str = "g1"
+    """Name of a robot."""
+    source: Literal["keyboard", "route"] = "keyboard"
+    """Who steers. keyboard: Enter goes on to the next stage, ? tells the keys; route: goes through all stages by itself."""
+    route: File = None
+    """Legs of `seconds vx vy wz`, one a line, for --source route."""
+    mode: Mode = "hybrid"
+    """hybrid: learned proposals, judged by physics; model: scripted ones."""
+    release: bool = True
+    """Make the robot's own motion program let go of the motors."""
+    read_only: Switch = False
+    """Look and compute, and send nothing."""
+    realtime: bool = True
+    """Be scheduled before other programs, where the system allows it."""
+    seed: int = 0
+    """Of proposals."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Deploy until it is disarmed again."""
+        from poise.robots import PoiseError
+
+        from .deploy_operator import Conduct
+        from .deployment import Deployment, DeployPlan
+        from .options import check_count, check_json, console_for
+        from .output import Exit, print_result
+
+        check_json(self.json)
+        check_count("--domain", self.domain, 0, 232)
+        check_count("--seed", self.seed, 0)
+        if (self.source == "route") != (self.route is not None):
+            raise PoiseError("--route FILE and --source route belong together; give both or neither")
+        plan = DeployPlan(self.robot, self.mode, self.interface, self.domain, self.release, self.read_only, self.realtime, self.seed)
+        robot = plan.load()
+        operator = self._operator(robot.overlay.gait.velocity_max)
+        try:
+            print("compiling and looking for the robot", file=sys.stderr, flush=True)
+            with Deployment(plan, robot) as deployment:
+                conduct = Conduct(deployment, operator)
+                conduct.run()
+                result = conduct.result()
+        finally:
+            operator.close()
+        print_result("deployed", result, self.json, console_for(self.json))
+        return Exit.HELD if result["as_asked"] else Exit.FAILED
+
+    def _operator(self, most: tuple[float, float, float]) -> Operator:
+        if self.route is not None:
+            from poise.hw.route import RouteOperator, read_route
+
+            return RouteOperator(read_route(self.route))
+        from poise.hw.keyboard import Keyboard
+
+        return Keyboard(most)

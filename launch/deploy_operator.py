@@ -1,0 +1,103 @@
+"""Between an operator and a deployment: stages one after another, what happens in words, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
+from poise.hw.operation import Operated, Operator
+from poise.robots import Intent
+from poise.robots.types import RUNGS
+
+from .deployment import Deployment
+
+POLL_S = 0.02
+NEXT = {DISARMED: "arm", DAMPING: "stand up", STAND_UP: "stand", STAND: "walk", WALK: "stand", SAFE_STOP: "disarm", FAULT: "disarm"}
+LOST = ("controlled descent", "damping")  # rungs of a robot that fell, or whose state was lost
+
+
+class Conduct:
+    """Runs until the robot is disarmed after it was armed, or the operator interrupts."""
+
+    def __init__(self, deployment: Deployment, operator: Operator) -> None:
+        self._deployment, self._operator = deployment, operator
+        self.mode, self._armed, self._told, self._lost = DISARMED, False, "", ""
+        self._walked_s, self._begun_s = 0.0, time.monotonic()
+        self._reasons: list[str] = []
+
+    def run(self) -> None:
+        """Poll, pass on, tell; Ctrl-C brings the robot down."""
+        print(self._operator.hint, file=sys.stderr, flush=True)
+        try:
+            while not (self._armed and self.mode == DISARMED) and not self._deployment.dead:
+                self._turn(self._operator.poll(time.monotonic()))
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            self._come_down("interrupted")
+        for name in self._deployment.dead:
+            self._come_down(f"the {name} has died")
+
+    def result(self) -> dict[str, Any]:
+        """How it went."""
+        status = self._deployment.status
+        counts: dict[str, Any] = {}
+        if status is not None:
+            names = ("states", "missed", "refused", "longest_silence_s", "battery")
+            counts = {name: float(status[name]) if name.endswith("_s") else status[name].item() for name in names}
+            counts["age_ms"] = dict(zip(("p50", "p99"), status["age_ms"].tolist(), strict=True))
+        return {
+            "as_asked": not (self._lost or self._reasons),
+            "lost": self._lost,
+            "reasons": self._reasons,
+            "seconds": time.monotonic() - self._begun_s,
+            "walked_s": self._walked_s,
+            **counts,
+        }
+
+    def _turn(self, said: Operated) -> None:
+        request = said.request or (NEXT[self.mode] if said.next else "")
+        self._deployment.tell(said.intent, request, said.emergency_stop)
+        for sentence in self._deployment.said():
+            self._say(sentence)
+        if said.remark:
+            self._say(said.remark)
+        self._look()
+        self._walked_s += POLL_S * (self.mode == WALK)
+
+    def _look(self) -> None:
+        status = self._deployment.status
+        if status is None:
+            return
+        mode, reason, rung = MODES[int(status["mode"])], bytes(status["reason"]).decode(errors="replace"), RUNGS[int(status["rung"])]
+        if (mode, reason) != (self.mode, self._told):
+            self._say(mode + (f": {reason}" if reason else ""))
+            if mode in (SAFE_STOP, FAULT) and reason and reason != "asked for":
+                self._reasons.append(reason)
+        self.mode, self._told = mode, reason
+        self._armed = self._armed or mode != DISARMED
+        if mode in (STAND, WALK) and rung in LOST and not self._lost:
+            self._lost = rung
+            self._say(f"the robot has lost its balance: {rung}")
+        self._operator_sees(mode)
+
+    def _operator_sees(self, mode: str) -> None:
+        sees = getattr(self._operator, "sees", None)
+        if sees is not None:
+            sees(mode)
+
+    def _come_down(self, why: str) -> None:
+        """A safe stop, as far as the supervisor still listens."""
+        self._reasons.append(why)
+        self._say(why)
+        end = time.monotonic() + 3.0
+        request = "safe stop"
+        while time.monotonic() < end and "supervisor" not in self._deployment.dead:
+            self._deployment.tell(Intent(), request)
+            request = ""
+            self._look()
+            time.sleep(POLL_S)
+
+    def _say(self, sentence: str) -> None:
+        print(f"{time.monotonic() - self._begun_s:6.1f} s  {sentence}", file=sys.stderr, flush=True)

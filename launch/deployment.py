@@ -1,0 +1,154 @@
+"""The processes of a deployment: the supervisor owns the motors, the controller computes, and the operator's process, this one, looks on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from poise.control import StackConfig
+from poise.hw.controller import Controller
+from poise.hw.dds import Bus
+from poise.hw.exchange import Mailboxes, mailboxes, operation_record
+from poise.hw.health import UnitreeHealth
+from poise.hw.mailbox import Record
+from poise.hw.motion_switcher import MotionSwitcherClient
+from poise.hw.process import RealtimeConfig, enter_realtime
+from poise.hw.supervision import Supervision
+from poise.hw.supervisor import Supervisor
+from poise.hw.unitree import UnitreeBackend
+from poise.robots import Intent, PoiseError, RobotModel, load_robot
+
+from .compose import build_stack
+
+SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY = 85, 80
+READY_S, END_S = 120.0, 5.0
+
+
+@dataclass(frozen=True)
+class DeployPlan:
+    """What the processes have to know. Picklable."""
+
+    robot: str
+    mode: str
+    interface: str
+    domain: int
+    release: bool  # make the robot's own motion program let go of the motors
+    read_only: bool
+    realtime: bool
+    seed: int
+
+    def load(self) -> RobotModel:
+        """The robot."""
+        return load_robot(self.robot)
+
+
+def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
+    """The supervisor's process."""
+    _begin(plan, SUPERVISOR_PRIORITY, faults)
+    try:
+        robot = plan.load()
+        with ExitStack() as held:
+            bus = held.enter_context(Bus(plan.interface, plan.domain))
+            backend = UnitreeBackend(robot, bus, read_only=plan.read_only)
+            if plan.release and not plan.read_only:
+                _release(bus)
+            supervisor = Supervisor(robot, StackConfig().period_s)
+            supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic)
+            ready.set()
+            while not boxes.end.is_set():
+                supervision.turn()
+    except PoiseError as error:
+        faults.put(str(error))
+
+
+def control(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
+    """The controller's process."""
+    _begin(plan, CONTROLLER_PRIORITY, faults)
+    try:
+        stack = build_stack(plan.load(), plan.mode, seed=plan.seed)
+        controller = Controller(stack, boxes, lambda decision, state: None, plan.seed)
+        ready.set()
+        controller.run()
+    except PoiseError as error:
+        faults.put(str(error))
+
+
+def _begin(plan: DeployPlan, priority: int, faults: Any) -> None:
+    """Leave Ctrl-C to the operator's process, and be scheduled before all others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for refused in enter_realtime(RealtimeConfig(priority=priority)) if plan.realtime else []:
+        faults.put(refused)
+
+
+def _release(bus: Bus) -> None:
+    switcher = MotionSwitcherClient(bus)
+    if switcher.mode():
+        switcher.release()
+    if mode := switcher.mode():
+        raise PoiseError(f"the robot's own motion program {mode!r} does not let go of the motors; switch it to debug mode by its remote")
+
+
+class Deployment:
+    """Starts the processes, passes on what the operator says, and ends them; a context manager.
+
+    Attributes:
+        status: the supervisor's newest word, a record of `exchange.STATUS`; None before the first.
+    """
+
+    def __init__(self, plan: DeployPlan, robot: RobotModel) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._plan, self._robot = plan, robot
+        self.boxes = mailboxes(self._context, robot)
+        self.status: Record | None = None
+        self._faults: Any = self._context.Queue()
+        self._requests = 0
+        self.processes: dict[str, BaseProcess] = {}
+
+    def __enter__(self) -> Deployment:
+        """Both processes, once they are ready.
+
+        Raises:
+            PoiseError: one of them ended before it was.
+        """
+        for name, target in (("controller", control), ("supervisor", supervise)):
+            ready = self._context.Event()
+            process = self._context.Process(target=target, args=(self._plan, self.boxes, ready, self._faults), name=name, daemon=True)
+            self.processes[name] = process
+            process.start()
+            end = time.monotonic() + READY_S
+            while not ready.wait(0.1):
+                if not process.is_alive() or time.monotonic() > end:
+                    self.__exit__()
+                    raise PoiseError("; ".join(self.said()) or f"the {name} did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.boxes.end.set()
+        for process in self.processes.values():
+            process.join(END_S)
+            if process.is_alive():
+                process.kill()
+
+    def said(self) -> list[str]:
+        """What the processes had to say since the last time."""
+        said = []
+        while not self._faults.empty():
+            said.append(str(self._faults.get()))
+        return said
+
+    def tell(self, intent: Intent, request: str = "", emergency_stop: bool = False) -> None:
+        """Pass on what the operator wants, and take the supervisor's word."""
+        self._requests += bool(request)
+        self.boxes.operation.put(operation_record(intent, len(self._robot.arms), request, self._requests, emergency_stop))
+        status = self.boxes.status.get()
+        self.status = self.status if status is None else status
+
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """Names of the processes that have ended."""
+        return tuple(name for name, process in self.processes.items() if not process.is_alive())

@@ -1,0 +1,125 @@
+"""`poise simulate`: a simulated robot that speaks the real one's protocol."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .arguments import File, Noise, Seconds, Switch
+
+if TYPE_CHECKING:
+    from poise.hw.loop import Timing
+    from poise.hw.simulated import SimulatedRobot
+
+    from .output import Exit
+    from .simulation import Simulation
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """A simulated robot on the wire, in real time, for `poise deploy` and other clients; it takes orders from standard input (`help`)."""
+
+    robot: str = "g1"
+    """Name of a robot."""
+    dds: Switch = False
+    """Speak Unitree's topics over DDS; there is nothing else to speak yet, so it has to be given."""
+    interface: str = "lo"
+    """Network interface; lo: this machine alone."""
+    domain: int = 0
+    """DDS domain; real robots are on 0. Several robots on one machine take one each."""
+    start: Literal["hanging", "standing"] = "hanging"
+    """On a hoist, soles in the air, or on its feet."""
+    hoist: Literal["auto", "manual"] = "auto"
+    """auto: lowered once commands have held the joints for 4 s; manual: by the order `lower`."""
+    program: str = "ai"
+    """The robot's own motion program that has the motors until it is released; an empty one: none has."""
+    plant: File = None
+    """MJCF of the robot that is simulated. None: the one of its description."""
+    noise: Noise = "nominal"
+    """Of the sensors."""
+    seed: int = 0
+    """Of start posture, noise and faults."""
+    seconds: Seconds = None
+    """How long, s."""
+    view: Switch = False
+    """Show it in the browser, with buttons for hoist and pushes."""
+    port: int = 8080
+    """Of the page of --view, on 127.0.0.1."""
+    json: File = None
+    """Write the result there; - is standard output."""
+
+    def __call__(self) -> Exit:
+        """Run until the time is over, `quit`, or Ctrl-C."""
+        from poise.robots import PoiseError
+
+        from .options import check_count, check_json, check_port, check_seconds, console_for
+        from .output import Exit, print_result
+
+        if not self.dds:
+            raise PoiseError("poise simulate speaks DDS only, and says so: give --dds")
+        check_json(self.json)
+        check_port(self.port)
+        check_count("--domain", self.domain, 0, 232)
+        check_count("--seed", self.seed, 0)
+        seconds = DAY_S if self.seconds is None else self.seconds
+        check_seconds(seconds)
+        with ExitStack() as held:
+            simulation, speaker = self._robot(held)
+            timing = self._run(simulation, seconds, held)
+            result = {"heard": speaker.heard, "refused": speaker.refused, "stamp_s": speaker.state.stamp_s, **timing.plain()}
+        print_result("simulated robot", result, self.json, console_for(self.json))
+        return Exit.HELD
+
+    def _robot(self, held: ExitStack) -> tuple[Simulation, SimulatedRobot]:
+        from poise.control import StackConfig
+        from poise.hw.dds import Bus
+        from poise.hw.simulated import SimulatedRobot
+        from poise.robots import load_robot
+        from poise.robots.plant import compile_plant
+        from poise.sim import NOISE, MujocoBackend
+
+        from .simulation import Simulation
+
+        robot, period_s = load_robot(self.robot), StackConfig().period_s
+        plant = None if self.plant is None else compile_plant(self.plant)
+        backend = MujocoBackend(robot, plant, period_s=period_s, noise=NOISE[self.noise])
+        backend.reset(self.seed)
+        bus = held.enter_context(Bus(self.interface, self.domain))
+        speaker = SimulatedRobot(robot, backend, bus, period_s, self.program, self.seed)
+        return Simulation(robot, backend, speaker, self.start == "hanging", self.hoist == "auto"), speaker
+
+    def _run(self, simulation: Simulation, seconds: float, held: ExitStack) -> Timing:
+        from poise.control import StackConfig
+        from poise.hw.clock import Clock
+        from poise.hw.loop import Timing, run_loop
+        from poise.hw.process import RealtimeConfig, enter_realtime
+
+        orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=_read_lines, args=(orders,), daemon=True).start()
+        clock, timing = Clock(StackConfig().period_s), Timing()
+        ticks = round(seconds / clock.period_s)
+        for refused in enter_realtime(RealtimeConfig(priority=70)):
+            print(f"poise: {refused}", file=sys.stderr)
+        print(f"a simulated {self.robot} speaks on {self.interface}, domain {self.domain}; Ctrl-C ends it", file=sys.stderr, flush=True)
+
+        def step(tick: int) -> bool:
+            while not orders.empty():
+                if said := simulation.order(orders.get()):
+                    print(f"poise: {said}", file=sys.stderr, flush=True)
+            simulation.step()
+            return tick < ticks and not simulation.ended
+
+        run_loop(clock, step, timing)
+        return timing
+
+
+def _read_lines(orders: queue.SimpleQueue[str]) -> None:
+    """Standard input, line by line, until it ends."""
+    for line in sys.stdin:
+        orders.put(line)
