@@ -108,7 +108,7 @@ class Bus:
     def reader(self, topic: str, dtype: np.dtype) -> Reader:
         """Reads records of that type from a topic."""
         qos = Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(KEPT))
-        return Reader(DataReader(self._participant, Topic(self._participant, topic, _sample_type(dtype)), qos=qos))
+        return Reader(DataReader(self._participant, Topic(self._participant, topic, _sample_type(dtype)), qos=qos), self._participant)
 
     @property
     def participant(self) -> DomainParticipant:
@@ -150,10 +150,10 @@ class Reader:
         refused: how many messages were not whole, or had a wrong checksum.
     """
 
-    def __init__(self, reader: DataReader[Any]) -> None:
+    def __init__(self, reader: DataReader[Any], participant: DomainParticipant) -> None:
         self._reader, self.refused = reader, 0
+        self._waiting = WaitSet(participant)
         self._new = ReadCondition(reader, SampleState.NotRead | ViewState.Any | InstanceState.Any)
-        self._waiting = WaitSet(reader.participant)
         self._waiting.attach(self._new)
 
     def wait(self, seconds: float) -> bool:

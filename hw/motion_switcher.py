@@ -25,6 +25,7 @@ REQUEST_TOPIC, RESPONSE_TOPIC = "rt/api/motion_switcher/request", "rt/api/motion
 CHECK_MODE, SELECT_MODE, RELEASE_MODE = 1001, 1002, 1003
 DONE, UNKNOWN_API = 0, 3203
 PATIENCE_S = 2.0
+_BYTES: Any = types.sequence[types.byte]  # type: ignore[misc]
 
 
 def _struct(name: str, fields: dict[str, Any]) -> Any:
@@ -35,10 +36,10 @@ Identity = _struct("RequestIdentity_", {"id": types.int64, "api_id": types.int64
 Lease = _struct("RequestLease_", {"id": types.int64})
 Priority = _struct("RequestPolicy_", {"priority": types.int32, "noreply": bool})
 RequestHeader = _struct("RequestHeader_", {"identity": Identity, "lease": Lease, "policy": Priority})
-Request = _struct("Request_", {"header": RequestHeader, "parameter": str, "binary": types.sequence[types.byte]})
+Request = _struct("Request_", {"header": RequestHeader, "parameter": str, "binary": _BYTES})
 Status = _struct("ResponseStatus_", {"code": types.int32})
 ResponseHeader = _struct("ResponseHeader_", {"identity": Identity, "status": Status})
-Response = _struct("Response_", {"header": ResponseHeader, "data": str, "binary": types.sequence[types.byte]})
+Response = _struct("Response_", {"header": ResponseHeader, "data": str, "binary": _BYTES})
 
 
 class MotionSwitcher:

@@ -79,7 +79,7 @@ class Buttons:
 
 
 class Merged:
-    """Several sources as one. Any emergency stop counts; velocity, height, torso and arms each come from the source that changed them last."""
+    """Several sources as one. Any emergency stop counts; velocity, height, torso and arms come from the source that changed them last."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         """The first of them gives what none has changed yet."""

@@ -12,6 +12,7 @@ from poise.robots.reading import read_text
 from .exchange import DAMPING, DISARMED, FAULT, SAFE_STOP, STAND, STAND_UP, WALK
 from .operation import STILL, Operated
 
+STAGES = {DISARMED: "arm", DAMPING: "stand up", STAND_UP: "stand", STAND: "walk", FAULT: "disarm"}  # what is asked for in each
 ASK_S, REST_S, LYING_S = 0.5, 1.0, 4.0  # between two requests, in a stage before the next, and after a safe stop
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from poise.control.lip import GRAVITY
 from poise.robots import JointCommand, RobotModel, RobotState
 
-from .exchange import MODES, REQUESTS, STATUS, Mailboxes, command_of, state_record
+from .exchange import MODES, STATUS, Mailboxes, command_of, state_record
 from .histogram import Histogram
 from .mailbox import Record
+from .operation import REQUESTS
 from .supervisor import CONTROLLED, Supervisor
 
 ANSWER_S = 0.0016  # how long a command is waited for after a state, of a period of 2 ms
@@ -24,7 +25,11 @@ class Wired(Protocol):
     """A Backend that can also keep still, and knows when its state came."""
 
     arrived_s: float
-    refused: int  # states that were not whole
+
+    @property
+    def refused(self) -> int:
+        """States that were not whole."""
+        ...
 
     def read(self) -> RobotState:
         """The newest state."""

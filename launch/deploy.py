@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Walk a robot on the wire: pre-flight checks, arm, stand up, stand, walk, stop, disarm. Status 1 where it did not end as it was asked to."""
+    """Walk a robot on the wire: pre-flight checks, arm, stand up, stand, walk, stop, disarm. Status 1 where it ended otherwise."""
 
     interface: str
     """Network interface the robot is on; lo: a simulated one on this machine."""

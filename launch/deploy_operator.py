@@ -24,7 +24,8 @@ class Conduct:
     def __init__(self, deployment: Deployment, operator: Operator) -> None:
         self._deployment, self._operator = deployment, operator
         self.mode, self._armed, self._told, self._lost = DISARMED, False, "", ""
-        self._walked_s, self._begun_s = 0.0, time.monotonic()
+        self._walked_s = 0.0
+        self._begun_s = self._turned_s = time.monotonic()
         self._reasons: list[str] = []
 
     def run(self) -> None:
@@ -57,6 +58,9 @@ class Conduct:
         }
 
     def _turn(self, said: Operated) -> None:
+        now_s = time.monotonic()
+        self._walked_s += (now_s - self._turned_s) * (self.mode == WALK)
+        self._turned_s = now_s
         request = said.request or (NEXT[self.mode] if said.next else "")
         self._deployment.tell(said.intent, request, said.emergency_stop)
         for sentence in self._deployment.said():
@@ -64,13 +68,12 @@ class Conduct:
         if said.remark:
             self._say(said.remark)
         self._look()
-        self._walked_s += POLL_S * (self.mode == WALK)
 
     def _look(self) -> None:
         status = self._deployment.status
         if status is None:
             return
-        mode, reason, rung = MODES[int(status["mode"])], bytes(status["reason"]).decode(errors="replace"), RUNGS[int(status["rung"])]
+        mode, reason, rung = MODES[int(status["mode"])], status["reason"].item().decode(errors="replace"), RUNGS[int(status["rung"])]
         if (mode, reason) != (self.mode, self._told):
             self._say(mode + (f": {reason}" if reason else ""))
             if mode in (SAFE_STOP, FAULT) and reason and reason != "asked for":

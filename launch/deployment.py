@@ -1,4 +1,4 @@
-"""The processes of a deployment: the supervisor owns the motors, the controller computes, and the operator's process, this one, looks on."""
+"""The processes of a deployment: the supervisor owns the motors, the controller computes, this one is the operator's."""
 
 from __future__ import annotations
 
