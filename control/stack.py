@@ -10,6 +10,7 @@ import numpy as np
 from poise.robots import RobotModel
 from poise.robots.types import Array, Belief, Certificate, Decision, Intent, JointCommand, RobotState
 
+from .deliberation import Deliberation, Elsewhere
 from .descent import Descent, DescentConfig
 from .dynamics import Dynamics
 from .estimator import Estimator, EstimatorConfig
@@ -19,7 +20,7 @@ from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
-from .proposals import Choice, choose
+from .proposals import Choice
 from .protocols import Proposer, WorldModel
 from .reaction import leg_momentum
 from .references import GaitCommand, Reference
@@ -50,6 +51,7 @@ class StackConfig:
     period_s: float = 0.002
     propose_every: int = 50
     propose_delay: int = 5  # ticks from a situation to the use of the proposals made for it
+    propose_overdue: int = 250  # ticks without an answer from elsewhere, beyond which it is not waited for
     hold_ticks: int = 10  # how long the last command stands in for an unusable state
     slew: tuple[float, float, float] = (0.8, 0.5, 1.5)
     # Of the angular momentum of a leg that swings from the hip of a pelvis at rest. Regressed on walks at 0.5 m/s the whole
@@ -75,12 +77,13 @@ class Stack:
         proposer: Proposer | None = None,
         world_model: WorldModel | None = None,
         certifier: type[Certifier] = Certifier,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        """`elsewhere` proposes and imagines out of the tick, in place of `proposer` and `world_model`."""
         self.robot, self.config = robot, config or StackConfig()
         cfg = self.config
-        self._scripted = ScriptedProposer(robot)
-        self._proposer: Proposer = proposer or self._scripted
-        self._world_model = world_model
+        timing, scripted = (len(robot.arms), cfg.propose_delay, cfg.propose_overdue), ScriptedProposer(robot)
+        self._choices = Deliberation(scripted, proposer, world_model, elsewhere, *timing)
         self.dynamics = Dynamics(robot)
         self.estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._swing_momentum = cfg.swing_share * leg_momentum(robot)
@@ -106,7 +109,7 @@ class Stack:
         """Start anew: the next state is taken as standing still."""
         robot = self.robot
         self._tick = 0
-        self._proposer.reset(seed)
+        self._choices.reset(seed)
         self.estimator.reset()
         self._walker.reset(0.0)
         self._motion.reset(robot.posture[robot.arms], robot.overlay.gait.com_height_m, robot.overlay.gait.step_duration_s)
@@ -118,8 +121,6 @@ class Stack:
         self.certifier.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
-        self._acting: Choice | None = None
-        self._coming: Choice | None = None
         self._started = False
 
     # -- the tick ---------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ class Stack:
     def _watched(self, intent: Intent) -> Intent:
         """What is followed of an intent: nothing while the robot is stopped."""
         if self._ladder.watch(self._monitor.aimless, self._monitor.motor_fault or self._gate.stops):
-            self._acting = self._coming = None  # a stand is proposed at once
+            self._choices.forget()  # a stand is proposed at once
         if not self._ladder.stopping:
             return intent
         return HALT_BUT_ARMS if intent.arms_external else HALT
@@ -263,36 +264,32 @@ class Stack:
         """Begin with a stand, facing where the robot does; what it did before counts no more."""
         assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
         self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
-        self._twist, self._acting, self._coming = np.zeros(3), None, None
+        self._twist = np.zeros(3)
+        self._choices.forget()
 
     def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> Choice | None:
-        """At its own rate; the result acts `propose_delay` ticks later, as it would from a thread of its own."""
-        if self._coming is not None and self._tick >= self._coming.ready:
-            self._acting, self._coming = self._coming, None
-            self._motion.take(self._acting.acting)
-        if self._acting is not None and (self._tick - 1) % self.config.propose_every:
-            return None
+        """At its own rate; what is chosen acts later."""
+        begun = self._choices.begins(self._tick)
+        if begun is not None:
+            self._motion.take(begun.acting)
+        first = self._choices.acting is None
+        if not first and (self._tick - 1) % self.config.propose_every:
+            return begun if self._choices.elsewhere else None
         self._walker.sense(self.dynamics, self._motion.height_m)
         told = (state, intent, self._tick, self._monitor.stamp_s, self._belief())
         situation = situation_of(self.robot, self.dynamics, self._walker, self._motion, *told)
         watch.lap("estimate")
-        first = self._acting is None  # nothing acts yet: no delay to wait for
-        delay = 0 if first else self.config.propose_delay
-        others = (self._scripted, None) if self._ladder.stopping else (self._proposer, self._world_model)
-        choice = choose(*others, self._scripted, situation, delay, len(self.robot.arms), watch)
+        choice = self._choices.decide(situation, self._ladder.stopping, watch)
         if first:
-            self._acting = choice
-            self._motion.take(choice.acting)
-        else:
-            self._coming = choice
+            self._motion.take(self._choices.in_force.acting)
         return choice
 
     def _refine(self, intent: Intent) -> Reference:
         """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
-        assert self._acting is not None
-        proposal = self._acting.acting
+        acting = self._choices.in_force
+        proposal = acting.acting
         self._twist = toward(self._twist, proposal.twist, self._slew)
-        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent, self._twist)
+        self._motion.advance((self._tick - acting.ready) * self.period_s, intent, self._twist)
         command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self.estimator.contact, command)
 
@@ -321,11 +318,11 @@ class Stack:
         rung: Rung,
         watch: Stopwatch,
     ) -> Decision:
-        assert self._acting is not None
+        acting = self._choices.in_force
         plan, belief = self._walker.plan(), self._belief()
         blind = rung is Rung.DAMPING  # of the certifier
         reason = LOST if blind else HELD if solution.source == "hold" else ""
-        reason = reason or "; ".join(filter(None, (self._ladder.stop, self._monitor.remark))) or self._acting.fault
+        reason = reason or "; ".join(filter(None, (self._ladder.stop, self._monitor.remark))) or acting.fault
         watch.lap("record")
         return Decision(
             tick=self._tick,
@@ -337,8 +334,8 @@ class Stack:
             plan=plan,
             command=command,
             certificate=certificate,
-            proposal=self._acting.acting,
-            proposal_age_s=(self._tick - self._acting.born) * self.period_s,
+            proposal=acting.acting,
+            proposal_age_s=(self._tick - acting.born) * self.period_s,
             proposals=made.proposals if made else (),
             verdicts=made.verdicts if made else (),
             chosen=made.chosen if made else -1,
@@ -348,6 +345,7 @@ class Stack:
 
     def _unplanned(self, intent: Intent, what: Unplanned, watch: Stopwatch, belief: Belief | None = None) -> Decision:
         watch.lap("record")
+        acting = self._choices.acting
         return Decision(
             tick=self._tick,
             stamp_s=self._monitor.stamp_s,
@@ -358,8 +356,8 @@ class Stack:
             plan=None,
             command=what.command,
             certificate=what.certificate,
-            proposal=self._acting.acting if self._acting else None,
-            proposal_age_s=(self._tick - self._acting.born) * self.period_s if self._acting else 0.0,
+            proposal=acting.acting if acting else None,
+            proposal_age_s=(self._tick - acting.born) * self.period_s if acting else 0.0,
             timings_us=watch.with_total(),
             rung=what.rung.words,
         )
@@ -371,7 +369,7 @@ class Stack:
 
     def snapshot(self) -> object:
         """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
-        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._acting, self._coming, self._started, self._passing)
+        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._started, self._passing)
         return (
             scalars,
             self.estimator.snapshot(),
@@ -380,12 +378,13 @@ class Stack:
             self._monitor.snapshot(),
             *(part.copy() for part in (self._let_down, self._descent, self._ladder, self._gate)),
             self.certifier.snapshot(),
+            self._choices.snapshot(),
         )
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
-        scalars, estimator, walker, motion, monitor, let_down, descent, ladder, gate, sent = snapshot
-        self._tick, contact, twist, self._acting, self._coming, self._started, self._passing = scalars
+        scalars, estimator, walker, motion, monitor, let_down, descent, ladder, gate, sent, choices = snapshot
+        self._tick, contact, twist, self._started, self._passing = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
         self._walker.restore(walker)
@@ -394,6 +393,7 @@ class Stack:
         self._let_down = let_down.copy()
         self._descent, self._ladder, self._gate = descent.copy(), ladder.copy(), gate.copy()
         self.certifier.restore(sent)
+        self._choices.restore(choices)
 
 
 __all__ = ["Array", "Stack", "StackConfig"]

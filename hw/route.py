@@ -88,9 +88,7 @@ class RouteOperator:
             return "disarm" if now_s - self._since_s >= LYING_S else ""
         if self._mode == WALK:
             return "stand" if over else ""
-        return (
-            {DISARMED: "arm", DAMPING: "stand up", STAND_UP: "stand", STAND: "walk", FAULT: "disarm"}.get(self._mode, "") if rested else ""
-        )
+        return STAGES.get(self._mode, "") if rested else ""
 
     def release(self) -> None:
         """Nothing to forget."""

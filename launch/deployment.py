@@ -7,12 +7,14 @@ import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from poise.control import StackConfig
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
+from poise.hw.elsewhere import Chooser, ElsewhereProcess
 from poise.hw.exchange import Mailboxes, mailboxes, operation_record
 from poise.hw.health import UnitreeHealth
 from poise.hw.mailbox import Record
@@ -23,7 +25,7 @@ from poise.hw.supervisor import Supervisor
 from poise.hw.unitree import UnitreeBackend
 from poise.robots import Intent, PoiseError, RobotModel, load_robot
 
-from .compose import build_stack
+from .compose import build_chooser, build_stack
 
 SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY = 85, 80
 READY_S, END_S = 120.0, 5.0
@@ -49,7 +51,7 @@ class DeployPlan:
 
 def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
     """The supervisor's process."""
-    _begin(plan, SUPERVISOR_PRIORITY, faults)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         robot = plan.load()
         with ExitStack() as held:
@@ -59,6 +61,7 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> No
                 _release(bus)
             supervisor = Supervisor(robot, StackConfig().period_s)
             supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic)
+            _begin(plan, SUPERVISOR_PRIORITY, faults)
             ready.set()
             while not boxes.end.is_set():
                 supervision.turn()
@@ -68,19 +71,27 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> No
 
 def control(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
     """The controller's process."""
-    _begin(plan, CONTROLLER_PRIORITY, faults)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        stack = build_stack(plan.load(), plan.mode, seed=plan.seed)
-        controller = Controller(stack, boxes, lambda decision, state: None, plan.seed)
-        ready.set()
-        controller.run()
+        context = multiprocessing.get_context("spawn")
+        with ElsewhereProcess(context, partial(_chooser, plan)) as elsewhere:
+            stack = build_stack(plan.load(), plan.mode, seed=plan.seed, elsewhere=elsewhere)
+            if not elsewhere.wait(READY_S):
+                raise PoiseError("the process that proposes did not start")
+            _begin(plan, CONTROLLER_PRIORITY, faults)
+            controller = Controller(stack, boxes, lambda decision, state: None, plan.seed)
+            ready.set()
+            controller.run()
     except PoiseError as error:
         faults.put(str(error))
 
 
+def _chooser(plan: DeployPlan) -> Chooser:
+    return build_chooser(plan.load(), plan.mode, plan.seed)
+
+
 def _begin(plan: DeployPlan, priority: int, faults: Any) -> None:
-    """Leave Ctrl-C to the operator's process, and be scheduled before all others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Be scheduled before all others."""
     for refused in enter_realtime(RealtimeConfig(priority=priority)) if plan.realtime else []:
         faults.put(refused)
 
@@ -117,7 +128,7 @@ class Deployment:
         """
         for name, target in (("controller", control), ("supervisor", supervise)):
             ready = self._context.Event()
-            process = self._context.Process(target=target, args=(self._plan, self.boxes, ready, self._faults), name=name, daemon=True)
+            process = self._context.Process(target=target, args=(self._plan, self.boxes, ready, self._faults), name=name)
             self.processes[name] = process
             process.start()
             end = time.monotonic() + READY_S

@@ -1,0 +1,87 @@
+"""Proposing and imagining in a process of its own, which may be slow or die: the control loop asks, and takes what has come."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+from poise.control.proposals import Choice
+from poise.control.protocols import Situation
+
+END_S = 2.0
+Chooser = Callable[[Situation], Choice]
+
+
+class ElsewhereProcess:
+    """Starts the process, in which `make` makes what chooses; it must be picklable. A context manager."""
+
+    def __init__(self, context: SpawnContext, make: Callable[[], Chooser]) -> None:
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_think, args=(make, theirs), name="proposals", daemon=True)
+        self._process.start()
+        theirs.close()
+        self._owed = True  # that it is ready
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is ready, at most so long; returns whether it is."""
+        ready = self._connection.poll(seconds)
+        if ready:
+            self.answer()
+        return ready
+
+    def pose(self, situation: Situation) -> None:
+        """Ask, unless an answer is owed: the pipe never fills up."""
+        if self._owed:
+            return
+        try:
+            self._connection.send(situation)
+            self._owed = True
+        except OSError:  # it is dead: no answer will come, and that is seen
+            self._owed = True
+
+    def answer(self) -> Choice | None:
+        """What it chose, if that has come."""
+        try:
+            if not self._connection.poll():
+                return None
+            choice: Choice | None = self._connection.recv()
+        except (OSError, EOFError):
+            return None
+        self._owed = False
+        return choice
+
+    def __enter__(self) -> ElsewhereProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._process.join(END_S)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _think(make: Callable[[], Chooser], connection: Connection) -> None:
+    """Answer each situation, until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    choose = make()
+    answer: Any = None  # the first word: ready
+    try:
+        while True:
+            connection.send(answer)
+            situation: Situation = connection.recv()
+            answer = choose(situation)
+    except (OSError, EOFError):
+        return
