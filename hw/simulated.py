@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ MACHINE = {29: 5, 23: 4}  # mode_machine by the number of joints
 OWN_PROGRAM = "ai"  # that has the motors of a robot that was just switched on
 NO_TORQUE = 1  # in motorstate
 HOT_C = 100.0
+CHANGES = 64
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class SimulatedRobot:
         faults: what is wrong with it now.
         remote: the bytes of its wireless remote.
         heard: sound commands that it took.
+        commanded: what the motors are asked for: "torque", "stiffness", which damping counts as, or "nothing".
+        changes: when that changed, by this machine's monotonic clock (s), and to what: the last few.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class SimulatedRobot:
         self._heard_s, self._steps = -np.inf, 0
         self._late: deque[tuple[float, bytes]] = deque()
         self.state = self._stuck = backend.read()
+        self.commanded = "nothing"
+        self.changes: deque[tuple[float, str]] = deque(maxlen=CHANGES)
 
     @property
     def refused(self) -> int:
@@ -96,7 +102,8 @@ class SimulatedRobot:
         while self._late and self._late[0][0] <= now_s:
             self._states.write_bytes(self._late.popleft()[1])
         if now_s < faults.garbage_until_s:
-            self._states.write_bytes(self._rng.bytes(int(self._rng.integers(0, 4000))))
+            garbage = self._rng.bytes(int(self._rng.integers(len(data), 2 * len(data))))  # Cyclone DDS itself sends nothing shorter
+            self._states.write_bytes(data[:4] + garbage)
         if self._steps % self._config.battery_every == 0:
             self._batteries.write(self._battery())
 
@@ -108,6 +115,9 @@ class SimulatedRobot:
             self.heard += len(records)
         elif now_s - self._heard_s > self._config.timeout_s:
             self._command = None
+        if (commanded := _kind(self._command)) != self.commanded:
+            self.commanded = commanded
+            self.changes.append((time.monotonic(), commanded))
 
     def _wanted(self) -> JointCommand:
         """Of the motors: what is commanded, what the robot's own program holds, or damping."""
@@ -153,3 +163,9 @@ class SimulatedRobot:
         marked = np.zeros(self._robot.n, bool)
         marked[list(joints)] = True
         return marked
+
+
+def _kind(command: JointCommand | None) -> str:
+    if command is None:
+        return "nothing"
+    return "stiffness" if command.kp.any() or command.kd.any() else "torque"

@@ -10,14 +10,16 @@ import numpy as np
 
 from poise.control.lip import GRAVITY
 from poise.robots import JointCommand, RobotModel, RobotState
+from poise.robots.types import RUNGS
 
 from .exchange import MODES, STATUS, Mailboxes, command_of, state_record
 from .histogram import Histogram
 from .mailbox import Record
 from .operation import REQUESTS
-from .supervisor import CONTROLLED, Supervisor
+from .supervisor import CONTROLLED, LONGEST_S, Supervisor
 
 ANSWER_S = 0.0016  # how long a command is waited for after a state, of a period of 2 ms
+FALLEN, FALLEN_S = RUNGS.index("controlled descent"), 3.0  # from this rung on, for so long: the robot is down
 LATE = 5  # states: an answer to an older one counts no more
 
 
@@ -72,7 +74,8 @@ class Supervision:
         self._robot, self._backend, self._health, self._supervisor = robot, backend, health, supervisor
         self._boxes, self._now = boxes, now
         self._number = self._missed = self._requests = self._rung = 0
-        self._carried_n, self._spoken_s = 0.0, now()
+        self._carried_n = self._unspoken_s = self._fallen_s = self._period_s = 0.0
+        self._turned_s = now()
         self._weight_n = GRAVITY * robot.mass
         self._stamp = math.nan
         self._ages = Histogram()
@@ -88,11 +91,11 @@ class Supervision:
         boxes.state_came.release()
         self._health.look()
         self._obey(boxes.operation.get())
-        supervisor.operator_silent(self._now() - self._spoken_s)
         if who := self._health.stops():
             supervisor.emergency_stop(who)
+        self._watch_over(self._elapsed())
         command = self._answer() if supervisor.mode in CONTROLLED else None
-        sent = supervisor.step(state, new, command)
+        sent = supervisor.step(state, new, command, self._period_s)
         if sent is None:
             self._backend.idle()
         else:
@@ -104,7 +107,7 @@ class Supervision:
     def _obey(self, operation: Record | None) -> None:
         if operation is None:
             return
-        self._spoken_s = self._now()
+        self._unspoken_s = 0.0
         if operation["emergency_stop"]:
             self._supervisor.emergency_stop("operator")
         if int(operation["requests"]) != self._requests:
@@ -113,10 +116,24 @@ class Supervision:
             unfit = self._health.unfit() if wanted == "arm" else ""
             self._supervisor.request(wanted, unfit, self._carried_n / self._weight_n)
 
+    def _elapsed(self) -> float:
+        """Since the last turn, s; a clock that jumps counts little."""
+        now = self._now()
+        self._period_s, self._turned_s = min(max(now - self._turned_s, 0.0), LONGEST_S), now
+        return self._period_s
+
+    def _watch_over(self, elapsed_s: float) -> None:
+        """How long the operator has been silent, and the controller has been letting the robot down."""
+        self._unspoken_s += elapsed_s
+        self._supervisor.operator_silent(self._unspoken_s)
+        self._fallen_s = self._fallen_s + elapsed_s if self._rung >= FALLEN and self._supervisor.mode in CONTROLLED else 0.0
+        if self._fallen_s > FALLEN_S:
+            self._supervisor.has_fallen(RUNGS[self._rung])
+
     def _answer(self) -> JointCommand | None:
         """The controller's command for the state it was just shown, or one for a state shortly before; None where there is none yet."""
         boxes, end, newest = self._boxes, self._now() + ANSWER_S, None
-        while boxes.command_came.acquire(timeout=max(0.0, end - self._now())):
+        while boxes.command_came.acquire(timeout=min(max(0.0, end - self._now()), ANSWER_S)):
             record = boxes.command.get()
             if record is None or not 0 <= self._number - int(record["answers"]) <= LATE:
                 continue

@@ -17,6 +17,7 @@ from poise.robots.types import Array
 from .exchange import DAMPING, DISARMED, FAULT, SAFE_STOP, STAND, STAND_UP, WALK
 
 CONTROLLED = (STAND, WALK)  # the controller has the motors
+LONGEST_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,28 @@ class Supervisor:
             self.mode, self.reason = FAULT, f"emergency stop: {who}"
 
     def operator_silent(self, seconds: float) -> None:
-        """How long the operator has said nothing: one who is gone lets the robot stand."""
+        """How long the operator has said nothing, s: one who is gone lets the robot stand."""
         if self.mode == WALK and seconds > self._config.operator_s:
             self.mode, self.reason = STAND, f"no word from the operator for {seconds:.1f} s"
 
-    def step(self, state: RobotState, new_state: bool, command: JointCommand | None) -> JointCommand | None:
+    def has_fallen(self, rung: str) -> None:
+        """The controller has brought the robot down itself, on that rung: it stays there until it is armed anew."""
+        if self.mode in CONTROLLED:
+            self._stop(f"the controller has let the robot down: {rung}")
+
+    def step(self, state: RobotState, new_state: bool, command: JointCommand | None, elapsed_s: float | None = None) -> JointCommand | None:
         """What the motors get in this period; None: nothing is sent.
 
         Args:
             state: the newest.
             new_state: whether it came since the last call.
             command: the controller's, if one came since the last call.
+            elapsed_s: since the last call, s; a period where None. More than LONGEST_S is a clock that jumped, or this process's own doing.
         """
-        self._unseen_s = 0.0 if new_state else self._unseen_s + self._period
+        elapsed_s = self._period if elapsed_s is None else min(max(elapsed_s, 0.0), LONGEST_S)
+        self._unseen_s = 0.0 if new_state else self._unseen_s + elapsed_s
         if self.mode in CONTROLLED:
-            self._watch(command)
+            self._watch(command, elapsed_s)
         if self.mode not in (DISARMED, DAMPING, FAULT) and self._unseen_s > self._config.silence_s:
             self._stop(f"no state from the robot for {self._unseen_s:.3f} s")
         if self.mode in CONTROLLED:
@@ -106,12 +114,12 @@ class Supervisor:
             return self._descent(state, blind=True) or self._damping
         return None if self.mode == DISARMED else self._damping
 
-    def _watch(self, command: JointCommand | None) -> None:
+    def _watch(self, command: JointCommand | None, elapsed_s: float) -> None:
         """Take a sound command; without one for too long the controller is stopped."""
         if command is not None and _sound(command, self._robot.n):
             self._last, self._silent_s = command, 0.0
             return
-        self._silent_s += self._period
+        self._silent_s += elapsed_s
         self.longest_silence_s = max(self.longest_silence_s, self._silent_s)
         if self._silent_s > self._config.heartbeat_s:
             self._stop(f"no sound command from the controller for {self._silent_s:.3f} s")

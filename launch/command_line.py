@@ -15,6 +15,7 @@ from tyro.conf import subcommand
 
 from .bench import Realtime, Tour
 from .bench_compare import Compare
+from .bench_deployment import DeploymentFaults
 from .bench_falls import Falls
 from .bench_locomotion import Locomotion
 from .bench_safety import Safety
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: locomotion, tour, realtime, safety, falls; and their runs side by side."""
+    """Benchmarks: locomotion, tour, realtime, safety, falls, deployment; and their runs side by side."""
 
     action: (
         Annotated[Locomotion, subcommand("locomotion")]
@@ -42,6 +43,7 @@ class Bench:
         | Annotated[Realtime, subcommand("realtime")]
         | Annotated[Safety, subcommand("safety")]
         | Annotated[Falls, subcommand("falls")]
+        | Annotated[DeploymentFaults, subcommand("deployment")]
         | Annotated[Compare, subcommand("compare")]
     )
 

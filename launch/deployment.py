@@ -104,6 +104,9 @@ def _release(bus: Bus) -> None:
         raise PoiseError(f"the robot's own motion program {mode!r} does not let go of the motors; switch it to debug mode by its remote")
 
 
+TARGETS = {"controller": control, "supervisor": supervise}
+
+
 class Deployment:
     """Starts the processes, passes on what the operator says, and ends them; a context manager.
 
@@ -126,17 +129,25 @@ class Deployment:
         Raises:
             PoiseError: one of them ended before it was.
         """
-        for name, target in (("controller", control), ("supervisor", supervise)):
-            ready = self._context.Event()
-            process = self._context.Process(target=target, args=(self._plan, self.boxes, ready, self._faults), name=name)
-            self.processes[name] = process
-            process.start()
-            end = time.monotonic() + READY_S
-            while not ready.wait(0.1):
-                if not process.is_alive() or time.monotonic() > end:
-                    self.__exit__()
-                    raise PoiseError("; ".join(self.said()) or f"the {name} did not start")
+        for name in TARGETS:
+            self.start(name)
         return self
+
+    def start(self, name: str) -> None:
+        """Start the process of that name, in place of one that has died, and wait until it is ready.
+
+        Raises:
+            PoiseError: it ended before it was; then all of them are ended.
+        """
+        ready = self._context.Event()
+        process = self._context.Process(target=TARGETS[name], args=(self._plan, self.boxes, ready, self._faults), name=name)
+        self.processes[name] = process
+        process.start()
+        end = time.monotonic() + READY_S
+        while not ready.wait(0.1):
+            if not process.is_alive() or time.monotonic() > end:
+                self.__exit__()
+                raise PoiseError("; ".join(self.said()) or f"the {name} did not start")
 
     def __exit__(self, *_: object) -> None:
         self.boxes.end.set()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import time
 from collections.abc import Callable
+from typing import Any
 
 import mujoco
 
@@ -21,6 +24,8 @@ ORDERS = {
     "push": "NEWTON_SECONDS DEGREES: at the torso, from forward to the left",
     "remote": "KEYS: hold keys of the wireless remote, as L2+B; `remote none` lets go",
     "fault": f"KIND VALUE: {', '.join(FAULTS)}",
+    "hang": "put it back on the hoist, as it was switched on",
+    "status": "print what it does, as JSON",
     "quit": "end",
 }
 HANGING_M, HOIST_MPS = 0.12, 0.1  # how high the soles hang, and how fast the hoist moves
@@ -39,13 +44,10 @@ class Simulation:
         self._backend, self._speaker, self._by_itself = backend, speaker, by_itself and hanging
         self._torso, self._held_s, self.ended = robot.overlay.torso, 0.0, False
         self._stands_m = float(backend.data.body(self._torso).xpos[2])
-        height_m = self._stands_m + HANGING_M if hanging else 0.0
-        self._hoist = Hoist(self._torso, height_m, height_m)
-        if hanging:
-            backend.data.qpos[2] += HANGING_M
-            mujoco.mj_forward(backend.model, backend.data)
+        self._hoist = Hoist(self._torso, 0.0, 0.0)
         self._pushes: list[Push] = []
-        self._hang()
+        if hanging:
+            self._hang_up()
 
     def step(self) -> None:
         """One period."""
@@ -55,6 +57,20 @@ class Simulation:
                 self._by_itself = False
                 self.order("lower")
         self._speaker.step()
+
+    def status(self) -> dict[str, Any]:
+        """What it does: what its motors are asked for and when that changed, how it stands, and what it has heard."""
+        backend, speaker = self._backend, self._speaker
+        return {
+            "monotonic_s": time.monotonic(),
+            "commanded": speaker.commanded,
+            "changes": list(speaker.changes),
+            "pelvis_height_m": backend.pelvis_height,
+            "tilt_rad": backend.tilt,
+            "position_m": backend.base_position_world.tolist(),
+            "heard": speaker.heard,
+            "refused": speaker.refused,
+        }
 
     def order(self, line: str) -> str:
         """Do what a line says, and say what is wrong with it, or nothing."""
@@ -74,6 +90,8 @@ class Simulation:
             "push": self._push,
             "remote": self._remote,
             "fault": lambda words: self._speaker.faults.order(words, self._backend.robot, self._speaker.state.stamp_s),
+            "hang": lambda words: self._hang_up(),
+            "status": lambda words: print(json.dumps(self.status()), flush=True),
             "quit": lambda words: setattr(self, "ended", True),
         }
         if name not in known:
@@ -86,6 +104,16 @@ class Simulation:
         now, x, y, z = float(data.time), *map(float, data.body(self._torso).xpos)
         from_m = min(self._hoist.height_m(now), z)  # a slack rope is taken up first
         self._hoist = Hoist(self._torso, from_m, to_m, now, now + abs(to_m - from_m) / HOIST_MPS, (x, y))
+        self._hang()
+
+    def _hang_up(self) -> None:
+        backend, time_s = self._backend, self._backend.data.time
+        backend.reset()
+        backend.data.time = time_s  # the robot's clock goes on
+        backend.data.qpos[2] += HANGING_M
+        mujoco.mj_forward(backend.model, backend.data)
+        height_m = self._stands_m + HANGING_M
+        self._hoist, self._pushes = Hoist(self._torso, height_m, height_m), []
         self._hang()
 
     def _push(self, words: list[str]) -> None:
