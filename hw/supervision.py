@@ -12,7 +12,8 @@ from poise.control.lip import GRAVITY
 from poise.robots import JointCommand, RobotModel, RobotState
 from poise.robots.types import RUNGS
 
-from .exchange import MODES, STATUS, Mailboxes, command_of, state_record
+from .black_box import BlackBox
+from .exchange import MODES, STATUS, Mailboxes, command_of, command_record, state_record
 from .histogram import Histogram
 from .mailbox import Record
 from .operation import REQUESTS
@@ -68,11 +69,20 @@ class Supervision:
     """One turn for each state of the robot: show it, wait for the answer, send."""
 
     def __init__(
-        self, robot: RobotModel, backend: Wired, health: Health, supervisor: Supervisor, boxes: Mailboxes, now: Callable[[], float]
-    ):
+        self,
+        robot: RobotModel,
+        backend: Wired,
+        health: Health,
+        supervisor: Supervisor,
+        boxes: Mailboxes,
+        now: Callable[[], float],
+        black_box: BlackBox | None = None,
+    ) -> None:
         """Begin with the state the backend has; `now` is the clock that `arrived_s` is read from, s."""
         self._robot, self._backend, self._health, self._supervisor = robot, backend, health, supervisor
-        self._boxes, self._now = boxes, now
+        self._boxes, self._now, self._black_box = boxes, now, black_box
+        unknown = np.full(robot.n, np.nan)
+        self._nothing = command_record(JointCommand(*[unknown] * 6), 0, np.nan, RUNGS[0])
         self._number = self._missed = self._requests = self._rung = 0
         self._carried_n = self._unspoken_s = self._fallen_s = self._period_s = 0.0
         self._turned_s = now()
@@ -87,7 +97,8 @@ class Supervision:
         new = state.stamp_s != self._stamp
         self._stamp = state.stamp_s
         self._number += 1
-        boxes.state.put(state_record(state, self._number, MODES.index(supervisor.mode)))
+        shown = state_record(state, self._number, MODES.index(supervisor.mode))
+        boxes.state.put(shown)
         boxes.state_came.release()
         self._health.look()
         self._obey(boxes.operation.get())
@@ -96,6 +107,8 @@ class Supervision:
         self._watch_over(self._elapsed())
         command = self._answer() if supervisor.mode in CONTROLLED else None
         sent = supervisor.step(state, new, command, self._period_s)
+        if self._black_box is not None:
+            self._black_box.note(self._now(), shown, self._record_of(sent))
         if sent is None:
             self._backend.idle()
         else:
@@ -142,6 +155,11 @@ class Supervision:
                 return newest
         self._missed += 1
         return newest
+
+    def _record_of(self, sent: JointCommand | None) -> Record:
+        if sent is None:
+            return self._nothing
+        return command_record(sent, self._number, self._carried_n, RUNGS[self._rung])
 
     def _status(self) -> Record:
         supervisor, record = self._supervisor, np.zeros((), STATUS)
