@@ -20,8 +20,8 @@ PACE_TICKS = 10  # ticks between two looks at the clock
 class Live:
     """Shows each decision, keeps real time, and takes over the intent once the page's velocity was moved."""
 
-    def __init__(self, robot: RobotModel, backend: MujocoBackend, port: int, seed: int) -> None:
-        """Serve the page on this machine.
+    def __init__(self, robot: RobotModel, backend: MujocoBackend, port: int, seed: int, speed: float = 1.0) -> None:
+        """Serve the page on this machine; `speed` is how fast simulated time passes, in real time.
 
         Raises:
             PoiseError: viser is not installed.
@@ -29,7 +29,7 @@ class Live:
         self._robot, self._backend = robot, backend
         self._viewer = Viewer(robot, backend.model, port)
         self._rng = np.random.default_rng((seed, 3))
-        self._clock = Clock(PACE_TICKS * backend.period_s, spin_s=0.0)
+        self._clock = Clock(PACE_TICKS * backend.period_s / speed, spin_s=0.0)
         self._steered = False
         self._ticks = 0
 
@@ -46,7 +46,7 @@ class Live:
         self._steered = self._steered or any(velocity) or self._viewer.stopped
         return Intent(velocity=velocity) if self._steered else wanted
 
-    def show(self, decision: Decision) -> None:
+    def show(self, decision: Decision | None) -> None:
         """Draw, push where that was asked for, and wait until this tick is due."""
         if self._viewer.pushed():
             self._push()

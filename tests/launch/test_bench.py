@@ -10,7 +10,8 @@ from foreign_policy import contract_entries, write_contract, write_linear
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
-from poise.launch.replay import Replay, work_of
+from poise.launch.replay import Replay
+from poise.launch.replay_fall import work_of
 from poise.robots import PoiseError, RecordError, RobotModel
 from poise.sim import locomotion, pushing, tracking
 
