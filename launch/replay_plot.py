@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from poise.robots import PoiseError
-from poise.robots.log_differences import Table, common
+from poise.robots.log_differences import Rows, Table, common
 from poise.robots.types import Array
 from poise.sim.replay import poses
 
@@ -61,7 +61,7 @@ def draw_ways(axis: Axes, recorded: Table, replayed: Table) -> None:
     axis.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.15))
 
 
-def largest(source: str, recorded: Table, replayed: Table, mine: Array, others: Array) -> Array | None:
+def largest(source: str, recorded: Table, replayed: Table, mine: Rows, others: Rows) -> Array | None:
     """The largest difference over the fields of a message at each common tick, (k,), NaN where none is known; None without fields."""
     names = [name for name in recorded if name.startswith(f"{source}_") and name in replayed]
     with np.errstate(invalid="ignore"):  # of two infinities

@@ -16,7 +16,6 @@ from poise.robots import Intent, PoiseError, RecordError, RobotModel
 from poise.robots.log_differences import Differences, Table, common, differences
 from poise.robots.log_vectors import TICK_FIELDS, TickTable
 from poise.robots.record import Log
-from poise.robots.types import Array
 from poise.sim import MujocoBackend
 from poise.sim.replay import Show, apart, closed_loop, held, open_loop, poses, with_truth
 from poise.sim.scenarios import Scenario, Segment
@@ -222,16 +221,12 @@ def _against_truth(done: Replayed, options: Replay) -> dict[str, Any]:
         return {}
     mine, others = common(done.recorded, done.replayed)
     true = poses(done.recorded, "truth")[mine]
-    away = {name: apart(poses(table, "belief")[rows], true) for name, table, rows in _both(done, mine, others)}
-    figures = {name: {"largest_m": float(np.nanmax(way[:, 0])), "end_m": float(_last(way[:, 0]))} for name, way in away.items()}
-    words = ", ".join(f"{name} {100 * of['end_m']:.2g} cm" for name, of in figures.items())
+    figures = {}
+    for name, table, rows in (("recorded", done.recorded, mine), ("replayed", done.replayed, others)):
+        away_m = apart(poses(table, "belief")[rows], true)[:, 0]
+        known = away_m[np.isfinite(away_m)]
+        if not len(known):
+            return {"truth": None, "remarks": ["nothing was believed of where the base is"]}
+        figures[name] = {"largest_m": float(known.max()), "end_m": float(known[-1])}
+    words = ", ".join(f"{name} {100.0 * of['end_m']:.2g} cm" for name, of in figures.items())
     return {"truth": figures, "remarks": [f"drift against the truth at the end: {words}"]}
-
-
-def _both(done: Replayed, mine: Array, others: Array) -> tuple[tuple[str, Table, Array], ...]:
-    return ("recorded", done.recorded, mine), ("replayed", done.replayed, others)
-
-
-def _last(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known[-1]) if len(known) else float("nan")

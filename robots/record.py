@@ -93,6 +93,14 @@ class LogWriter:
             data = orjson.dumps(to_plain(decision))
             self._writer.add_message(self._explained, stamp, data, stamp, decision.tick)
 
+    def write_state(self, state: RobotState, tick: int) -> None:
+        """Record a state that nobody has decided on."""
+        self._add(self._tick, self._stamp_ns(state.stamp_s), tick, tick_values({"state": state}))
+
+    def flush(self) -> None:
+        """Bring everything onto the disk, also a chunk that is not full; what is flushed often is compressed less."""
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
     def _stamp_ns(self, stamp_s: float) -> int:
         """A time that MCAP takes; the last one where a sensor gave none."""
         if 0.0 <= stamp_s < STAMP_MAX_S:
@@ -137,8 +145,8 @@ class LogWriter:
         """Finish the file; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._writer.finish()  # type: ignore[no-untyped-call]
-            self._file.close()
+            with self._file:
+                self._writer.finish()  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> LogWriter:
         return self

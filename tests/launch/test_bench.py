@@ -108,7 +108,7 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pushing, "SETTLE_S", 0.602)
     assert Replay(str(fall))() is Exit.FAILED
     assert "differs at tick" in capsys.readouterr().out
-    with pytest.raises(PoiseError, match="no fall of a benchmark there"):
+    with pytest.raises(PoiseError, match="has no log.mcap"):
         Replay(str(tmp_path))()
     with pytest.raises(RecordError, match=r"the fall is of poise\.locomotion/1; this version runs"):
         work_of("folder", {"schema": "poise.locomotion/1"})
