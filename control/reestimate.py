@@ -38,8 +38,8 @@ def beliefs(
     estimator = Estimator(robot, dynamics, cfg.estimator, cfg.period_s)
     intent, unknown = Intent(), np.zeros(2)
     for state, planned, count in zip(states, planned_contact, updates, strict=True):
-        monitor.check(state, intent)  # it reckons on joints whose encoders stand still
-        if not count >= 1.0:
+        problem, _ = monitor.check(state, intent)  # it reckons on joints whose encoders stand still
+        if problem or not count >= 1.0:
             yield None
             continue
         if count == 1.0:

@@ -67,8 +67,9 @@ class RunPlan:
                 """Record a decision and the state it was made on, show it, and tell how far the run is."""
                 if writer is not None:
                     writer.write(state, decision, truth(backend))
-                if live is not None:
-                    live.show(decision)
+                push = None if live is None else live.show(decision)
+                if push is not None and writer is not None:
+                    writer.note(state.stamp_s, decision.tick, {"push": push})
                 if advance is not None:
                     advance(float(backend.data.time))
 

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from poise.robots import PoiseError
 from poise.robots.log_differences import Rows, Table, common
 from poise.robots.types import Array
-from poise.sim.replay import poses
+from poise.sim.replay import poses, poses_known
 
 from .plots import BLUE, GREEN, GREY, ORANGE, RED, STYLE, VIOLET
 
 SOURCES = {"state": BLUE, "belief": ORANGE, "plan": GREEN, "command": VIOLET, "truth": RED}
+WAYS = {"truth": GREY, "belief": BLUE}
 LEAST = 1e-17  # what is drawn of no difference
 
 
@@ -53,10 +54,9 @@ def draw_replay(recorded: Table, replayed: Table, how: str) -> Figure:
 def draw_ways(axis: Axes, recorded: Table, replayed: Table) -> None:
     """Where the base went, by truth and by belief, wherever a table has them."""
     for name, table, style in (("recorded", recorded, "-"), ("replayed", replayed, "--")):
-        for source, colour in (("truth", GREY), ("belief", BLUE)):
-            if f"{source}_base_position_world" in table:
-                x, y, _ = poses(table, source).T
-                axis.plot(x, y, style, color=colour, label=f"{source}, {name}")
+        for source in poses_known(table):
+            x, y, _ = poses(table, source).T
+            axis.plot(x, y, style, color=WAYS[source], label=f"{source}, {name}")
     axis.set(xlabel="x, m", ylabel="y, m")
     axis.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.15))
 

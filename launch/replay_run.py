@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,18 @@ import numpy as np
 
 from poise.control import StackConfig
 from poise.control.reestimate import WALKERS, beliefs
-from poise.robots import Intent, PoiseError, RecordError, RobotModel
+from poise.robots import Decision, Intent, PoiseError, RecordError, RobotModel
 from poise.robots.log_differences import Differences, Table, common, differences
 from poise.robots.log_vectors import TICK_FIELDS, TickTable
+from poise.robots.plain import from_plain
 from poise.robots.record import Log
-from poise.sim import MujocoBackend
-from poise.sim.replay import Show, apart, closed_loop, held, open_loop, poses, with_truth
+from poise.sim import MujocoBackend, Push
+from poise.sim.replay import Show, apart, closed_loop, held, open_loop, poses, poses_known, with_truth
 from poise.sim.scenarios import Scenario, Segment
 
 from .closed_loop import RunPlan
 from .live import Live
+from .progress import progress_bar
 from .run_folder import RunFolder
 from .scenario_of import plan_of, scenario_of
 
@@ -102,9 +104,16 @@ def _whole(log: Log, options: Replay) -> None:
 def _plan(log: Log, options: Replay) -> tuple[RunPlan, Scenario | None, int]:
     """How the run is run again, what was done in it, and its seed; on a robot nobody knows the plant, and it is the default one."""
     scenario = scenario_of(log)
+    if scenario is not None:
+        scenario = replace(scenario, pushes=(*scenario.pushes, *_pushes(log)))
     stand = Scenario("replay", (Segment(1.0, Intent()),), (), 1.0)
     plan = plan_of(log.meta, scenario) if scenario and "config" in log.meta else RunPlan("replay", lambda seed: stand, robot=log.robot)
     return plan, scenario, int(log.meta.get("seed", 0)) if options.seed is None else options.seed
+
+
+def _pushes(log: Log) -> list[Push]:
+    """Those of the page."""
+    return [from_plain(Push, note["push"]) for note in log.notes if isinstance(note, Mapping) and "push" in note]
 
 
 def _load(plan: RunPlan, log: Log) -> RobotModel:
@@ -120,9 +129,9 @@ def _open(log: Log, options: Replay, ticks: int) -> Replayed:
     if scenario is None or options.plant is not None or options.seed is not None:
         raise PoiseError("open-loop: commands go to the plant and from the start that were simulated; for others use --how closed-loop")
     robot = _load(plan, log)
-    with ExitStack() as shown:
-        backend = plan.backend(robot, StackConfig().period_s, scenario, seed)
-        table = open_loop(backend, log, ticks, _show(shown, robot, backend, options))
+    backend = plan.backend(robot, StackConfig().period_s, scenario, seed)
+    with _watched(robot, backend, options, ticks) as show:
+        table = open_loop(backend, log, ticks, show)
     return _compared(log, options, table, ("state",))
 
 
@@ -131,9 +140,9 @@ def _closed(log: Log, options: Replay, ticks: int) -> Replayed:
     plan = plan if options.plant is None else replace(plan, plant=options.plant)
     robot = _load(plan, log)
     stack = plan.stack(robot, seed)
-    with ExitStack() as shown:
-        backend = plan.backend(robot, stack.period_s, plan.scenario(seed), seed)
-        table, fell = closed_loop(stack, backend, _intents(log, scenario, stack.period_s), ticks, _show(shown, robot, backend, options))
+    backend = plan.backend(robot, stack.period_s, plan.scenario(seed), seed)
+    with _watched(robot, backend, options, ticks) as show:
+        table, fell = closed_loop(stack, backend, _intents(log, scenario, stack.period_s), ticks, show)
     compared = _compared(log, options, table, ("state", "intent", "belief", "plan", "command", "decision"))
     return replace(compared, fell=fell)
 
@@ -163,12 +172,23 @@ def _estimated(log: Log, options: Replay, ticks: int) -> Replayed:
     return _compared(log, options, table.fields(), ("belief",))
 
 
-def _show(held_open: ExitStack, robot: RobotModel, backend: MujocoBackend, options: Replay) -> Show | None:
-    if not options.view:
-        return None
+@contextmanager
+def _watched(robot: RobotModel, backend: MujocoBackend, options: Replay, ticks: int) -> Iterator[Show]:
+    """What is told each tick: the bar, and the page where there is one."""
     if not 0.0 < options.speed < np.inf:
         raise PoiseError(f"--speed {options.speed:g}: give a number above 0, times real time")
-    return held_open.enter_context(Live(robot, backend, options.port, 0, options.speed)).show
+    with ExitStack() as opened:
+        live = opened.enter_context(Live(robot, backend, options.port, 0, options.speed)) if options.view else None
+        bar = opened.enter_context(progress_bar("{task.completed:.0f} of {task.total:.0f} ticks"))
+        task = bar.add_task(options.how, total=ticks)
+
+        def show(decision: Decision | None) -> None:
+            """Count the tick, and draw it."""
+            bar.advance(task)
+            if live is not None:
+                live.show(decision)
+
+        yield show
 
 
 def _compared(log: Log, options: Replay, replayed: Table, sources: tuple[str, ...]) -> Replayed:
@@ -176,6 +196,8 @@ def _compared(log: Log, options: Replay, replayed: Table, sources: tuple[str, ..
     recorded = with_truth(log)
     time_s = recorded["time_s"] - recorded["time_s"][0]
     part = (time_s >= options.start - 1e-9) & (time_s < (np.inf if options.end is None else options.end))
+    if not part.any():
+        raise RecordError(f"{options.recording}: its times do not rise, so that no tick of it is compared; give another recording")
     recorded = {name: values[part] for name, values in recorded.items()}
     wanted = np.isin(replayed["tick"], recorded["tick"])
     if not log.whole:  # the ticks between were not recorded
@@ -202,7 +224,7 @@ def _first(found: Differences, done: Replayed) -> dict[str, Any] | None:
 def _closed_figures(done: Replayed) -> dict[str, Any]:
     """How far from the recorded end it ended, and whether that is near enough."""
     mine, others = common(done.recorded, done.replayed)
-    source = "truth" if "truth_base_position_world" in done.recorded else "belief"
+    source = poses_known(done.recorded)[0]
     way = apart(poses(done.recorded, source)[mine], poses(done.replayed, source)[others])
     known = way[np.isfinite(way).all(axis=1)]
     if done.fell and len(others) < len(done.recorded["tick"]):
@@ -217,7 +239,7 @@ def _closed_figures(done: Replayed) -> dict[str, Any]:
 
 def _against_truth(done: Replayed, options: Replay) -> dict[str, Any]:
     """For the estimator, how far recorded and new beliefs are from what was true."""
-    if options.how != "estimator" or "truth_base_position_world" not in done.recorded:
+    if options.how != "estimator" or "truth" not in poses_known(done.recorded):
         return {}
     mine, others = common(done.recorded, done.replayed)
     true = poses(done.recorded, "truth")[mine]

@@ -48,12 +48,12 @@ def common(recorded: Table, replayed: Table) -> tuple[Rows, Rows]:
 
 
 def differences(recorded: Table, replayed: Table, dtype: str, names: Collection[str]) -> Differences:
-    """Compare fields that both tables have, as numbers of the recording's type."""
+    """Compare fields that both tables have in the same shape, as numbers of the recording's type."""
     mine, others = common(recorded, replayed)
     ticks = recorded["tick"][mine].astype(int)
     found = []
     for name in names:
-        if name in recorded and name in replayed and len(ticks):
+        if len(ticks) and name in recorded and name in replayed and recorded[name].shape[1:] == replayed[name].shape[1:]:
             a, b = (table[name][rows].astype(dtype).reshape(len(ticks), -1) for table, rows in ((recorded, mine), (replayed, others)))
             found.append(_difference(name, ticks, a, b))
     fields = sorted((field for field in found if field), key=lambda field: field.first_tick)

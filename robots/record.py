@@ -1,7 +1,8 @@
 """The recording of a run: an MCAP file that grows by compressed chunks and can be read up to the last whole one.
 
 Topics: `/tick` every few ticks, `/pulse` (status, rung, certificate, times) every tick, `/truth` what only a simulator knows,
-`/decision_explained` the whole decision as JSON wherever there is something to explain. Vectors are ROS 2 messages.
+`/decision_explained` the whole decision as JSON wherever there is something to explain, `/note` what else happened.
+Vectors are ROS 2 messages.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .types import RUNGS, Array, Decision, Intent, JointCommand, RobotState
 SCHEMA = "poise.log/2"
 CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
 WHOLE: dict[str, Any] = {"every": 1, "dtype": "float64"}  # how a recording is written that is to be replayed bit for bit: 1 MB a second
+JSON_TOPICS = ("/decision_explained", "/note")
 STAMP_MAX_S = 1.8e10  # beyond it ns do not fit into 64 bits
 
 _PULSE = (
@@ -67,6 +69,7 @@ class LogWriter:
         self._writer.add_metadata("poise", head | {"decision_schema": json.dumps(json_schema(Decision))})
         self._writer.add_metadata("run", {key: json.dumps(to_plain(value)) for key, value in meta.items()})
         self._explained = self._writer.register_channel("/decision_explained", "json", schema_id=0)
+        self._notes = self._writer.register_channel("/note", "json", schema_id=0)
         self._layouts: dict[tuple[Any, ...], tuple[int, VectorLayout]] = {}
         self._tick = self._register("/tick", tick_layout(robot.n, len(robot.arms), dtype))
         self._last: tuple[Any, ...] = ()
@@ -96,6 +99,11 @@ class LogWriter:
     def write_state(self, state: RobotState, tick: int) -> None:
         """Record a state that nobody has decided on."""
         self._add(self._tick, self._stamp_ns(state.stamp_s), tick, tick_values({"state": state}))
+
+    def note(self, stamp_s: float, tick: int, content: Mapping[str, Any]) -> None:
+        """Record something that happened at a tick: anything that JSON can hold, or dataclasses, by a name."""
+        stamp = self._stamp_ns(stamp_s)
+        self._writer.add_message(self._notes, stamp, orjson.dumps(to_plain(content)), stamp, tick)
 
     def flush(self) -> None:
         """Bring everything onto the disk, also a chunk that is not full; what is flushed often is compressed less."""
@@ -166,6 +174,7 @@ class Log:
     pulse: Mapping[str, Array]  # status, rung, certificate_changed, torque_change_nm, and the parts as NAME_us
     truth: Mapping[str, Array] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+    notes: tuple[Any, ...] = ()  # what happened in the run, as `LogWriter.note` was told
     complete: bool = True  # False: the file ends in the middle, as after a crash
     dtype: str = "float64"  # of the numbers in `tick`, as they were written
 
@@ -234,8 +243,7 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         if isinstance(record, Message):
             messages.setdefault(record.channel_id, []).append(record)
     topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
-    explained = [m for id_, c in channels.items() if c.topic == "/decision_explained" for m in messages.get(id_, [])]
-    decisions = _decisions(explained)
+    explained, noted = ([m for id_, c in channels.items() if c.topic == topic for m in messages.get(id_, [])] for topic in JSON_TOPICS)
     joint_names = tuple(parse_json(head["joint_names"]))
     check_vectors(joint_names, topics["/tick"], topics["/pulse"])
     return Log(
@@ -245,7 +253,8 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         tick=topics["/tick"],
         pulse=topics["/pulse"],
         truth=topics["/truth"],
-        decisions=decisions,
+        decisions=_decisions(explained),
+        notes=tuple(parse_json(message.data) for message in noted),
         complete=complete,
         dtype=next((_layout(schemas, c).dtype.name for c in channels.values() if c.topic == "/tick"), "float64"),
     )

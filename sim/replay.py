@@ -17,8 +17,11 @@ from .metrics import displacement, truth
 from .mujoco_backend import MujocoBackend
 from .runner import Steps, run
 
-Show = Callable[[Decision | None], None]
+Show = Callable[[Decision | None], object]
 """Is told that a tick is done, and its decision where there is one."""
+
+
+PARTS = {"position_world": (3,), "orientation_wxyz": (4,)}  # of a pose
 
 
 class _Tape:
@@ -90,10 +93,16 @@ def held(log: Log) -> Callable[[int], Intent]:
 
 
 def poses(table: Table, source: str) -> Array:
-    """x, y (m) and yaw (rad) of the base at each tick, (k, 3), NaN where unknown; source is "truth" or "belief"."""
+    """x, y (m) and yaw (rad) of the base at each tick, (k, 3), NaN where unknown; source is one of `poses_known`."""
     w, x, y, z = table[f"{source}_base_orientation_wxyz"].T
     yaw = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
     return np.column_stack((table[f"{source}_base_position_world"][:, :2], yaw))
+
+
+def poses_known(table: Table) -> tuple[str, ...]:
+    """Of which of "truth" and "belief" a table has poses, in this order."""
+    shapes = {source: [np.shape(table.get(f"{source}_base_{part}", ()))[1:] for part in PARTS] for source in ("truth", "belief")}
+    return tuple(source for source, found in shapes.items() if found == list(PARTS.values()))
 
 
 def apart(a: Array, b: Array) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command import run_main
 
+from poise.launch import live
 from poise.launch.closed_loop import RunPlan
 from poise.launch.replay import How, Replay
 from poise.launch.replay_run import END_M, replay_run
@@ -163,6 +164,36 @@ def test_a_steered_run_follows_what_was_steered(runs: dict[str, Path]) -> None:
     config = log.meta["config"]
     steered = config | {"steered": True, "scenario": config["scenario"] | {"segments": config["scenario"]["segments"][:1]}}
     assert replayed(replace(log, meta={**log.meta, "config": steered}))["identical"]
+
+
+class Page:
+    """A page on which forward is asked for at once, and a push after half a second."""
+
+    def __init__(self, *given: Any) -> None:
+        self.velocity, self.stopped, self.url, self.ticks = (0.2, 0.0, 0.1), False, "", 0
+
+    def pushed(self) -> bool:
+        self.ticks += 1
+        return self.ticks == 250
+
+    def update(self, *given: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("how", ["closed-loop", "open-loop"])
+def test_what_was_done_on_the_page_is_done_again(g1: RobotModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: How) -> None:
+    monkeypatch.setattr(live, "Viewer", Page)
+    stand = Scenario("page", (Segment(1.0, Intent()),), (), 1.0)
+    plan = RunPlan("walk", lambda seed: stand, mode="model", out=str(tmp_path), record="full", port=8080)
+    log = read_log(Path(plan(3)["folder"]) / "log.mcap")
+    (note,) = log.notes
+    assert note["push"]["impulse"] == 10.0 and list(log.intents())[400].velocity == (0.2, 0.0, 0.1)
+    assert replayed(log, how)["identical"]
+    without = replayed(replace(log, notes=()), how)
+    assert without["difference"]["tick"] == 252  # what the push did in the period after tick 251
 
 
 def test_a_recording_of_a_robot_is_walked_on_the_default_plant(runs: dict[str, Path]) -> None:
