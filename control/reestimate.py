@@ -27,7 +27,7 @@ def beliefs(
     """What the estimator believes after each state, None where the stack did not ask it; told the same, it says the same in every bit.
 
     Args:
-        states: every one from the first tick on, as the sensors read them.
+        states: as the sensors read them; every one from the first tick on, if beliefs are to be the same.
         planned_contact: (k, 2), which feet the plan let stand, from the recorded beliefs.
         updates: (k,), their count of states since the estimator began; NaN where there was no belief.
         config: of the stack; its estimator's part counts.
@@ -37,7 +37,7 @@ def beliefs(
     dynamics = Dynamics(robot)
     estimator = Estimator(robot, dynamics, cfg.estimator, cfg.period_s)
     intent, unknown = Intent(), np.zeros(2)
-    for state, planned, count in zip(states, planned_contact, updates, strict=True):
+    for state, planned, count in zip(states, planned_contact, updates, strict=False):
         problem, _ = monitor.check(state, intent)  # it reckons on joints whose encoders stand still
         if problem or not count >= 1.0:
             yield None

@@ -50,7 +50,7 @@ class Replay:
         """Say whether it is identical, or what differs and where first."""
         from poise.robots.record import read_log
 
-        from .options import check_json, check_port, console_for
+        from .options import check_count, check_json, check_port, console_for
         from .output import Exit, write_json
         from .replay_fall import replay_fall
         from .replay_run import check_plot, log_in, replay_run
@@ -58,6 +58,7 @@ class Replay:
 
         check_json(self.json)
         check_port(self.port)
+        check_count("--seed", self.seed or 0, 0)
         check_plot(self.plot)
         log = read_log(log_in(self.recording))
         fall = "case" in log.meta and self.how != "estimator"

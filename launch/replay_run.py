@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .replay import Replay
 
 END_M = 0.05  # how far a closed loop may end from where the recorded one did
+GAPS = "the recording lacks ticks, or its beginning: there the estimator was told less than in the run, and believes something else"
 PLOTS = (".svg", ".png", ".pdf")
 
 
@@ -76,7 +77,9 @@ def replay_run(log: Log, options: Replay) -> dict[str, Any]:
     found = done.differences
     result: dict[str, Any] = {"how": options.how, "identical": found.identical, "ticks": found.ticks, "difference": _first(found, done)}
     result |= {"fields": [asdict(field) for field in found.fields], "missing": found.missing}
-    return result | (_closed_figures(done) if options.how == "closed-loop" else {}) | _against_truth(done, options)
+    more = _closed_figures(done) if options.how == "closed-loop" else _against_truth(done) if options.how == "estimator" else {}
+    remarks = [*more.get("remarks", ()), *([GAPS] if options.how == "estimator" and not log.whole else ())]
+    return result | more | {"remarks": remarks}
 
 
 def _ticks(log: Log, options: Replay) -> int:
@@ -94,13 +97,6 @@ def _ticks(log: Log, options: Replay) -> int:
     return int(log.tick["tick"][time_s < end_s][-1])
 
 
-def _whole(log: Log, options: Replay) -> None:
-    if not log.whole:
-        raise RecordError(
-            f"{options.recording}: does not hold every tick from the first on in float64, as {options.how} needs; record with --record full"
-        )
-
-
 def _plan(log: Log, options: Replay) -> tuple[RunPlan, Scenario | None, int]:
     """How the run is run again, what was done in it, and its seed; on a robot nobody knows the plant, and it is the default one."""
     scenario = scenario_of(log)
@@ -108,7 +104,9 @@ def _plan(log: Log, options: Replay) -> tuple[RunPlan, Scenario | None, int]:
         scenario = replace(scenario, pushes=(*scenario.pushes, *_pushes(log)))
     stand = Scenario("replay", (Segment(1.0, Intent()),), (), 1.0)
     plan = plan_of(log.meta, scenario) if scenario and "config" in log.meta else RunPlan("replay", lambda seed: stand, robot=log.robot)
-    return plan, scenario, int(log.meta.get("seed", 0)) if options.seed is None else options.seed
+    known = log.meta.get("seed")
+    recorded = known if type(known) is int and known >= 0 else 0
+    return plan, scenario, recorded if options.seed is None else options.seed
 
 
 def _pushes(log: Log) -> list[Push]:
@@ -124,7 +122,8 @@ def _load(plan: RunPlan, log: Log) -> RobotModel:
 
 
 def _open(log: Log, options: Replay, ticks: int) -> Replayed:
-    _whole(log, options)
+    if not log.whole:
+        raise RecordError(f"{options.recording}: does not hold every tick from the first on in float64; record with --record full")
     plan, scenario, seed = _plan(log, options)
     if scenario is None or options.plant is not None or options.seed is not None:
         raise PoiseError("open-loop: commands go to the plant and from the start that were simulated; for others use --how closed-loop")
@@ -158,17 +157,17 @@ def _intents(log: Log, scenario: Scenario | None, period_s: float) -> Callable[[
 
 
 def _estimated(log: Log, options: Replay, ticks: int) -> Replayed:
-    _whole(log, options)
     if "belief_updates" not in log.tick:
         raise RecordError(f"{options.recording}: does not say what the estimator was told; another version made it")
+    if log.dtype != "float64" or np.median(np.diff(log.tick["tick"])) != 1.0:
+        raise RecordError(f"{options.recording}: does not hold the states of every tick in float64; record with --record full")
     if options.view:
         raise PoiseError("--view shows a plant; give it with --how closed-loop or open-loop")
     robot = _load(_plan(log, options)[0], log)
     table = TickTable(robot.n, len(robot.arms))
-    given = zip(log.states(), log.tick["belief_planned_contact"][:ticks], log.tick["belief_updates"][:ticks], strict=False)
-    states, planned, updates = zip(*given, strict=True)
-    for tick, belief in enumerate(beliefs(robot, states, np.array(planned), np.array(updates)), start=1):
-        table.add(tick, {"belief": belief})
+    told = beliefs(robot, log.states(), log.tick["belief_planned_contact"], log.tick["belief_updates"])
+    for tick, belief in zip(log.tick["tick"][log.tick["tick"] <= ticks].astype(int), told, strict=False):
+        table.add(int(tick), {"belief": belief})
     return _compared(log, options, table.fields(), ("belief",))
 
 
@@ -237,9 +236,9 @@ def _closed_figures(done: Replayed) -> dict[str, Any]:
     return {"held": distance_m <= END_M, "fell": done.fell, "end": end, "remarks": [said]}
 
 
-def _against_truth(done: Replayed, options: Replay) -> dict[str, Any]:
+def _against_truth(done: Replayed) -> dict[str, Any]:
     """For the estimator, how far recorded and new beliefs are from what was true."""
-    if options.how != "estimator" or "truth" not in poses_known(done.recorded):
+    if "truth" not in poses_known(done.recorded):
         return {}
     mine, others = common(done.recorded, done.replayed)
     true = poses(done.recorded, "truth")[mine]

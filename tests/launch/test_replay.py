@@ -126,6 +126,18 @@ def test_the_least_change_is_found_where_it_is(runs: dict[str, Path], how: How, 
     assert result["difference"]["tick"] == tick and result["difference"]["field"].startswith(found)
 
 
+def test_an_estimator_that_missed_ticks_is_compared_all_the_same(runs: dict[str, Path]) -> None:
+    """As of a disk that was too slow for some of them: it says so, and finds its way back."""
+    log = read_log(runs["wishes"] / "log.mcap")
+    there = np.ones(len(log.tick["tick"]), dtype=bool)
+    there[300:305] = False
+    part = replace(log, tick={name: values[there] for name, values in log.tick.items()}, truth={})
+    result = replayed(part, "estimator")
+    assert not result["identical"] and result["difference"]["tick"] == 306 and "lacks ticks" in result["remarks"][-1]
+    largest = {field["field"]: field["largest"] for field in result["fields"]}
+    assert largest["belief_base_position_world"] < 0.02
+
+
 def test_another_seed_ends_near_and_another_intent_does_not(runs: dict[str, Path]) -> None:
     def faster(values: Array) -> None:
         values[300:] = [0.9, 0.0, 0.0]
@@ -227,6 +239,7 @@ def test_the_command_prints_draws_and_returns(runs: dict[str, Path], tmp_path: P
         (["--how", "estimator", "--view"], "--view shows a plant"),
         (["--view", "--speed", "0"], "--speed 0: give a number above 0"),
         (["--plant", "none.xml"], "none.xml"),
+        (["--seed", "-1"], "--seed -1: give a whole number"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
