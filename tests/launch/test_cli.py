@@ -58,7 +58,7 @@ ONE_LINERS = {
     "walk --spead 1": "--spead",
     "wlak": "unknown command 'wlak'; known: demo, walk, explain, replay, robots, demos, train, bench; For full helptext, run poise --help",
     "wlak --velocity 0.5 0 0": "unknown command 'wlak'; known: demo, walk, explain, replay, robots, demos, train, bench; ",
-    "demos lst demos": "unknown command 'lst'; known: generate, list, show; For full helptext, run poise demos --help",
+    "demos lst demos": "unknown command 'lst'; known: generate, list, show, export; For full helptext, run poise demos --help",
     "walk dance": "Unrecognized options: dance",
     "": "Expected one of",
     "demo --seeds 1,": "--seeds 1,",
