@@ -183,7 +183,7 @@ class Estimator:
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
         self._robot, self._dynamics, self._period = robot, dynamics, period_s
         self._numbers, self._gain = np.array([*config.filter, *config.observer]), steady_gain(config.joints, period_s)
-        self._no_torque = np.zeros(robot.n)
+        self._no_torque, self._planned = np.zeros(robot.n), np.ones(2)
         self.memory = np.zeros(memory_size(dynamics.nv))
         self.parts: Memory = memory_of.py_func(self.memory, dynamics.nv)
         body = (np.array(robot.overlay.imu_position_base), robot.legs.reshape(2, -1) + 6)
@@ -198,7 +198,7 @@ class Estimator:
 
     def reset(self) -> None:
         """Forget the past: the next state starts the filter, standing, the base over x = y = 0, the lower sole at 0."""
-        self._started = False
+        self._updates = 0
         self.memory[:] = 0.0
         self.contact[:] = 1.0
         self.parts.wrench[:2, 2] = 0.5 * self._robot.mass * GRAVITY
@@ -207,7 +207,7 @@ class Estimator:
         """Take one complete state and its time; `planned_contact` (2,) says which feet the plan lets stand."""
         orientation, gyro, accelerometer = state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu
         assert orientation is not None and gyro is not None and accelerometer is not None
-        parts, torque = self.parts, state.joint_torque
+        parts, torque, started = self.parts, state.joint_torque, self._updates > 0
         sense_motion(
             orientation,
             gyro,
@@ -216,7 +216,7 @@ class Estimator:
             state.joint_velocity,
             self._gain,
             self.memory,
-            self._started,
+            started,
             planned_contact,
             stamp_s,
             self._period,
@@ -228,23 +228,24 @@ class Estimator:
             self._no_torque if torque is None else torque,
             torque is not None,
             self.memory,
-            self._started,
+            started,
             planned_contact,
             self._numbers,
         )
-        self._started = True
+        self._updates, self._planned = self._updates + 1, planned_contact.copy()
 
     def belief(self, dcm: Array, sole_yaw: Array) -> Belief:
         """What is believed now, with the walker's DCM (2,) m and yaw of the soles (2,) rad."""
         d = self._dynamics
         x = believed(d.block, d.nv, self.memory, dcm, sole_yaw)
         poses = (x[:3], x[3:7], x[7:10], x[10:13], x[13:16], x[16:19], x[19:21], x[21:27].reshape(2, 3), x[27:29])
-        return Belief(*poses, x[29:31], x[31:33], x[33:36], x[36:39], age_s=0.0, external_force_world=x[39:])
+        sure = (x[29:31], x[31:33], x[33:36], x[36:39])
+        return Belief(*poses, *sure, age_s=0.0, external_force_world=x[39:], planned_contact=self._planned, updates=self._updates)
 
-    def snapshot(self) -> tuple[Array, bool]:
+    def snapshot(self) -> tuple[Array, int]:
         """All that is carried, copied."""
-        return self.memory.copy(), self._started
+        return self.memory.copy(), self._updates
 
-    def restore(self, snapshot: tuple[Array, bool]) -> None:
+    def restore(self, snapshot: tuple[Array, int]) -> None:
         """Go back to a snapshot."""
-        self.memory[:], self._started = snapshot
+        self.memory[:], self._updates = snapshot

@@ -171,8 +171,8 @@ class SoundnessMonitor:
         if self.aimless:
             return "intent not usable: left out", Intent()
         if intent.stamp_s is not None and not self.stamp_s - _stamp(intent.stamp_s) <= INTENT_AGE_S:  # NaN is not
-            self.aimless = True
-            return "intent stale: left out", Intent(arms_external=intent.arms_external is True)
+            self.aimless = True  # the stamp stays: replayed, the intent is as stale
+            return "intent stale: left out", Intent(arms_external=intent.arms_external is True, stamp_s=_stamp(intent.stamp_s))
         wrong, changes = [], dict[str, Any]()
         for name, shape in self._intent_shapes:
             value = getattr(intent, name)

@@ -23,9 +23,10 @@ from poise.sim.pushing import LocomotionStack, until_push
 from poise.sim.scenarios import Scenario, Segment
 
 from .causes import Cause
-from .closed_loop import OPTIONS, Advance, RunPlan
+from .closed_loop import Advance
 from .compose import build_stack
-from .replay import work_of
+from .replay_fall import work_of
+from .scenario_of import plan_of
 
 # A bound that is lifted, in rad, rad/s and W; for capsules, which may be so deep in each other; and in times the torque limit.
 FREE, FREE_M, FREE_TIMES = 1e6, 10.0, 10.0
@@ -67,12 +68,9 @@ def _proposer(robot: RobotModel, mode: str, own: Proposer | None = None) -> Repl
 
 def _begin_run(meta: Mapping[str, Any], scenario: Scenario) -> Begun:
     """Of `demo` or `walk`."""
-    config = meta["config"]
-    if not {"command", "steered", *OPTIONS} <= config.keys():
-        raise RecordError("the recording does not say how it was run: another version made it; only runs of this one are made again")
-    if config["steered"]:
+    plan = plan_of(meta, scenario)
+    if meta["config"]["steered"]:
         raise RecordError("the run was steered from its page, which is not recorded; to make one again record it without --view")
-    plan = RunPlan(config["command"], lambda seed: scenario, **{name: config[name] for name in OPTIONS}, record=False)
     robot, seed = plan.load(), int(meta["seed"])
     proposer = _proposer(robot, plan.mode, plan.proposer(robot))
     stack = plan.stack(robot, seed, proposer)

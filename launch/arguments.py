@@ -8,6 +8,7 @@ import tyro
 
 Mode = Literal["hybrid", "model"]
 Noise = Literal["nominal", "none", "hard"]
+Record = Literal["brief", "full", "none"]
 File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
 Folder = Annotated[str, tyro.conf.arg(metavar="DIR")]
 Seeds = Annotated[str | None, tyro.conf.arg(metavar="0-4", help_behavior_hint="(default: one run)")]

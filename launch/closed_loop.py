@@ -12,8 +12,9 @@ from poise.control import Proposer, Stack
 from poise.learning import LearnedProposer
 from poise.robots import Decision, Intent, PoiseError, RecordError, RobotModel, RobotState, load_robot
 from poise.robots.plant import compile_plant
-from poise.robots.record import LogWriter
+from poise.robots.record import WHOLE, LogWriter
 from poise.sim import NOISE, MujocoBackend, run
+from poise.sim.metrics import truth
 from poise.sim.scenarios import Scenario
 
 from .compose import build_stack
@@ -40,7 +41,7 @@ class RunPlan:
     plant: str | None = None
     noise: str = "nominal"
     out: str = "runs"
-    record: bool = True
+    record: str = "brief"  # "full": every tick in float64; "none": no folder
     port: int | None = None  # of the live page; None: no page, and as fast as it goes
 
     def __call__(self, seed: int, stop: Callable[[], bool] | None = None, advance: Advance | None = None) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class RunPlan:
         backend = self.backend(robot, stack.period_s, scenario, seed)
         with ExitStack() as held:
             live = None if self.port is None else held.enter_context(Live(robot, backend, self.port, seed))
-            folder = RunFolder.create(self.out, f"{self.command}-{seed}") if self.record else None
+            folder = RunFolder.create(self.out, f"{self.command}-{seed}") if self.record != "none" else None
             writer = held.enter_context(self._writer(folder, robot, stack, seed)) if folder else None
 
             def intent(time_s: float, state: RobotState) -> Intent:
@@ -66,8 +67,9 @@ class RunPlan:
                 """Record a decision and the state it was made on, show it, and tell how far the run is."""
                 if writer is not None:
                     writer.write(state, decision, truth(backend))
-                if live is not None:
-                    live.show(decision)
+                push = None if live is None else live.show(decision)
+                if push is not None and writer is not None:
+                    writer.note(state.stamp_s, decision.tick, {"push": push})
                 if advance is not None:
                     advance(float(backend.data.time))
 
@@ -121,19 +123,7 @@ class RunPlan:
     def _writer(self, folder: RunFolder, robot: RobotModel, stack: Stack, seed: int) -> LogWriter:
         options: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS} | {"steered": self.port is not None}
         head = folder.write_config({"command": self.command, **options, "scenario": self.scenario(seed), "stack": stack.config}, seed)
-        return LogWriter(folder.log, robot, head)
-
-
-def truth(backend: MujocoBackend) -> dict[str, Any]:
-    """What only the simulator knows, at the moment that the last decision was made on."""
-    base = backend.model.body(backend.robot.overlay.base).id
-    data = backend.data
-    # MuJoCo's derived quantities are those before its last integration step: of the decision's moment, not one tick later.
-    return {
-        "base_position_world": data.xpos[base].copy(),
-        "base_orientation_wxyz": data.xquat[base].copy(),
-        "com_position_world": data.subtree_com[base].copy(),
-    }
+        return LogWriter(folder.log, robot, head, **WHOLE if self.record == "full" else {})
 
 
 def _finish(folder: RunFolder | None, summary: dict[str, Any]) -> dict[str, Any]:

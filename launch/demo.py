@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .arguments import File, Folder, Mode, Seeds, Switch
+from .arguments import File, Folder, Mode, Record, Seeds, Switch
 
 if TYPE_CHECKING:
     from .output import Exit
@@ -28,6 +28,8 @@ class Demo:
     """Of the page of --view, on 127.0.0.1."""
     out: Folder = "runs"
     """Where the run folders are made."""
+    record: Record = "brief"
+    """What they hold; full: every tick in float64, for `poise replay`; none: no folder is made."""
     json: File = None
     """Write the result there; - is standard output."""
 
@@ -41,5 +43,6 @@ class Demo:
 
         check_port(self.port)
         scenario = partial(demo_scenario, seconds=QUICK_TOUR_S if self.quick else TOUR_S)
-        plan = RunPlan(command="demo", scenario=scenario, mode=self.mode, out=self.out, port=self.port if self.view else None)
+        port = self.port if self.view else None
+        plan = RunPlan(command="demo", scenario=scenario, mode=self.mode, out=self.out, record=self.record, port=port)
         return run_and_report(plan, 0, self.seeds, self.json)

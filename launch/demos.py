@@ -1,4 +1,4 @@
-"""`poise demos`: generate, list and show demonstrations."""
+"""`poise demos`: generate, list, show and export demonstrations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg, subcommand
 
 from .arguments import File, Folder
+from .demos_export import Export
 
 if TYPE_CHECKING:
     from .output import Exit
@@ -121,9 +122,14 @@ class Show:
 
 @dataclass(frozen=True)
 class Demos:
-    """Demonstrations: generate, list, show."""
+    """Demonstrations: generate, list, show; export recorded runs."""
 
-    action: Annotated[Generate, subcommand("generate")] | Annotated[ListSets, subcommand("list")] | Annotated[Show, subcommand("show")]
+    action: (
+        Annotated[Generate, subcommand("generate")]
+        | Annotated[ListSets, subcommand("list")]
+        | Annotated[Show, subcommand("show")]
+        | Annotated[Export, subcommand("export")]
+    )
 
     def __call__(self) -> Exit:
         """Do it."""

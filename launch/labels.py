@@ -65,6 +65,9 @@ LABELS = {
     "first_knot_error_rad": "error of the arms 0.2 s ahead, rad",
     "hold_error_rad": "the same for arms that stay, rad",
     "validation_log_likelihood": "validation: log-likelihood, nats a chunk",
+    # replays
+    "differing": "ticks",
+    "first_tick": "first at",
     # robots
     "mass_kg": "mass, kg",
 }

@@ -20,8 +20,8 @@ PACE_TICKS = 10  # ticks between two looks at the clock
 class Live:
     """Shows each decision, keeps real time, and takes over the intent once the page's velocity was moved."""
 
-    def __init__(self, robot: RobotModel, backend: MujocoBackend, port: int, seed: int) -> None:
-        """Serve the page on this machine.
+    def __init__(self, robot: RobotModel, backend: MujocoBackend, port: int, seed: int, speed: float = 1.0) -> None:
+        """Serve the page on this machine; `speed` is how fast simulated time passes, in real time.
 
         Raises:
             PoiseError: viser is not installed.
@@ -29,7 +29,7 @@ class Live:
         self._robot, self._backend = robot, backend
         self._viewer = Viewer(robot, backend.model, port)
         self._rng = np.random.default_rng((seed, 3))
-        self._clock = Clock(PACE_TICKS * backend.period_s, spin_s=0.0)
+        self._clock = Clock(PACE_TICKS * backend.period_s / speed, spin_s=0.0)
         self._steered = False
         self._ticks = 0
 
@@ -46,19 +46,20 @@ class Live:
         self._steered = self._steered or any(velocity) or self._viewer.stopped
         return Intent(velocity=velocity) if self._steered else wanted
 
-    def show(self, decision: Decision) -> None:
-        """Draw, push where that was asked for, and wait until this tick is due."""
-        if self._viewer.pushed():
-            self._push()
+    def show(self, decision: Decision | None) -> Push | None:
+        """Draw, push where that was asked for, and wait until this tick is due. Returns the push."""
+        push = self._push() if self._viewer.pushed() else None
         self._viewer.update(self._backend.data, decision)
         if self._ticks == 0:
             self._clock.restart()  # the first tick is late by what was loaded for it
         self._ticks += 1
         if self._ticks % PACE_TICKS == 0:
             self._clock.wait()
+        return push
 
-    def _push(self) -> None:
+    def _push(self) -> Push:
         angle = self._rng.uniform(-np.pi, np.pi)
         direction = (float(np.cos(angle)), float(np.sin(angle)), 0.0)
         push = Push(self._robot.overlay.torso, direction, PUSH_NS, float(self._backend.data.time), frame="heading")
         self._backend.disturbances = (*self._backend.disturbances, push)
+        return push

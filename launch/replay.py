@@ -1,112 +1,95 @@
-"""`poise replay`: a recorded fall, run again."""
+"""`poise replay`: a recorded run again, three ways; or a recorded fall of a benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from .arguments import File
-from .bench_runs import MakePolicy, MakeStack
+from .arguments import File, Switch
 
 if TYPE_CHECKING:
-    from poise.sim.locomotion import LocomotionWork
-    from poise.sim.tour import TourWork
+    from rich.console import Console
 
     from .output import Exit
+
+How = Literal["closed-loop", "open-loop", "estimator"]
+ROWS = 12  # of the table of fields that differ
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Run a fall of `bench locomotion` or `bench tour` again from its seed, and compare each tick with its recording, bit for bit."""
+    """Run a recording again, and compare each tick with it, bit for bit."""
 
-    folder: Positional[Annotated[str, arg(metavar="FALL")]]
-    """Its folder, as runs/tour-…/falls/…"""
+    recording: Positional[Annotated[str, arg(metavar="RUN")]]
+    """Folder of a run, its log.mcap, or the folder of a fall of a benchmark (runs/tour-…/falls/…), which is run from its seed."""
+    how: How = "closed-loop"
+    """closed-loop: the intents through the stack on a plant; open-loop: the commands to the plant; estimator: the states through it."""
+    start: Annotated[float, arg(name="from", metavar="S")] = 0.0
+    """Compare from there on, s since the first tick; the replay itself begins where the recording does."""
+    end: Annotated[float | None, arg(name="to", metavar="S", help_behavior_hint="(default: its end)")] = None
+    """Replay and compare up to there, s."""
+    plant: File = None
+    """closed-loop: MJCF of the robot that is simulated. None: the recorded one."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the recorded one)")] = None
+    """closed-loop: of start posture, noise and proposals."""
+    view: Switch = False
+    """Show it in the browser; with closed-loop and open-loop."""
+    speed: float = 1.0
+    """Of --view, times real time."""
+    port: int = 8080
+    """Of the page of --view, on 127.0.0.1."""
+    plot: File = None
+    """Draw recording and replay there, as .svg, .png or .pdf."""
     json: File = None
     """Write the result there; - is standard output."""
 
     def __call__(self) -> Exit:
-        """Say whether it is identical, or the first tick and field that differ."""
-        from poise.sim.falls import read_fall
+        """Say whether it is identical, or what differs and where first."""
+        from poise.robots.record import read_log
 
-        from .options import check_json, console_for
+        from .options import check_count, check_json, check_port, console_for
         from .output import Exit, write_json
+        from .replay_fall import replay_fall
+        from .replay_run import check_plot, log_in, replay_run
         from .run_folder import versions
 
         check_json(self.json)
-        log = read_fall(self.folder)
-        check_case(self.folder, log.meta)
-        comparison = work_of(self.folder, log.meta).replay(log)
-        difference = comparison.difference()
-        others = {name: known for name, known in log.meta["versions"].items() if versions().get(name) != known}
-        result = {"identical": difference is None, "ticks": comparison.ticks, "difference": None, "recorded_with": others}
-        if difference is not None:
-            result["difference"] = asdict(difference)
-        console = console_for(self.json)
-        console.print(_sentence(result), soft_wrap=True, highlight=False)
-        if others:
-            words = ", ".join(f"{name} {known}" for name, known in others.items())
-            console.print(f"it was recorded with {words}; runs repeat with the same versions, on the same machine", soft_wrap=True)
+        check_port(self.port)
+        check_count("--seed", self.seed or 0, 0)
+        check_plot(self.plot)
+        log = read_log(log_in(self.recording))
+        fall = "case" in log.meta and self.how != "estimator"
+        result = replay_fall(self.recording) if fall else replay_run(log, self)
+        known = log.meta.get("versions")
+        was = known if isinstance(known, Mapping) else {}
+        result["recorded_with"] = {name: version for name, version in was.items() if versions().get(name) != version}
+        print_replay(result, console_for(self.json))
         if self.json is not None:
             write_json(self.json, result)
-        return Exit.HELD if difference is None else Exit.FAILED
+        return Exit.HELD if result.get("held", result["identical"]) else Exit.FAILED
 
 
-def work_of(folder: str, meta: Mapping[str, Any]) -> LocomotionWork | TourWork:
-    """What ran the case.
+def print_replay(result: Mapping[str, Any], console: Console) -> None:
+    """What came out, in sentences and a table."""
+    from .output import print_rows
 
-    Raises:
-        PoiseError: this version cannot.
-    """
-    from poise.robots import RecordError, load_robot
-    from poise.sim import locomotion, tour
-
-    robot, schema = load_robot("g1"), meta.get("schema")
-    if schema not in (locomotion.SCHEMA, tour.SCHEMA):
-        raise RecordError(f"{folder}: the fall is of {schema}; this version runs {locomotion.SCHEMA} and {tour.SCHEMA} again")
-    maker = MakePolicy if "policy" in meta else MakeStack
-    try:
-        make_stack = maker(**{field.name: meta[field.name] for field in fields(maker) if field.name in meta})
-        if schema == locomotion.SCHEMA:
-            return locomotion.LocomotionWork(robot, make_stack, locomotion.LocomotionConfig(**_config(meta["locomotion"])))
-        return tour.TourWork(robot, make_stack, tour.TourConfig(**_config(meta["tour"])))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise RecordError(f"{folder}: the recording does not say how it was run ({error!r}); run its case again to have another") from error
+    console.print(sentence(result), soft_wrap=True, highlight=False)
+    if result.get("fields"):
+        print_rows("fields that differ, in the order in which they begin to", result["fields"][:ROWS], console)
+        if len(result["fields"]) > ROWS:
+            console.print(f"… and {len(result['fields']) - ROWS} more")
+    for line in result.get("remarks", ()):
+        console.print(line, soft_wrap=True, highlight=False)
+    if result["recorded_with"]:
+        words = ", ".join(f"{name} {known}" for name, known in result["recorded_with"].items())
+        console.print(f"it was recorded with {words}; runs repeat with the same versions, on the same machine", soft_wrap=True)
 
 
-def check_case(folder: str, meta: Mapping[str, Any]) -> None:
-    """Refuse a recording whose case is none of the benchmarks, or that was made by nobody knows what.
-
-    Raises:
-        RecordError: it is such a one.
-    """
-    from poise.robots import RecordError
-    from poise.robots.plain import to_plain
-    from poise.sim.locomotion import CASES_OF
-    from poise.sim.tour import STAGES
-
-    case = meta.get("case")
-    seed = case.get("seed") if isinstance(case, dict) else None
-    known = []
-    if type(seed) is int and seed >= 0:
-        known = [{"stage": stage, "seed": seed} for stage in STAGES] + [one for cases in CASES_OF.values() for one in cases([seed])]
-    told = {key: value for key, value in case.items() if key != "first_ns"} if isinstance(case, dict) else case
-    if told not in [to_plain(one) for one in known] or not isinstance(meta.get("versions"), dict):
-        raise RecordError(f"{folder}: the recording is of no case of a benchmark; run one again to have another")
-
-
-def _config(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    from poise.sim import NOISE
-
-    if recorded["noise"] not in NOISE or type(recorded["mu"]) not in (int, float):
-        raise ValueError("noise or mu are none")
-    return {**recorded, "plant": None if recorded["plant"] is None else Path(recorded["plant"])}
-
-
-def _sentence(result: Mapping[str, Any]) -> str:
+def sentence(result: Mapping[str, Any]) -> str:
+    """Whether it is identical, or where it first differs."""
     difference = result["difference"]
     if difference is None:
         return f"identical over {result['ticks']} ticks"

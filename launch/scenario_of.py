@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from poise.robots import Intent, load_robot
+from poise.robots import Intent, RecordError, load_robot
 from poise.robots.plain import from_plain
 from poise.robots.record import Log
 from poise.sim.pushing import AFTER_S, case_push
 from poise.sim.scenarios import Scenario, Segment
+
+from .closed_loop import OPTIONS, RunPlan
 
 
 def scenario_of(log: Log) -> Scenario | None:
@@ -27,6 +30,18 @@ def scenario_of(log: Log) -> Scenario | None:
         end_s = push.start_s + push.duration_s + AFTER_S
         return Scenario("push", (Segment(end_s, Intent(velocity=(vx, vy, wz))),), (push,), end_s)
     return None
+
+
+def plan_of(meta: Mapping[str, Any], scenario: Scenario) -> RunPlan:
+    """How a run of `demo` or `walk` was run, with a scenario in place of its own, and nothing recorded.
+
+    Raises:
+        RecordError: the recording does not say so.
+    """
+    config = meta["config"]
+    if not {"command", "steered", *OPTIONS} <= config.keys():
+        raise RecordError("the recording does not say how it was run: another version made it; only runs of this one are made again")
+    return RunPlan(config["command"], lambda seed: scenario, **{name: config[name] for name in OPTIONS}, record="none")
 
 
 def policy_proposes(log: Log) -> bool:

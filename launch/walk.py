@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .arguments import File, Folder, Mode, Noise, Seconds, Seeds, Switch, Velocity, Waypoint
+from .arguments import File, Folder, Mode, Noise, Record, Seconds, Seeds, Switch, Velocity, Waypoint
 
 if TYPE_CHECKING:
     from poise.robots import Intent
@@ -49,8 +49,8 @@ class Walk:
     """Of the page of --view, on 127.0.0.1."""
     out: Folder = "runs"
     """Where the run folder is made."""
-    record: bool = True
-    """Leave a run folder: summary, recording, configuration, report."""
+    record: Record = "brief"
+    """Leave a run folder: summary, recording, configuration, report. full: every tick in float64, for `poise replay`."""
     json: File = None
     """Write the result there; - is standard output."""
 

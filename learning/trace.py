@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def _pack(situations: Sequence[Situation]) -> dict[str, Array]:
     """One array a field, named `field`, `belief.field` or `intent.field`; what an intent leaves out is NaN."""
     plain = [f.name for f in fields(Situation) if f.name not in ("intent", "belief")]
     arrays = {name: np.array([getattr(s, name) for s in situations]) for name in plain}
-    believed = [f.name for f in fields(Belief) if f.name != "external_force_world"]  # for the record of a run; no proposer looks at it
+    believed = [f.name for f in fields(Belief) if f.default is MISSING]  # the others are for the record of a run; no proposer looks at them
     arrays |= {f"belief.{name}": np.array([getattr(s.belief, name) for s in situations]) for name in believed}
     for field in fields(Intent):
         values = [getattr(s.intent, field.name) for s in situations]

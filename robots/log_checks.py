@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .log_vectors import CODES, tick_layout
+from .log_vectors import ARMS, CODES, LATER, TICK_FIELDS
 from .types import Array, Decision, MotionProposal, WalkPlan
 
 Part = tuple[Any, str, tuple[int | None, ...]]
@@ -24,9 +24,12 @@ def check_vectors(joint_names: Sequence[str], tick: Mapping[str, Array], pulse: 
     """
     if not joint_names or not all(isinstance(name, str) for name in joint_names):
         raise ValueError("its joints have no names")
-    for key, shape, _ in tick_layout(len(joint_names), "float32").entries if tick else ():
-        if key not in tick or tick[key].shape[1:] != shape:
-            raise ValueError(f"{key} is missing on /tick, or not of shape {shape}")
+    for field in TICK_FIELDS if tick else ():
+        known = tick.get(field.key)
+        arms = known.shape[-1] if known is not None and ARMS in field.shape else 0
+        shape = field.shape_of(len(joint_names), arms)
+        if (known is None and field.key not in LATER) or (known is not None and known.shape[1:] != shape):
+            raise ValueError(f"{field.key} is missing on /tick, or not of shape {shape}")
     for key in PULSE_FIELDS if pulse else ():
         if key not in pulse:
             raise ValueError(f"{key} is missing on /pulse")

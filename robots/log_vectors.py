@@ -16,14 +16,14 @@ from .errors import RecordError
 from .types import RUNGS, Array
 
 CDR_HEADER = b"\x00\x01\x00\x00"  # little-endian
-JOINTS = -1  # in a shape: the number of joints
+JOINTS, ARMS = -1, -2  # in a shape: the number of joints, and of those of the arms
 
 _LINE = re.compile(r"(float32|float64)(?:\[(\d+)\])? (\w+)  # \(([\d, ]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One entry of a vector: where it comes from, its shape (JOINTS stands for n) and its unit."""
+    """One entry of a vector: where it comes from, its shape (JOINTS stands for n, ARMS for n_arms) and its unit."""
 
     source: str
     name: str
@@ -34,6 +34,10 @@ class Field:
     def key(self) -> str:
         """Its name in the recording."""
         return f"{self.source}_{self.name}" if self.source else self.name
+
+    def shape_of(self, joints: int, arms: int) -> tuple[int, ...]:
+        """Its shape for a robot of so many joints."""
+        return tuple({JOINTS: joints, ARMS: arms}.get(side, side) for side in self.shape)
 
 
 TICK_FIELDS = (
@@ -48,6 +52,11 @@ TICK_FIELDS = (
     Field("state", "motor_fault", (JOINTS,), "not 0: off, too hot or in error"),
     Field("intent", "velocity", (3,), "m/s, m/s, rad/s, heading frame"),
     Field("intent", "waypoint", (3,), "m, m, rad, world"),
+    Field("intent", "height_m", (), "m"),
+    Field("intent", "torso_rpy", (3,), "rad, heading frame"),
+    Field("intent", "arms", (ARMS,), "rad"),
+    Field("intent", "arms_external", (), "0 or 1"),
+    Field("intent", "stamp_s", (), "s"),
     Field("belief", "base_position_world", (3,), "m"),
     Field("belief", "base_orientation_wxyz", (4,), "world from base"),
     Field("belief", "base_velocity_world", (3,), "m/s"),
@@ -62,6 +71,8 @@ TICK_FIELDS = (
     Field("belief", "position_std_m", (3,), "m"),
     Field("belief", "velocity_std_mps", (3,), "m/s"),
     Field("belief", "external_force_world", (3,), "N, that neither gravity nor the feet explain"),
+    Field("belief", "planned_contact", (2,), "0 or 1, left and right"),
+    Field("belief", "updates", (), "states since the estimator began"),
     Field("plan", "zmp_world", (2,), "m, reference"),
     Field("plan", "dcm_reference_world", (2,), "m"),
     Field("plan", "height_m", (), "m"),
@@ -78,6 +89,11 @@ TICK_FIELDS = (
     Field("command", "torque_limit", (JOINTS,), "N·m"),
     Field("decision", "proposal_age_s", (), "s"),
 )
+# What recordings from before they were there lack.
+LATER = frozenset(f"intent_{name}" for name in ("height_m", "torso_rpy", "arms", "arms_external", "stamp_s")) | {
+    "belief_planned_contact",
+    "belief_updates",
+}
 _PLACES = tuple((field.source, field.name) for field in TICK_FIELDS)
 _PHASE = _PLACES.index(("plan", "phase"))
 CODES: dict[str, dict[str, float]] = {
@@ -142,13 +158,30 @@ def parse_definition(text: str) -> VectorLayout:
     return VectorLayout(entries, dtype)
 
 
-def tick_layout(joints: int, dtype: str) -> VectorLayout:
-    """The layout of /tick for a robot with that many joints."""
-    return VectorLayout(((f.key, tuple(joints if s == JOINTS else s for s in f.shape), f.unit) for f in TICK_FIELDS), dtype)
+def tick_layout(joints: int, arms: int, dtype: str) -> VectorLayout:
+    """The layout of /tick for a robot with that many joints, and that many of them in its arms."""
+    return VectorLayout(((f.key, f.shape_of(joints, arms), f.unit) for f in TICK_FIELDS), dtype)
 
 
 def tick_values(sources: Mapping[str, Any]) -> list[Any]:
-    """Values of `TICK_FIELDS` from their sources; everything of a source that is None is None."""
-    values: list[Any] = [getattr(sources[source], name, None) for source, name in _PLACES]
+    """Values of `TICK_FIELDS` from their sources; everything of a source that is None or absent is None."""
+    values: list[Any] = [getattr(sources.get(source), name, None) for source, name in _PLACES]
     values[_PHASE] = CODES["plan_phase"].get(values[_PHASE])
     return values
+
+
+class TickTable:
+    """Ticks of a run in memory, in the form in which `Log.tick` has those of a recording."""
+
+    def __init__(self, joints: int, arms: int) -> None:
+        self._layout = tick_layout(joints, arms, "float64")
+        self._ticks, self._rows = list[int](), list[bytes]()
+
+    def add(self, tick: int, sources: Mapping[str, Any]) -> None:
+        """Take a tick: its messages by the names of `Field.source`."""
+        self._ticks.append(tick)
+        self._rows.append(self._layout.pack(tick_values(sources)))
+
+    def fields(self) -> dict[str, Array]:
+        """`tick` (k,) and every field (k, ...); NaN where a source was absent."""
+        return {"tick": np.array(self._ticks, dtype=float)} | self._layout.unpack(self._rows)

@@ -1,14 +1,15 @@
 """The recording of a run: an MCAP file that grows by compressed chunks and can be read up to the last whole one.
 
 Topics: `/tick` every few ticks, `/pulse` (status, rung, certificate, times) every tick, `/truth` what only a simulator knows,
-`/decision_explained` the whole decision as JSON wherever there is something to explain. Vectors are ROS 2 messages.
+`/decision_explained` the whole decision as JSON wherever there is something to explain, `/note` what else happened.
+Vectors are ROS 2 messages.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,10 +26,13 @@ from .log_vectors import CODES, VectorLayout, parse_definition, tick_layout, tic
 from .model import RobotModel
 from .plain import from_plain, json_schema, to_plain
 from .reading import parse_json
-from .types import RUNGS, Array, Decision, RobotState
+from .types import RUNGS, Array, Decision, Intent, JointCommand, RobotState
 
 SCHEMA = "poise.log/2"
 CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
+WHOLE: dict[str, Any] = {"every": 1, "dtype": "float64"}  # how a recording is written that is to be replayed bit for bit: 1 MB a second
+JSON_TOPICS = ("/decision_explained", "/note")
+STAMP_MAX_S = 1.8e10  # beyond it ns do not fit into 64 bits
 
 _PULSE = (
     ("status", (), "0 ok, 1 degraded, 2 safe"),
@@ -65,10 +69,11 @@ class LogWriter:
         self._writer.add_metadata("poise", head | {"decision_schema": json.dumps(json_schema(Decision))})
         self._writer.add_metadata("run", {key: json.dumps(to_plain(value)) for key, value in meta.items()})
         self._explained = self._writer.register_channel("/decision_explained", "json", schema_id=0)
+        self._notes = self._writer.register_channel("/note", "json", schema_id=0)
         self._layouts: dict[tuple[Any, ...], tuple[int, VectorLayout]] = {}
-        self._tick = self._register("/tick", tick_layout(robot.n, dtype))
+        self._tick = self._register("/tick", tick_layout(robot.n, len(robot.arms), dtype))
         self._last: tuple[Any, ...] = ()
-        self._last_tick = 0
+        self._last_tick = self._last_stamp = 0
         self._closed = False
 
     def write(self, state: RobotState, decision: Decision, truth: Mapping[str, Any] | None = None) -> None:
@@ -79,7 +84,7 @@ class LogWriter:
             decision: what it answered.
             truth: what only a simulator knows: numbers or arrays by name (lower case, as `com_position_world`).
         """
-        stamp = round(state.stamp_s * 1e9)
+        stamp = self._stamp_ns(state.stamp_s)
         self._write_pulse(stamp, decision)
         if decision.tick % self._every == 0:
             sources = {"state": state, "intent": decision.intent, "belief": decision.belief, "plan": decision.plan}
@@ -90,6 +95,25 @@ class LogWriter:
         if self._worth_explaining(decision):
             data = orjson.dumps(to_plain(decision))
             self._writer.add_message(self._explained, stamp, data, stamp, decision.tick)
+
+    def write_state(self, state: RobotState, tick: int) -> None:
+        """Record a state that nobody has decided on."""
+        self._add(self._tick, self._stamp_ns(state.stamp_s), tick, tick_values({"state": state}))
+
+    def note(self, stamp_s: float, tick: int, content: Mapping[str, Any]) -> None:
+        """Record something that happened at a tick: anything that JSON can hold, or dataclasses, by a name."""
+        stamp = self._stamp_ns(stamp_s)
+        self._writer.add_message(self._notes, stamp, orjson.dumps(to_plain(content)), stamp, tick)
+
+    def flush(self) -> None:
+        """Bring everything onto the disk, also a chunk that is not full; what is flushed often is compressed less."""
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+    def _stamp_ns(self, stamp_s: float) -> int:
+        """A time that MCAP takes; the last one where a sensor gave none."""
+        if 0.0 <= stamp_s < STAMP_MAX_S:
+            self._last_stamp = round(stamp_s * 1e9)
+        return self._last_stamp
 
     def _write_pulse(self, stamp: int, decision: Decision) -> None:
         certificate, times = decision.certificate, decision.timings_us
@@ -129,8 +153,8 @@ class LogWriter:
         """Finish the file; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._writer.finish()  # type: ignore[no-untyped-call]
-            self._file.close()
+            with self._file:
+                self._writer.finish()  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> LogWriter:
         return self
@@ -150,6 +174,7 @@ class Log:
     pulse: Mapping[str, Array]  # status, rung, certificate_changed, torque_change_nm, and the parts as NAME_us
     truth: Mapping[str, Array] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+    notes: tuple[Any, ...] = ()  # what happened in the run, as `LogWriter.note` was told
     complete: bool = True  # False: the file ends in the middle, as after a crash
     dtype: str = "float64"  # of the numbers in `tick`, as they were written
 
@@ -161,9 +186,34 @@ class Log:
             known: dict[str, Any] = {name: None if np.isnan(row).all() else row for name, row in rows.items()}
             yield RobotState(stamp_s=float(stamp), **known)
 
+    def intents(self) -> Iterator[Intent]:
+        """The recorded intents in order, without what was unusable in them; from before they were recorded whole: velocity and waypoint."""
+        names = [name for name in self.tick if name.startswith("intent_")]
+        for i in range(len(self.tick.get("tick", ()))):
+            yield _intent({name.removeprefix("intent_"): self.tick[name][i] for name in names})
+
+    def commands(self) -> Iterator[JointCommand]:
+        """The recorded commands in order."""
+        names = [field.name for field in fields(JointCommand)]
+        for i in range(len(self.tick.get("tick", ()))):
+            yield JointCommand(**{name: self.tick[f"command_{name}"][i] for name in names})
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds every tick from the first on, in the numbers that were used: such a one replays bit for bit."""
+        ticks = self.tick.get("tick", np.zeros(0))
+        return self.dtype == "float64" and len(ticks) > 0 and bool(ticks[0] == 1.0 and (np.diff(ticks) == 1.0).all())
+
     def decision_at(self, time_s: float) -> Decision | None:
         """The explained decision in force at a time: the last one made until then, None before the first."""
         return next((d for d in reversed(self.decisions) if d.stamp_s <= time_s + 1e-9), None)
+
+
+def _intent(rows: Mapping[str, Array]) -> Intent:
+    known: dict[str, Any] = {name: row for name, row in rows.items() if not np.isnan(row).all()}
+    known |= {name: tuple(known[name].tolist()) for name in ("velocity", "waypoint", "torso_rpy") if name in known}
+    known |= {name: float(known[name]) for name in ("height_m", "stamp_s") if name in known}
+    return Intent(**known | {"arms_external": bool(known.get("arms_external", False))})
 
 
 def read_log(path: str | Path) -> Log:
@@ -193,8 +243,7 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         if isinstance(record, Message):
             messages.setdefault(record.channel_id, []).append(record)
     topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
-    explained = [m for id_, c in channels.items() if c.topic == "/decision_explained" for m in messages.get(id_, [])]
-    decisions = _decisions(explained)
+    explained, noted = ([m for id_, c in channels.items() if c.topic == topic for m in messages.get(id_, [])] for topic in JSON_TOPICS)
     joint_names = tuple(parse_json(head["joint_names"]))
     check_vectors(joint_names, topics["/tick"], topics["/pulse"])
     return Log(
@@ -204,7 +253,8 @@ def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], co
         tick=topics["/tick"],
         pulse=topics["/pulse"],
         truth=topics["/truth"],
-        decisions=decisions,
+        decisions=_decisions(explained),
+        notes=tuple(parse_json(message.data) for message in noted),
         complete=complete,
         dtype=next((_layout(schemas, c).dtype.name for c in channels.values() if c.topic == "/tick"), "float64"),
     )

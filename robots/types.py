@@ -121,6 +121,8 @@ class Belief:
     velocity_std_mps: Array  # (3,)
     age_s: float
     external_force_world: Array | None = None  # (3,) N, that neither gravity nor the feet explain; None: not known
+    planned_contact: Array | None = None  # (2,) 0 or 1, which feet the plan let stand when the estimator took the state
+    updates: int | None = None  # states that the estimator has taken since it began; 1: this one began it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 from poise.robots import Decision, Intent, RecordError, RobotModel, RobotState
 from poise.robots.log_vectors import TICK_FIELDS, tick_values
 from poise.robots.plain import to_plain
-from poise.robots.record import Log, LogWriter, read_log
+from poise.robots.record import WHOLE, Log, LogWriter, read_log
 
 from .pushing import LocomotionStack
 
@@ -82,7 +82,7 @@ class Tape(Watched):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOG).unlink(missing_ok=True)
         (folder / "config.json").write_text(json.dumps(to_plain(head), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with LogWriter(folder / LOG, robot, head, every=1, dtype="float64") as writer:
+        with LogWriter(folder / LOG, robot, head, **WHOLE) as writer:
             for state, decision in self.ticks:
                 writer.write(state, decision)
 

@@ -134,6 +134,18 @@ class Meter:
         return float(np.linalg.norm((believed - true)[:2])), float(wrap_angle(believed[2] - true[2]))
 
 
+def truth(backend: MujocoBackend) -> dict[str, Any]:
+    """What only the simulator knows, at the moment that the last decision was made on."""
+    base = backend.model.body(backend.robot.overlay.base).id
+    data = backend.data
+    # MuJoCo's derived quantities are those before its last integration step: of the decision's moment, not one tick later.
+    return {
+        "base_position_world": data.xpos[base].copy(),
+        "base_orientation_wxyz": data.xquat[base].copy(),
+        "com_position_world": data.subtree_com[base].copy(),
+    }
+
+
 def pose(backend: MujocoBackend) -> tuple[float, float, float]:
     """Truth: x, y (m) and yaw (rad) of the base."""
     x, y, _ = backend.base_position_world
@@ -158,10 +170,10 @@ def mean_velocity(poses: Array, period_s: float) -> tuple[float, float, float]:
 
 
 def displacement(start: Array, end: Array) -> Array:
-    """Pose `end` (3,) x, y (m), yaw (rad) seen from pose `start` (3,)."""
+    """Pose `end`, or poses (..., 3), x, y (m), yaw (rad), seen from pose `start` (3,)."""
     cos, sin = np.cos(start[2]), np.sin(start[2])
-    dx, dy, turn = end - start
-    return np.array([cos * dx + sin * dy, -sin * dx + cos * dy, wrap_angle(turn)])
+    dx, dy, turn = np.moveaxis(end - start, -1, 0)
+    return np.stack([cos * dx + sin * dy, -sin * dx + cos * dy, np.arctan2(np.sin(turn), np.cos(turn))], axis=-1)
 
 
 def _error(mean: tuple[float, float, float], commands: list[tuple[float, float, float] | None]) -> tuple[float, float, float] | None:

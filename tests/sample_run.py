@@ -107,6 +107,8 @@ def sample_belief(tick: int) -> Belief:
         position_std_m=np.full(3, 0.01),
         velocity_std_mps=np.full(3, 0.03),
         age_s=0.0,
+        planned_contact=np.array([1.0, 1.0]),
+        updates=tick,
     )
 
 

@@ -130,7 +130,10 @@ def test_a_belief_says_what_was_estimated(g1: RobotModel) -> None:
         "velocity_std_mps": stds[1],
         "external_force_world": d.base_rotation @ e.external_wrench[:3],
     }
-    assert list(wanted) == [field.name for field in fields(Belief) if field.name != "age_s"]
+    told = {"age_s": 0.0, "planned_contact": [1.0, 0.0], "updates": 2}
+    assert list(wanted) == [field.name for field in fields(Belief) if field.name not in told]
+    belief = e.belief(dcm, sole_yaw)
+    assert {name: np.asarray(getattr(belief, name)).tolist() for name in told} == told
     assert np.linalg.norm(wanted["base_velocity_world"] - d.v[:3]) > 0.1
     numbers = believed(d.block, d.nv, e.memory, dcm, sole_yaw)
     assert numbers.shape == (42,) and np.unique(numbers[:33]).size == 33

@@ -19,7 +19,7 @@ from poise.launch.bench_runs import BatchFolder
 from poise.launch.bench_safety import broken
 from poise.launch.compare_page import render
 from poise.launch.comparison import Row, check_figures, compare, read_run
-from poise.launch.replay import check_case, work_of
+from poise.launch.replay_fall import check_case, work_of
 from poise.sim import certified_motion, locomotion, tour
 from poise.sim.batch import Ledger, read_ledger
 from poise.sim.safety_verdict import regressions

@@ -10,7 +10,8 @@ from foreign_policy import contract_entries, write_contract, write_linear
 from poise.launch.bench import Realtime, Tour
 from poise.launch.bench_locomotion import Locomotion
 from poise.launch.output import Exit
-from poise.launch.replay import Replay, work_of
+from poise.launch.replay import Replay
+from poise.launch.replay_fall import work_of
 from poise.robots import PoiseError, RecordError, RobotModel
 from poise.sim import locomotion, pushing, tracking
 
@@ -107,7 +108,7 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pushing, "SETTLE_S", 0.602)
     assert Replay(str(fall))() is Exit.FAILED
     assert "differs at tick" in capsys.readouterr().out
-    with pytest.raises(PoiseError, match="no fall of a benchmark there"):
+    with pytest.raises(PoiseError, match="has no log.mcap"):
         Replay(str(tmp_path))()
     with pytest.raises(RecordError, match=r"the fall is of poise\.locomotion/1; this version runs"):
         work_of("folder", {"schema": "poise.locomotion/1"})

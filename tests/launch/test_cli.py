@@ -58,7 +58,7 @@ ONE_LINERS = {
     "walk --spead 1": "--spead",
     "wlak": "unknown command 'wlak'; known: demo, walk, explain, replay, robots, demos, train, bench; For full helptext, run poise --help",
     "wlak --velocity 0.5 0 0": "unknown command 'wlak'; known: demo, walk, explain, replay, robots, demos, train, bench; ",
-    "demos lst demos": "unknown command 'lst'; known: generate, list, show; For full helptext, run poise demos --help",
+    "demos lst demos": "unknown command 'lst'; known: generate, list, show, export; For full helptext, run poise demos --help",
     "walk dance": "Unrecognized options: dance",
     "": "Expected one of",
     "demo --seeds 1,": "--seeds 1,",
@@ -123,8 +123,8 @@ def test_help_names_every_command_and_its_units(capfd: pytest.CaptureFixture[str
 
 
 def test_options_reach_the_command() -> None:
-    given = parse("walk --velocity -0.3 0 0.1 --seeds 0-4 --no-record --noise hard --view".split())
-    assert given == Walk(velocity=(-0.3, 0.0, 0.1), seeds="0-4", record=False, noise="hard", view=True)
+    given = parse("walk --velocity -0.3 0 0.1 --seeds 0-4 --record none --noise hard --view".split())
+    assert given == Walk(velocity=(-0.3, 0.0, 0.1), seeds="0-4", record="none", noise="hard", view=True)
     assert parse(["demo", "--quick"]) == Demo(quick=True)
 
 
@@ -182,7 +182,7 @@ def test_a_short_walk_leaves_everything(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_list_of_seeds_has_a_summary_and_json_goes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_main(*"walk --velocity 0 0 0 --seconds 0.2 --mode model --no-record --seeds 3 --json -".split()) == 0
+    assert run_main(*"walk --velocity 0 0 0 --seconds 0.2 --mode model --record none --seeds 3 --json -".split()) == 0
     result = json.loads(capfd.readouterr().out)
     assert [run["seed"] for run in result["runs"]] == [3]
     assert result["runs"][0].keys() >= STABLE and result["runs"][0]["report"] is None

@@ -211,7 +211,7 @@ def test_outside_readers_see_the_same_numbers(recorded: Path) -> None:
     with recorded.open("rb") as file:
         summary = make_reader(file).get_summary()
         assert summary is not None and summary.statistics is not None
-        assert {c.topic for c in summary.channels.values()} == {"/tick", "/pulse", "/truth", "/decision_explained"}
+        assert {c.topic for c in summary.channels.values()} == {"/tick", "/pulse", "/truth", "/decision_explained", "/note"}
         first = next(message for _, channel, message in make_reader(file).iter_messages("/decision_explained"))
         assert json.loads(first.data)["intent"]["velocity"] == [0.4, 0.0, 0.1]
     with AnyReader([recorded], default_typestore=get_typestore(Stores.EMPTY)) as bag:
