@@ -47,7 +47,8 @@ class Deliberation:
         self.elsewhere, self._elsewhere, self._arms, self._delay, self._overdue = elsewhere is not None, elsewhere, arms, delay, overdue
         self.acting: Choice | None = None
         self._coming: Choice | None = None
-        self._alone, self._answered = False, 0
+        self._alone = False
+        self._asked: int | None = None  # at which tick, where an answer is owed
 
     @property
     def in_force(self) -> Choice:
@@ -59,7 +60,7 @@ class Deliberation:
         """Start a run."""
         self._proposer.reset(seed)
         self.forget()
-        self._alone, self._answered = False, 0
+        self._alone, self._asked = False, None
 
     def forget(self) -> None:
         """Nothing acts or comes any more: the next choice acts at once."""
@@ -69,7 +70,7 @@ class Deliberation:
         """The choice that begins to act in this tick; None where none does."""
         answer = None if self._elsewhere is None else self._elsewhere.answer()
         if answer is not None:
-            self._answered = tick
+            self._asked = None
             self._coming = self._coming if self._alone else replace(answer, ready=tick)
         if self._coming is None or tick < self._coming.ready:
             return None
@@ -78,9 +79,11 @@ class Deliberation:
 
     def decide(self, situation: Situation, alone: bool, watch: Stopwatch) -> Choice | None:
         """Choose, or ask elsewhere: then None. Alone: only the scripted motion is wanted."""
-        self._alone, first, overdue = alone, self.acting is None, situation.tick - self._answered > self._overdue
+        self._alone, first = alone, self.acting is None
+        overdue = self._asked is not None and situation.tick - self._asked > self._overdue
         if self._elsewhere is not None and not alone:
             self._elsewhere.pose(situation)
+            self._asked = situation.tick if self._asked is None else self._asked
             if not first and not overdue:
                 return None
         proposer, model = (self._scripted, None) if alone or self.elsewhere else (self._proposer, self._world_model)
@@ -95,8 +98,8 @@ class Deliberation:
 
     def snapshot(self) -> Any:
         """What a tick changes; what is thought elsewhere is not in it."""
-        return self.acting, self._coming, self._alone, self._answered
+        return self.acting, self._coming, self._alone, self._asked
 
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot."""
-        self.acting, self._coming, self._alone, self._answered = snapshot
+        self.acting, self._coming, self._alone, self._asked = snapshot

@@ -48,7 +48,9 @@ class BlackBox:
             RecordError: it cannot be written.
         """
         rows = self.ticks()
-        arrays = {f"{part}_{field}": rows[part][field] for part in ("state", "sent") for field in rows[part].dtype.names or ()}
+        arrays: dict[str, Any] = {
+            f"{part}_{field}": rows[part][field] for part in ("state", "sent") for field in rows[part].dtype.names or ()
+        }
         try:
             np.savez_compressed(path, monotonic_s=rows["monotonic_s"], joint_names=np.array(names), modes=np.array(MODES), **arrays)
         except OSError as error:

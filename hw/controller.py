@@ -27,12 +27,12 @@ class Steps(Protocol):
 
 
 class Controller:
-    """Answers while the supervisor says stand or walk; what it stands, it stands from anew each time."""
+    """Answers while the supervisor says stand or walk, from a stand anew each time; `on_tick` may have something to say."""
 
-    def __init__(self, stack: Steps, boxes: Mailboxes, on_tick: Callable[[Decision, RobotState], None], seed: int = 0) -> None:
+    def __init__(self, stack: Steps, boxes: Mailboxes, on_tick: Callable[[Decision, RobotState], str], seed: int = 0) -> None:
         self._stack, self._boxes, self._on_tick, self._seed = stack, boxes, on_tick, seed
         self._idle = True
-        self._intent = Intent()
+        self._intent, self._remark = Intent(), ""
 
     def run(self) -> None:
         """Answer until everything ends."""
@@ -60,6 +60,7 @@ class Controller:
         decision = self._stack.step(state, intent)
         standing = decision.plan is not None and decision.belief is not None
         carried_n = float(decision.belief.foot_force_n.sum()) if standing and decision.belief else 0.0
-        self._boxes.command.put(command_record(decision.command, int(record["number"]), carried_n, decision.rung))
+        said = "; ".join(filter(None, (decision.reason, self._remark)))
+        self._boxes.command.put(command_record(decision.command, int(record["number"]), carried_n, decision.rung, said))
         self._boxes.command_came.release()
-        self._on_tick(decision, state)
+        self._remark = self._on_tick(decision, state)

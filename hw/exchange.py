@@ -37,9 +37,9 @@ def state_type(n: int) -> np.dtype:
 
 
 def command_type(n: int) -> np.dtype:
-    """A JointCommand of n joints, the number of the state that it answers, what the feet carry (N), the rung, an index of RUNGS."""
+    """A JointCommand of n joints, the number of the state it answers, what the feet carry (N), the rung, an index of RUNGS, and a remark."""
     joints = [(name, "<f8", n) for name in _COMMAND_FIELDS]
-    return np.dtype([("answers", "<u8"), ("carried_n", "<f8"), ("rung", "u1"), *joints])
+    return np.dtype([("answers", "<u8"), ("carried_n", "<f8"), ("rung", "u1"), ("said", f"S{REASON}"), *joints])
 
 
 def operation_type(arms: int) -> np.dtype:
@@ -59,6 +59,7 @@ STATUS = np.dtype(
         ("battery", "<f8"),  # %, NaN: not known
         ("carried_n", "<f8"),  # by the feet, as the controller believes
         ("rung", "u1"),  # that the controller is on
+        ("said", f"S{REASON}"),  # by the controller
         ("refused", "<u8"),  # states that were not whole
     ]
 )
@@ -102,12 +103,12 @@ def state_of(record: Record) -> RobotState:
     return RobotState(**known)
 
 
-def command_record(command: JointCommand, answers: int, carried_n: float, rung: str) -> Record:
+def command_record(command: JointCommand, answers: int, carried_n: float, rung: str, said: str = "") -> Record:
     """The record of a command."""
     record = np.zeros((), command_type(len(command.q)))
     for name in _COMMAND_FIELDS:
         record[name] = getattr(command, name)
-    record["answers"], record["carried_n"], record["rung"] = answers, carried_n, RUNGS.index(rung)
+    record["answers"], record["carried_n"], record["rung"], record["said"] = answers, carried_n, RUNGS.index(rung), said.encode()
     return record
 
 

@@ -9,9 +9,11 @@ import ctypes
 import gc
 import os
 import resource
+import sys
 from dataclasses import dataclass
 
 _CURRENT_AND_FUTURE = 1 | 2  # MCL_CURRENT | MCL_FUTURE
+SWITCH_S = 1e-4  # after which a thread that computes lets another have the interpreter
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,31 @@ class RealtimeConfig:
 
 
 def enter_realtime(config: RealtimeConfig) -> list[str]:
-    """Ask for it, for this thread and those it starts, until the process ends; a sentence for each thing that was refused.
+    """Ask for it, for this thread and the threads and processes it starts, until the process ends; a sentence for each that was refused.
 
-    Processes that it starts are scheduled as everything else is. Garbage is no longer collected by itself: a loop must leave no cycles.
+    Whatever holds the interpreter's lock must be scheduled as the loop is, or other programs hold the loop up: start such threads after
+    this, DDS's own too, and processes that are none of the loop's before it. Garbage is no longer collected by itself: a loop must leave
+    no cycles.
     """
     refused = [sentence for sentence in (_schedule(config.priority), _pin(config.cpu), _lock() if config.lock_memory else None) if sentence]
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
     gc.disable()
     return refused
 
 
+def give_way() -> None:
+    """Schedule this thread of a real-time process behind the loop's, still before other programs; elsewhere nothing is changed."""
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
 def _schedule(priority: int | None) -> str | None:
     if priority is None:
         return None
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         return f"not scheduled as real-time (SCHED_FIFO {priority}): {error.strerror}; run as root, or allow it by `ulimit -r {priority}`"
     return None

@@ -13,6 +13,8 @@ from typing import Any
 from poise.robots import Decision, RecordError, RobotModel, RobotState
 from poise.robots.record import WHOLE, LogWriter
 
+from .process import give_way
+
 MOST_WAITING = 1000  # ticks: 2 s at 500 Hz, 10 MB
 POLL_S = 0.02  # between two looks at what waits
 FLUSH_S = 1.0  # how old what is not on the disk may become: what a crash can lose
@@ -72,6 +74,7 @@ class Recorder:
 
     def _record(self) -> None:
         """Until the end, or until the disk fails; then what comes is thrown away."""
+        give_way()
         try:
             self._write_until_ended()
             self._writer.close()

@@ -85,7 +85,7 @@ class Supervision:
         self._nothing = command_record(JointCommand(*[unknown] * 6), 0, np.nan, RUNGS[0])
         self._number = self._missed = self._requests = self._rung = 0
         self._carried_n = self._unspoken_s = self._fallen_s = self._period_s = 0.0
-        self._turned_s = now()
+        self._turned_s, self._said = now(), b""
         self._weight_n = GRAVITY * robot.mass
         self._stamp = math.nan
         self._ages = Histogram()
@@ -151,6 +151,7 @@ class Supervision:
             if record is None or not 0 <= self._number - int(record["answers"]) <= LATE:
                 continue
             newest, self._carried_n, self._rung = command_of(record), float(record["carried_n"]), int(record["rung"])
+            self._said = record["said"].item()
             if int(record["answers"]) == self._number:
                 return newest
         self._missed += 1
@@ -167,5 +168,5 @@ class Supervision:
         record["states"], record["missed"], record["longest_silence_s"] = self._number, self._missed, supervisor.longest_silence_s
         record["age_ms"] = 1e3 * self._ages.quantile(0.5), 1e3 * self._ages.quantile(0.99)
         record["battery"], record["carried_n"], record["rung"] = self._health.battery, self._carried_n, self._rung
-        record["refused"] = self._backend.refused
+        record["refused"], record["said"] = self._backend.refused, self._said
         return record

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .arguments import File, Mode, Switch
+from .arguments import File, Folder, Mode, Switch
 
 if TYPE_CHECKING:
     from poise.hw.operation import Operator
@@ -38,6 +38,10 @@ class Deploy:
     """Be scheduled before other programs, where the system allows it."""
     seed: int = 0
     """Of proposals."""
+    out: Folder = "runs"
+    """Where the run folder is made."""
+    record: bool = True
+    """Leave a run folder: recording of every tick, summary, and after a fault the last half minute as the supervisor saw it."""
     json: File = None
     """Write the result there; - is standard output."""
 
@@ -49,6 +53,7 @@ class Deploy:
         from .deployment import Deployment, DeployPlan
         from .options import check_count, check_json, console_for
         from .output import Exit, print_result
+        from .run_folder import RunFolder
 
         check_json(self.json)
         check_count("--domain", self.domain, 0, 232)
@@ -57,15 +62,21 @@ class Deploy:
             raise PoiseError("--route FILE and --source route belong together; give both or neither")
         plan = DeployPlan(self.robot, self.mode, self.interface, self.domain, self.release, self.read_only, self.realtime, self.seed)
         robot = plan.load()
+        folder = RunFolder.create(self.out, "deploy") if self.record else None
+        if folder is not None:
+            plan = replace(plan, log=folder.log, meta=folder.write_config({"command": "deploy", "plan": plan}, self.seed))
         operator = self._operator(robot.overlay.gait.velocity_max)
         try:
             print("compiling and looking for the robot", file=sys.stderr, flush=True)
             with Deployment(plan, robot) as deployment:
-                conduct = Conduct(deployment, operator)
+                conduct = Conduct(deployment, operator, folder.path if folder else None)
                 conduct.run()
                 result = conduct.result()
         finally:
             operator.close()
+        if folder is not None:
+            folder.write_summary(result)
+            result["folder"] = folder.path
         print_result("deployed", result, self.json, console_for(self.json))
         return Exit.HELD if result["as_asked"] else Exit.FAILED
 

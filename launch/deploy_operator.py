@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
@@ -21,12 +22,15 @@ LOST = ("controlled descent", "damping")  # rungs of a robot that fell, or whose
 class Conduct:
     """Runs until the robot is disarmed after it was armed, or the operator interrupts."""
 
-    def __init__(self, deployment: Deployment, operator: Operator) -> None:
-        self._deployment, self._operator = deployment, operator
+    def __init__(self, deployment: Deployment, operator: Operator, folder: Path | None) -> None:
+        """What happens is written into a folder, where there is one."""
+        self._deployment, self._operator, self._folder = deployment, operator, folder
         self.mode, self._armed, self._told, self._lost = DISARMED, False, "", ""
         self._walked_s = 0.0
         self._begun_s = self._turned_s = time.monotonic()
+        self._controller_said = ""
         self._reasons: list[str] = []
+        self._sentences: list[str] = []
 
     def run(self) -> None:
         """Poll, pass on, tell; Ctrl-C brings the robot down."""
@@ -39,6 +43,13 @@ class Conduct:
             self._come_down("interrupted")
         for name in self._deployment.dead:
             self._come_down(f"the {name} has died")
+        if self._folder is not None and not self.as_asked:
+            self._deployment.write_black_box(self._folder / "black-box.npz")
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether nothing happened but what was asked for."""
+        return not (self._lost or self._reasons)
 
     def result(self) -> dict[str, Any]:
         """How it went."""
@@ -49,11 +60,12 @@ class Conduct:
             counts = {name: float(status[name]) if name.endswith("_s") else status[name].item() for name in names}
             counts["age_ms"] = dict(zip(("p50", "p99"), status["age_ms"].tolist(), strict=True))
         return {
-            "as_asked": not (self._lost or self._reasons),
+            "as_asked": self.as_asked,
             "lost": self._lost,
             "reasons": self._reasons,
             "seconds": time.monotonic() - self._begun_s,
             "walked_s": self._walked_s,
+            "said": self._sentences,
             **counts,
         }
 
@@ -80,6 +92,9 @@ class Conduct:
                 self._reasons.append(reason)
         self.mode, self._told = mode, reason
         self._armed = self._armed or mode != DISARMED
+        if (said := status["said"].item().decode(errors="replace")) != self._controller_said:
+            self._controller_said = said
+            self._say(f"controller: {said or 'all is well again'}")
         if mode in (STAND, WALK) and rung in LOST and not self._lost:
             self._lost = rung
             self._say(f"the robot has lost its balance: {rung}")
@@ -103,4 +118,5 @@ class Conduct:
             time.sleep(POLL_S)
 
     def _say(self, sentence: str) -> None:
-        print(f"{time.monotonic() - self._begun_s:6.1f} s  {sentence}", file=sys.stderr, flush=True)
+        self._sentences.append(f"{time.monotonic() - self._begun_s:6.1f} s  {sentence}")
+        print(self._sentences[-1], file=sys.stderr, flush=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from poise.control import StackConfig
+from poise.hw.black_box import BlackBox
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
 from poise.hw.elsewhere import Chooser, ElsewhereProcess
@@ -20,10 +24,11 @@ from poise.hw.health import UnitreeHealth
 from poise.hw.mailbox import Record
 from poise.hw.motion_switcher import MotionSwitcherClient
 from poise.hw.process import RealtimeConfig, enter_realtime
+from poise.hw.recorder import Recorder
 from poise.hw.supervision import Supervision
 from poise.hw.supervisor import Supervisor
 from poise.hw.unitree import UnitreeBackend
-from poise.robots import Intent, PoiseError, RobotModel, load_robot
+from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, load_robot
 
 from .compose import build_chooser, build_stack
 
@@ -43,25 +48,27 @@ class DeployPlan:
     read_only: bool
     realtime: bool
     seed: int
+    log: Path | None = None  # of the controller's ticks
+    meta: Mapping[str, Any] = field(default_factory=dict)  # that the log says of the run
 
     def load(self) -> RobotModel:
         """The robot."""
         return load_robot(self.robot)
 
 
-def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
+def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
     """The supervisor's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         robot = plan.load()
         with ExitStack() as held:
+            _begin(plan, SUPERVISOR_PRIORITY, faults)
             bus = held.enter_context(Bus(plan.interface, plan.domain))
             backend = UnitreeBackend(robot, bus, read_only=plan.read_only)
             if plan.release and not plan.read_only:
                 _release(bus)
             supervisor = Supervisor(robot, StackConfig().period_s)
-            supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic)
-            _begin(plan, SUPERVISOR_PRIORITY, faults)
+            supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic, black_box)
             ready.set()
             while not boxes.end.is_set():
                 supervision.turn()
@@ -69,19 +76,29 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> No
         faults.put(str(error))
 
 
-def control(plan: DeployPlan, boxes: Mailboxes, ready: Any, faults: Any) -> None:
+def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
     """The controller's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         context = multiprocessing.get_context("spawn")
-        with ElsewhereProcess(context, partial(_chooser, plan)) as elsewhere:
-            stack = build_stack(plan.load(), plan.mode, seed=plan.seed, elsewhere=elsewhere)
+        with ExitStack() as held:
+            elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, plan)))
+            robot = plan.load()
+            stack = build_stack(robot, plan.mode, seed=plan.seed, elsewhere=elsewhere)
             if not elsewhere.wait(READY_S):
                 raise PoiseError("the process that proposes did not start")
             _begin(plan, CONTROLLER_PRIORITY, faults)
-            controller = Controller(stack, boxes, lambda decision, state: None, plan.seed)
+            recorder = None if plan.log is None else held.enter_context(Recorder(_free(plan.log), robot, plan.meta))
+
+            def on_tick(decision: Decision, state: RobotState) -> str:
+                """Record, and say where that fails."""
+                if recorder is None:
+                    return ""
+                recorder.write(state, decision)
+                return recorder.remark
+
             ready.set()
-            controller.run()
+            Controller(stack, boxes, on_tick, plan.seed).run()
     except PoiseError as error:
         faults.put(str(error))
 
@@ -104,6 +121,11 @@ def _release(bus: Bus) -> None:
         raise PoiseError(f"the robot's own motion program {mode!r} does not let go of the motors; switch it to debug mode by its remote")
 
 
+def _free(path: Path) -> Path:
+    """A path that nothing is at yet: a controller that was started anew records into a file of its own."""
+    return next(free for i in count(1) if not (free := path if i == 1 else path.with_stem(f"{path.stem}-{i}")).exists())
+
+
 TARGETS = {"controller": control, "supervisor": supervise}
 
 
@@ -121,6 +143,7 @@ class Deployment:
         self.status: Record | None = None
         self._faults: Any = self._context.Queue()
         self._requests = 0
+        self._black_box = BlackBox(self._context, robot.n)
         self.processes: dict[str, BaseProcess] = {}
 
     def __enter__(self) -> Deployment:
@@ -140,7 +163,9 @@ class Deployment:
             PoiseError: it ended before it was; then all of them are ended.
         """
         ready = self._context.Event()
-        process = self._context.Process(target=TARGETS[name], args=(self._plan, self.boxes, ready, self._faults), name=name)
+        process = self._context.Process(
+            target=TARGETS[name], args=(self._plan, self.boxes, self._black_box, ready, self._faults), name=name
+        )
         self.processes[name] = process
         process.start()
         end = time.monotonic() + READY_S
@@ -169,6 +194,14 @@ class Deployment:
         self.boxes.operation.put(operation_record(intent, len(self._robot.arms), request, self._requests, emergency_stop))
         status = self.boxes.status.get()
         self.status = self.status if status is None else status
+
+    def write_black_box(self, path: Path) -> None:
+        """Write down the last half minute.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        self._black_box.write(path, self._robot.joint_names)
 
     @property
     def dead(self) -> tuple[str, ...]:

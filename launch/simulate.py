@@ -56,6 +56,7 @@ class Simulate:
 
     def __call__(self) -> Exit:
         """Run until the time is over, `quit`, or Ctrl-C."""
+        from poise.hw.process import RealtimeConfig, enter_realtime
         from poise.robots import PoiseError
 
         from .options import check_count, check_json, check_port, check_seconds, console_for
@@ -69,6 +70,8 @@ class Simulate:
         check_count("--seed", self.seed, 0)
         seconds = DAY_S if self.seconds is None else self.seconds
         check_seconds(seconds)
+        for refused in enter_realtime(RealtimeConfig(priority=70)):
+            print(f"poise: {refused}", file=sys.stderr)
         with ExitStack() as held:
             simulation, speaker = self._robot(held)
             timing = self._run(simulation, seconds, held)
@@ -98,14 +101,11 @@ class Simulate:
         from poise.control import StackConfig
         from poise.hw.clock import Clock
         from poise.hw.loop import Timing, run_loop
-        from poise.hw.process import RealtimeConfig, enter_realtime
 
         orders: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_read_lines, args=(orders,), daemon=True).start()
         clock, timing = Clock(StackConfig().period_s), Timing()
         ticks = round(seconds / clock.period_s)
-        for refused in enter_realtime(RealtimeConfig(priority=70)):
-            print(f"poise: {refused}", file=sys.stderr)
         print(f"a simulated {self.robot} speaks on {self.interface}, domain {self.domain}; Ctrl-C ends it", file=sys.stderr, flush=True)
 
         def step(tick: int) -> bool:
