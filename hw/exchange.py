@@ -37,7 +37,7 @@ def state_type(n: int) -> np.dtype:
 
 
 def command_type(n: int) -> np.dtype:
-    """A JointCommand of n joints, the number of the state it answers, what the feet carry (N), the rung, an index of RUNGS, and a remark."""
+    """A JointCommand of n joints, the state that it answers, what the feet carry (N), the rung, an index of RUNGS, and a remark."""
     joints = [(name, "<f8", n) for name in _COMMAND_FIELDS]
     return np.dtype([("answers", "<u8"), ("carried_n", "<f8"), ("rung", "u1"), ("said", f"S{REASON}"), *joints])
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .arguments import File, Noise, Seconds, Switch
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .simulation import Simulation
 
 DAY_S = 86400.0
+SHOW_EVERY = 16  # ticks
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,12 @@ class Simulate:
         check_count("--seed", self.seed, 0)
         seconds = DAY_S if self.seconds is None else self.seconds
         check_seconds(seconds)
+        orders, show = self._page() if self.view else (queue.SimpleQueue[str](), None)
         for refused in enter_realtime(RealtimeConfig(priority=70)):
             print(f"poise: {refused}", file=sys.stderr)
         with ExitStack() as held:
             simulation, speaker = self._robot(held)
-            timing = self._run(simulation, seconds, held)
+            timing = self._run(simulation, seconds, orders, show)
             result = {"heard": speaker.heard, "refused": speaker.refused, "stamp_s": speaker.state.stamp_s, **timing.plain()}
         print_result("simulated robot", result, self.json, console_for(self.json))
         return Exit.HELD
@@ -97,12 +99,27 @@ class Simulate:
         speaker = SimulatedRobot(robot, backend, bus, period_s, self.program, self.seed)
         return Simulation(robot, backend, speaker, self.start == "hanging", self.hoist == "auto"), speaker
 
-    def _run(self, simulation: Simulation, seconds: float, held: ExitStack) -> Timing:
+    def _page(self) -> tuple[Any, Any]:
+        """The page's process, before this one is scheduled before all others: where its orders come from, and what it is shown by."""
+        import multiprocessing
+
+        from poise.hw.mailbox import Mailbox
+        from poise.robots import load_robot
+        from poise.robots.plant import compile_plant
+
+        from .simulate_page import PageProcess, pose_type
+
+        context = multiprocessing.get_context("spawn")
+        pose = Mailbox(context, pose_type(compile_plant(self.plant or load_robot(self.robot).description)))
+        orders = context.Queue()
+        PageProcess(self.robot, self.plant, self.port, pose, orders).start(context)
+        return orders, pose.put
+
+    def _run(self, simulation: Simulation, seconds: float, orders: Any, show: Any) -> Timing:
         from poise.control import StackConfig
         from poise.hw.clock import Clock
         from poise.hw.loop import Timing, run_loop
 
-        orders: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_read_lines, args=(orders,), daemon=True).start()
         clock, timing = Clock(StackConfig().period_s), Timing()
         ticks = round(seconds / clock.period_s)
@@ -113,13 +130,15 @@ class Simulate:
                 if said := simulation.order(orders.get()):
                     print(f"poise: {said}", file=sys.stderr, flush=True)
             simulation.step()
+            if show is not None and tick % SHOW_EVERY == 0:
+                show(simulation.pose())
             return tick < ticks and not simulation.ended
 
         run_loop(clock, step, timing)
         return timing
 
 
-def _read_lines(orders: queue.SimpleQueue[str]) -> None:
+def _read_lines(orders: Any) -> None:
     """Standard input, line by line, until it ends."""
     for line in sys.stdin:
         orders.put(line)

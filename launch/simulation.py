@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import mujoco
+import numpy as np
 
 from poise.hw.simulated import SimulatedRobot
 from poise.hw.wire_faults import HELP as FAULTS
@@ -71,6 +72,12 @@ class Simulation:
             "heard": speaker.heard,
             "refused": speaker.refused,
         }
+
+    def pose(self) -> np.ndarray:
+        """The plant's configuration, a record of `simulate_page.pose_type`."""
+        record = np.zeros((), [("qpos", "<f8", self._backend.model.nq)])
+        record["qpos"] = self._backend.data.qpos
+        return record
 
     def order(self, line: str) -> str:
         """Do what a line says, and say what is wrong with it, or nothing."""
