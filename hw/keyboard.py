@@ -25,6 +25,8 @@ _READ = 1024  # bytes a poll
 class Keyboard:
     """Keys come one by one and without an echo while it is open."""
 
+    hint = HELP
+
     def __init__(self, most: Velocity, fd: int | None = None) -> None:
         """Take over a terminal.
 

@@ -31,6 +31,11 @@ class Operated:
 class Operator(Protocol):
     """A source of what is wanted."""
 
+    @property
+    def hint(self) -> str:
+        """How to use it, for people: one line."""
+        ...
+
     def poll(self, now_s: float) -> Operated:
         """What is wanted at a time of a monotonic clock, s. Never blocks and never raises; a source that is gone wants velocity zero."""
         ...
@@ -81,6 +86,11 @@ class Merged:
         self._operators = tuple(operators)
         self._before: list[Intent] = [Operated().intent] * len(self._operators)
         self._giver = dict.fromkeys(PARTS, 0)
+
+    @property
+    def hint(self) -> str:
+        """How to use them, a line each."""
+        return "\n".join(operator.hint for operator in self._operators)
 
     def poll(self, now_s: float) -> Operated:
         """What they want together."""

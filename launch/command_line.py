@@ -23,6 +23,7 @@ from .demos import Demos
 from .explain_command import Explain
 from .replay import Replay
 from .robots import Robots
+from .teleop import Teleop
 from .train import Train
 from .walk import Walk
 
@@ -51,6 +52,7 @@ class Bench:
 Command = (
     Annotated[Demo, subcommand("demo")]
     | Annotated[Walk, subcommand("walk")]
+    | Annotated[Teleop, subcommand("teleop")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[Replay, subcommand("replay")]
     | Annotated[Robots, subcommand("robots")]

@@ -9,6 +9,8 @@ from poise.robots import Intent
 class Said:
     """A source that says what it is told to."""
 
+    hint = "say it"
+
     def __init__(self) -> None:
         self.now, self.released, self.closed = Operated(), False, False
 
@@ -64,6 +66,7 @@ def test_any_emergency_stop_counts_and_every_word_is_passed_on() -> None:
 
 def test_release_and_close_reach_all() -> None:
     sources = (Said(), Said())
+    assert Merged(sources).hint == "say it\nsay it"
     Merged(sources).release()
     Merged(sources).close()
     assert all(source.released and source.closed for source in sources)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import run_main
+
+from poise.hw.keyboard import HELP
+from poise.hw.operation import STILL, Operated
+from poise.launch import teleoperation as module
+from poise.launch.teleoperation import AFTER_STOP_S, POLL_TICKS, STOPPED, Teleoperation
+from poise.robots import Intent, RobotModel
+from poise.robots.record import read_log
+from poise.sim import MujocoBackend
+
+COMMAND = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+FORWARD = Intent(velocity=(0.4, 0.0, 0.0))
+
+
+class Person:
+    """Who sits at the sources."""
+
+    page = None
+    hint = "say it"
+
+    def __init__(self, *others: Any) -> None:
+        self.now, self.closed = Operated(), False
+
+    def poll(self, now_s: float) -> Operated:
+        return self.now
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> Person:
+    made = Person()
+    monkeypatch.setattr(module, "Sources", lambda *others: made)
+    return made
+
+
+@pytest.fixture
+def run(g1: RobotModel, person: Person) -> Teleoperation:
+    return Teleoperation(g1, MujocoBackend(g1), ("page",), 8080, 8090, 0)
+
+
+def polled(run: Teleoperation) -> Intent:
+    """What is wanted after the next poll."""
+    for _ in range(POLL_TICKS - 1):
+        run.intent(Intent())
+    return run.intent(Intent())
+
+
+def test_it_wants_what_the_operator_wants_and_changes_its_mind_where_ticks_are_recorded_whole(run: Teleoperation, person: Person) -> None:
+    person.now = Operated(FORWARD)
+    wanted = [run.intent(Intent()).velocity for _ in range(2 * POLL_TICKS)]
+    assert wanted == [STILL] * (POLL_TICKS - 1) + [FORWARD.velocity] * (POLL_TICKS + 1)
+
+
+def test_a_safe_stop_holds_until_it_is_told_to_walk(run: Teleoperation, person: Person) -> None:
+    person.now = Operated(FORWARD, request="safe stop")
+    assert polled(run).velocity is None
+    person.now = Operated(FORWARD)
+    assert polled(run).velocity is None
+    for go_on in (Operated(FORWARD, request="walk"), Operated(FORWARD, next=True)):
+        person.now = go_on
+        assert polled(run).velocity == FORWARD.velocity
+        person.now = Operated(FORWARD, request="disarm")
+        assert polled(run).velocity is None
+
+
+def test_an_emergency_stop_ends_the_run_and_is_no_fall(run: Teleoperation, person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.outcome(fell=True) == {"fell": True, "emergency_stop_s": None}
+    person.now = Operated(emergency_stop=True)
+    polled(run)
+    assert capsys.readouterr().err == f"poise: {STOPPED}\n"
+    assert not run.ended and run.outcome(fell=True) == {"fell": False, "emergency_stop_s": 0.0}
+    run._backend.data.time = AFTER_STOP_S
+    polled(run)
+    assert run.ended and capsys.readouterr().err == "", "it is said once"
+
+
+def test_remarks_are_told_when_they_change(run: Teleoperation, person: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    for remark in ("gone", "gone", "", "gone"):
+        person.now = Operated(remark=remark)
+        polled(run)
+    assert capsys.readouterr().err == "poise: gone\n" * 2
+    with run:
+        assert capsys.readouterr().err == "say it; Ctrl-C ends the run.\n"
+    assert person.closed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--source keyboard", "the keyboard needs a terminal"),
+        ("--stream-port 0", "--stream-port 0"),
+        ("--port 70000", "--port 70000"),
+        ("--seconds 0", "--seconds 0"),
+        ("--source mouse", "--source"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    arguments: str, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run_main("teleop", "--mode", "model", *arguments.split()) == 2
+    error = capfd.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+class Terminal:
+    """`poise teleop --source keyboard` in a pseudo-terminal."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._person, program = pty.openpty()
+        command = [sys.executable, "-c", COMMAND, "teleop", "--source", "keyboard", "--mode", "model", *arguments]
+        self._process = subprocess.Popen(command, cwd=folder, stdin=program, stdout=program, stderr=program, close_fds=True)
+        os.close(program)
+        self.text = ""
+
+    def press(self, keys: str) -> None:
+        os.write(self._person, keys.encode())
+
+    def seconds(self) -> int:
+        """How far the run is, by the bar that it shows."""
+        found = re.findall(r"(\d+) of \d+ s", self.text)
+        return int(found[-1]) if found else 0
+
+    def read_until(self, condition: Any) -> None:
+        end = time.monotonic() + 300.0
+        while not condition():
+            assert time.monotonic() < end, self.text[-2000:]
+            if select.select([self._person], [], [], 1.0)[0]:
+                self.text += os.read(self._person, 65536).decode(errors="replace")
+
+    def status(self) -> int:
+        """Exit status; what is written until then is read."""
+        with contextlib.suppress(OSError):  # the terminal is closed with the last process on it
+            self.read_until(lambda: False)
+        return self._process.wait(60.0)
+
+
+def test_at_a_terminal_w_walks_and_x_stops_at_once(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.read_until(lambda: HELP[:20] in terminal.text)
+    terminal.press("wwwww")
+    terminal.read_until(lambda: terminal.seconds() >= 5)
+    terminal.press("x")
+    assert terminal.status() == 0, "an emergency stop is no fall"
+    assert STOPPED in terminal.text
+    (folder,) = tmp_path.glob("runs/teleop-0-*")
+    summary = json.loads((folder / "summary.json").read_text())
+    stopped = summary["emergency_stop_s"]
+    assert not summary["fell"] and stopped > 4.0 and summary["seconds"] <= stopped + AFTER_STOP_S + 0.01
+    log = read_log(folder / "log.mcap")
+    walked = log.truth["base_position_world"][log.truth["time_s"] < stopped]
+    assert walked[-1, 0] - walked[0, 0] > 0.5
+    after = log.tick["time_s"] >= stopped
+    assert after.sum() > 10 and np.all(log.tick["command_kp"][after] == 0.0) and np.all(log.tick["command_tau"][after] == 0.0)
+    assert np.all(log.tick["command_kd"][after] > 0.0), "every joint is damped from that tick on"
+    assert not np.all(log.tick["command_tau"][~after] == 0.0)
+    assert np.allclose(log.tick["intent_velocity"][~after][-1], [0.5, 0.0, 0.0])
