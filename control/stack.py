@@ -19,7 +19,7 @@ from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
-from .proposals import Choice, choose
+from .proposals import Choice, GivenArms, choose
 from .protocols import Proposer, WorldModel
 from .reaction import leg_momentum
 from .references import GaitCommand, Reference
@@ -79,7 +79,6 @@ class Stack:
         self.robot, self.config = robot, config or StackConfig()
         cfg = self.config
         self._scripted = ScriptedProposer(robot)
-        self._proposer: Proposer = proposer or self._scripted
         self._world_model = world_model
         self.dynamics = Dynamics(robot)
         self.estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
@@ -89,6 +88,7 @@ class Stack:
         self.whole_body, self.certifier = WholeBody(robot, cfg.whole_body), certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
+        self._proposer = GivenArms(proposer, self._scripted, self._motion)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._descent = Descent(robot, cfg.descent, cfg.period_s)
@@ -292,7 +292,7 @@ class Stack:
         assert self._acting is not None
         proposal = self._acting.acting
         self._twist = toward(self._twist, proposal.twist, self._slew)
-        self._motion.advance((self._tick - self._acting.ready) * self.period_s, intent, self._twist)
+        self._motion.advance((self._tick - self._acting.ready) * self.period_s, self._acting.obeyed(intent), self._twist)
         command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self.estimator.contact, command)
 

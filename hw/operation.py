@@ -79,7 +79,7 @@ class Buttons:
 
 
 class Merged:
-    """Several sources as one. Any emergency stop counts. Velocity, height, torso and arms each come from the source that changed them last."""
+    """Several sources as one: any emergency stop counts, and each part of the intent comes from the source that changed it last."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         """The first of them gives what none has changed yet."""

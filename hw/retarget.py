@@ -32,9 +32,9 @@ HOME_RADPS = 0.6  # and on the way home
 LONGEST_S = 0.05  # of a step: after a gap the arms go on from where they are
 TORSO_RAD = 0.4  # roll, pitch and yaw of the torso, as far as the head can turn it
 # Costs of a metre and of a radian of a hand's error and of a radian from the nominal posture: place before attitude, and both before looks.
-PLACE, ATTITUDE, POSTURE = 1.0, 0.05, 1e-3
+PLACE, ATTITUDE, POSTURE = 1.0, 0.03, 1e-3
 HANDS = ("left_hand", "right_hand")
-DAMPING = 1e-4  # of joint velocities where the arm is stretched
+DAMPING = 3.0  # of joint velocities, times the square of what is missed: an arm that is stretched towards something far comes to rest
 
 
 class Pose(NamedTuple):
@@ -143,8 +143,10 @@ def _arms_of(robot: RobotModel) -> tuple[Any, Array]:
     chest = torso * pin.SE3(np.eye(3), origin)
     arms, known = pin.Model(), dict[int, int]()
     for joint in joints:
-        place = chest.actInv(data.oMi[joint]) if joint in shoulders else whole.jointPlacements[joint]
-        known[joint] = arms.addJoint(known.get(whole.parents[joint], 0), whole.joints[joint], place, whole.names[joint])
+        parent, place = whole.parents[joint], whole.jointPlacements[joint]
+        if joint in shoulders:
+            place = chest.actInv(data.oMi[parent] * place)
+        known[joint] = arms.addJoint(known.get(parent, 0), whole.joints[joint], place, whole.names[joint])
     ends.sort(key=lambda joint: -chest.actInv(data.oMi[joint]).translation[1])
     for hand, joint in zip(HANDS, ends, strict=True):
         arms.addFrame(pin.Frame(hand, known[joint], pin.SE3.Identity(), pin.FrameType.OP_FRAME))

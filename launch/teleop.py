@@ -22,7 +22,7 @@ Length = Annotated[float, tyro.conf.arg(metavar="S", help_behavior_hint="(defaul
 
 @dataclass(frozen=True)
 class Teleop:
-    """Steer the simulated robot, in real time; leaves a run folder. Status 0 also after an emergency stop, 1 where the robot fell without one."""
+    """Steer the simulated robot, in real time; leaves a run folder. Status 1 where it fell, but not after an emergency stop."""
 
     source: Sources = field(default_factory=list)
     """Who steers; may be given several times: any emergency stop counts, and the source that moved last steers."""

@@ -67,7 +67,8 @@ class TeleopPage(Viewer):
         self._nominal_m = gait.com_height_m
         low, high = (limit - self._nominal_m for limit in gait.height_range_m)
         self._higher: Any = gui.add_slider("higher, m", round(low, 3), round(high, 3), 0.005, 0.0)
-        self._tilts: list[Any] = [gui.add_slider(f"torso {name}, rad", -TORSO_RAD, TORSO_RAD, 0.02, 0.0) for name in ("roll", "pitch", "yaw")]
+        angles = [f"torso {name}, rad" for name in ("roll", "pitch", "yaw")]
+        self._tilts: list[Any] = [gui.add_slider(angle, -TORSO_RAD, TORSO_RAD, 0.02, 0.0) for angle in angles]
         self._moving: Any = gui.add_checkbox("move the hands", False)
         self._moving.on_update(lambda _: self._show_hands())
 

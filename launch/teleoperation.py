@@ -28,9 +28,7 @@ class Teleoperation(Watched):
     stage let it go on.
     """
 
-    def __init__(
-        self, robot: RobotModel, backend: MujocoBackend, names: Sequence[str], port: int, stream_port: int, seed: int
-    ) -> None:
+    def __init__(self, robot: RobotModel, backend: MujocoBackend, names: Sequence[str], port: int, stream_port: int, seed: int) -> None:
         """Open the sources.
 
         Raises:

@@ -56,7 +56,7 @@ ONE_LINERS = {
     "demos list . --json missing/folder/x.json": "--json missing/folder/x.json",
     "demos show missing --json missing/folder/x.json": "--json missing/folder/x.json",
     "walk --spead 1": "--spead",
-    "wlak": "unknown command 'wlak'; known: demo, walk, teleop, explain, replay, robots, demos, train, bench; For full helptext, run poise --help",
+    "wlak": "known: demo, walk, teleop, explain, replay, robots, demos, train, bench; For full helptext, run poise --help",
     "wlak --velocity 0.5 0 0": "unknown command 'wlak'; known: demo, walk, teleop, explain, replay, robots, demos, train, bench; ",
     "demos lst demos": "unknown command 'lst'; known: generate, list, show; For full helptext, run poise demos --help",
     "walk dance": "Unrecognized options: dance",

@@ -57,7 +57,7 @@ def test_another_stack_may_be_given() -> None:
 
 def test_the_stack_asks_the_agent(g1: RobotModel) -> None:
     agent = ActionProposer(decode(np.zeros(22, np.float32), g1))
-    assert agent_stack(g1, agent)._proposer is agent
+    assert agent_stack(g1, agent)._proposer._proposer is agent
 
 
 def test_importing_the_composition_root_registers_it_and_loads_no_simulator() -> None:

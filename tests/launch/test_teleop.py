@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import pytest
 from command import run_main
@@ -163,15 +164,52 @@ def test_at_a_terminal_w_walks_and_x_stops_at_once(tmp_path: Path) -> None:
     terminal.press("x")
     assert terminal.status() == 0, "an emergency stop is no fall"
     assert STOPPED in terminal.text
-    (folder,) = tmp_path.glob("runs/teleop-0-*")
-    summary = json.loads((folder / "summary.json").read_text())
+    assert np.allclose(walked_and_stopped(tmp_path), [0.5, 0.0, 0.0])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium.BINARY is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_in_a_real_browser_the_slider_walks_and_the_button_stops_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COMMAND, "teleop", "--mode", "model", "--port", "18180"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+        assert address
+        with chromium.Page(address[0], tmp_path / "profile") as page:
+            assert page.wait(lambda: page.evaluate(f"Boolean({button('Emergency stop')})"))
+            page.evaluate("(() => {const i = document.querySelector('input[type=text]'); i.focus(); i.select();})()")
+            page.call("Input.insertText", text="0.4")
+            assert page.wait(lambda: "in force: scripted +0.40" in page.evaluate("document.body.innerText"))
+            start = seconds_shown(page)
+            assert page.wait(lambda: seconds_shown(page) > start + 4.0, 120.0)
+            (tmp_path / "page.png").write_bytes(page.picture())
+            page.evaluate(f"{button('Emergency stop')}.click()")
+            assert page.wait(lambda: process.poll() is not None, 120.0)
+        assert process.returncode == 0 and f"poise: {STOPPED}" in process.stderr.read()
+    assert np.allclose(walked_and_stopped(tmp_path), [0.4, 0.0, 0.0])
+
+
+def button(name: str) -> str:
+    return f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === '{name}')"
+
+
+def seconds_shown(page: chromium.Page) -> float:
+    """The time of the run that the page shows."""
+    found = re.search(r"at ([\d.]+) s", page.evaluate("document.body.innerText"))
+    return float(found[1]) if found else 0.0
+
+
+def walked_and_stopped(folder: Path) -> Any:
+    """Checks a run that walked forward until an emergency stop; returns the velocity asked for before it."""
+    (run,) = folder.glob("runs/teleop-0-*")
+    summary = json.loads((run / "summary.json").read_text())
     stopped = summary["emergency_stop_s"]
     assert not summary["fell"] and stopped > 4.0 and summary["seconds"] <= stopped + AFTER_STOP_S + 0.01
-    log = read_log(folder / "log.mcap")
-    walked = log.truth["base_position_world"][log.truth["time_s"] < stopped]
+    log = read_log(run / "log.mcap")
+    walked = log.truth["base_position_world"][log.truth["time_s"] < stopped - 1e-6]
     assert walked[-1, 0] - walked[0, 0] > 0.5
-    after = log.tick["time_s"] >= stopped
+    after = log.tick["time_s"] > stopped - 1e-6
     assert after.sum() > 10 and np.all(log.tick["command_kp"][after] == 0.0) and np.all(log.tick["command_tau"][after] == 0.0)
     assert np.all(log.tick["command_kd"][after] > 0.0), "every joint is damped from that tick on"
     assert not np.all(log.tick["command_tau"][~after] == 0.0)
-    assert np.allclose(log.tick["intent_velocity"][~after][-1], [0.5, 0.0, 0.0])
+    return log.tick["intent_velocity"][~after][-1]
