@@ -43,7 +43,7 @@ class RunPlan:
     record: bool = True
     port: int | None = None  # of the live page; None: no page, and as fast as it goes
     sources: tuple[str, ...] = ()  # who steers in place of the scenario, of `teleoperation.SOURCES`
-    stream_port: int = 8090  # where the source "stream" listens
+    stream: tuple[str, int] = ("127.0.0.1", 8090)  # address and port where the source "stream" listens
 
     def __call__(self, seed: int, stop: Callable[[], bool] | None = None, advance: Advance | None = None) -> dict[str, Any]:
         """Run, and write what belongs into the run's folder.
@@ -134,7 +134,7 @@ class RunPlan:
             return Live(robot, backend, self.port, seed)
         from .teleoperation import Teleoperation  # needs more to be installed
 
-        return Teleoperation(robot, backend, self.sources, self.port, self.stream_port, seed)
+        return Teleoperation(robot, backend, self.sources, self.port, self.stream, seed)
 
     def _writer(self, folder: RunFolder, robot: RobotModel, stack: Stack, seed: int) -> LogWriter:
         options: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS} | {"steered": self.port is not None}

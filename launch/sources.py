@@ -24,14 +24,14 @@ class Sources(Merged):
         page: the page, where it is among them.
     """
 
-    def __init__(self, names: Sequence[str], robot: RobotModel, model: mujoco.MjModel, port: int, stream_port: int) -> None:
+    def __init__(self, names: Sequence[str], robot: RobotModel, model: mujoco.MjModel, port: int, stream: tuple[str, int]) -> None:
         """Open them, all or none.
 
         Args:
             names: of SOURCES.
             model: whose shape the page shows.
             port: of the page, on 127.0.0.1.
-            stream_port: of the stream of poses, there too.
+            stream: address and port where the stream of poses is listened for.
 
         Raises:
             PoiseError: one cannot be opened.
@@ -40,12 +40,12 @@ class Sources(Merged):
         opened: list[Operator] = []
         with ExitStack() as held:
             for name in dict.fromkeys(names):
-                opened.append(self._open(name, robot, model, port, stream_port))
+                opened.append(self._open(name, robot, model, port, stream))
                 held.callback(opened[-1].close)
             held.pop_all()
         super().__init__(opened)
 
-    def _open(self, name: str, robot: RobotModel, model: mujoco.MjModel, port: int, stream_port: int) -> Operator:
+    def _open(self, name: str, robot: RobotModel, model: mujoco.MjModel, port: int, stream: tuple[str, int]) -> Operator:
         most = robot.overlay.gait.velocity_max
         if name == "page":
             from .teleop_page import TeleopPage
@@ -63,5 +63,6 @@ class Sources(Merged):
         if name == "stream":
             from poise.hw.pose_stream import PoseStream
 
-            return PoseStream(robot, stream_port)
+            host, stream_port = stream
+            return PoseStream(robot, stream_port, host)
         raise PoiseError(f"--source {name}: unknown; known: {', '.join(SOURCES)}")

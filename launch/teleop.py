@@ -29,7 +29,9 @@ class Teleop:
     port: int = 8080
     """Of the page, on 127.0.0.1."""
     stream_port: int = 8090
-    """Where the stream of poses is listened for, over UDP and WebSocket, on 127.0.0.1."""
+    """Where the stream of poses is listened for, over UDP and WebSocket."""
+    stream_host: str = "127.0.0.1"
+    """And on which address of this machine: others can be reached, and then moved by, whoever is on their network."""
     robot: str = "g1"
     """Name of a robot, or its MJCF or URDF (with --overlay)."""
     overlay: File = None
@@ -78,6 +80,6 @@ class Teleop:
             record=self.record,
             port=self.port,
             sources=tuple(self.source) or ("page",),
-            stream_port=self.stream_port,
+            stream=(self.stream_host, self.stream_port),
         )
         return run_and_report(plan, self.seed, None, self.json)

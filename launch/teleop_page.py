@@ -46,7 +46,7 @@ class TeleopPage(Viewer):
         is_open = bool(self._server.get_clients())
         self._was_open |= is_open
         gone = self._was_open and not is_open
-        if gone:
+        if gone and self._moving.value:
             self._moving.value = False
         intent = Intent(
             velocity=STILL if gone else self.velocity, height_m=self._height(), torso_rpy=self._torso(), arms=self._arms(max(dt, 0.0))

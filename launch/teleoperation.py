@@ -28,13 +28,15 @@ class Teleoperation(Watched):
     stage let it go on.
     """
 
-    def __init__(self, robot: RobotModel, backend: MujocoBackend, names: Sequence[str], port: int, stream_port: int, seed: int) -> None:
+    def __init__(
+        self, robot: RobotModel, backend: MujocoBackend, names: Sequence[str], port: int, stream: tuple[str, int], seed: int
+    ) -> None:
         """Open the sources.
 
         Raises:
             PoiseError: one cannot be opened.
         """
-        self._sources = Sources(names, robot, backend.model, port, stream_port)
+        self._sources = Sources(names, robot, backend.model, port, stream)
         super().__init__(robot, backend, self._sources.page, seed)
         self._said = Operated()
         self._asked = 0  # ticks

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from poise.hw.operation import REQUESTS, STILL, Buttons, Merged, Operated, bounded
+from poise.hw.operation import REQUESTS, STILL, Buttons, Merged, Operated, bounded, sticks
 from poise.robots import Intent
 
 
@@ -87,3 +88,10 @@ def test_buttons_are_told_once_and_the_emergency_stop_until_it_is_released() -> 
 
 def test_a_velocity_is_bounded_part_by_part() -> None:
     assert bounded((3.0, -0.2, -9.0), (1.0, 0.35, 1.2)) == (1.0, -0.2, -1.2)
+
+
+def test_sticks_by_hand() -> None:
+    most = (1.0, 0.4, 2.0)
+    assert sticks(1.0, -1.0, 0.55, most) == pytest.approx((1.0, -0.4, 1.0))
+    assert sticks(0.1, -0.09, 0.0, most) == STILL
+    assert sticks(float("nan"), float("inf"), -7.0, most) == (0.0, 0.4, -2.0)

@@ -54,7 +54,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Person:
 
 @pytest.fixture
 def run(g1: RobotModel, person: Person) -> Teleoperation:
-    return Teleoperation(g1, MujocoBackend(g1), ("page",), 8080, 8090, 0)
+    return Teleoperation(g1, MujocoBackend(g1), ("page",), 8080, ("127.0.0.1", 8090), 0)
 
 
 def polled(run: Teleoperation) -> Intent:
