@@ -88,7 +88,7 @@ class Stack:
         self.whole_body, self.certifier = WholeBody(robot, cfg.whole_body), certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
-        self._proposer = GivenArms(proposer, self._scripted, self._motion)
+        self._proposer: Proposer = GivenArms(proposer, self._scripted, self._motion)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._descent = Descent(robot, cfg.descent, cfg.period_s)

@@ -32,7 +32,7 @@ class TeleopPage(Viewer):
         self._polled_s, self._was_open = float("nan"), False
         super().__init__(robot, model, port)
         gui = self._server.gui
-        self._emergency: Any = gui.add_button("Emergency stop", color="red", icon="hand-stop", order=FIRST)
+        self._emergency: Any = gui.add_button("Emergency stop", color="red", order=FIRST)
         self._emergency.on_click(lambda _: self._buttons.stop())
         with gui.add_folder("Stages"):
             self._stages: list[Any] = [self._stage(request) for request in REQUESTS[1:]]

@@ -6,9 +6,12 @@ import os
 import pty
 import re
 import select
+import socket
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,14 @@ from command import run_main
 
 from poise.hw.keyboard import HELP
 from poise.hw.operation import STILL, Operated
+from poise.hw.pose_stream import SCHEMA
 from poise.launch import teleoperation as module
+from poise.launch.closed_loop import RunPlan
 from poise.launch.teleoperation import AFTER_STOP_S, POLL_TICKS, STOPPED, Teleoperation
 from poise.robots import Intent, RobotModel
 from poise.robots.record import read_log
 from poise.sim import MujocoBackend
+from poise.sim.scenarios import steady_scenario
 
 COMMAND = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
 FORWARD = Intent(velocity=(0.4, 0.0, 0.0))
@@ -213,3 +219,37 @@ def walked_and_stopped(folder: Path) -> Any:
     assert np.all(log.tick["command_kd"][after] > 0.0), "every joint is damped from that tick on"
     assert not np.all(log.tick["command_tau"][~after] == 0.0)
     return log.tick["intent_velocity"][~after][-1]
+
+
+def test_hands_that_are_streamed_are_proposed_imagined_and_followed(tmp_path: Path, g1: RobotModel) -> None:
+    over = threading.Event()
+
+    def stream() -> None:
+        """A left hand that was lifted forward, until the run is over."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not over.wait(0.02):
+                pose = [0.3, 0.25, 0.05, 1.0, 0.0, 0.0, 0.0]
+                message = {"schema": SCHEMA, "stamp_s": time.monotonic(), "left_hand": pose, "velocity": [0.2, 0.0, 0.0]}
+                sender.sendto(json.dumps(message).encode(), ("127.0.0.1", 18381))
+
+    scenario = partial(steady_scenario, intent=Intent(), seconds=6.0)
+    plan = RunPlan("teleop", scenario, out=str(tmp_path), port=18380, sources=("stream",), stream=("127.0.0.1", 18381))
+    sender = threading.Thread(target=stream)
+    sender.start()
+    try:
+        result = plan(0)
+    finally:
+        over.set()
+        sender.join()
+    assert not result["fell"] and result["emergency_stop_s"] is None
+    log = read_log(Path(result["folder"]) / "log.mcap")
+    made = [decision for decision in log.decisions if decision.proposals and decision.intent.arms is not None]
+    assert len(made) > 30
+    for decision in made:
+        assert [proposal.origin for proposal in decision.proposals] == ["learned"] * 8 + ["teleop"] and len(decision.verdicts) == 9
+        assert decision.chosen >= 0 and decision.verdicts[decision.chosen].margins.keys() >= {"joint_limit", "self_collision", "zmp_margin"}
+    wanted = made[-1].intent.arms
+    assert wanted is not None and np.abs(wanted - g1.posture[g1.arms])[:7].max() > 0.3
+    assert made[-1].proposal is not None and np.allclose(made[-1].proposal.arm_position[-1], wanted, atol=0.02)
+    assert np.abs(log.tick["state_joint_position"][-1][g1.arms] - wanted).max() < 0.1
+    assert log.truth["base_position_world"][-1, 0] > 0.3
