@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -178,3 +182,57 @@ def test_it_listens_on_this_machine_only_and_says_who_is_there_already(stream: P
 def test_it_can_be_opened_again_once_it_is_closed(g1: RobotModel) -> None:
     for _ in range(2):
         PoseStream(g1, PORT + 1).close()
+
+
+class Topics:
+    """As much of ROS 2 as the bridge needs: what it subscribes to can be called with messages."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, Any] = {}
+        self.now_ns = 1_000_000_000
+        topics, clock = self, SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self.now_ns))
+
+        class Node:
+            def __init__(self, name: str) -> None:
+                self.get_clock = lambda: clock
+
+            def create_subscription(self, kind: Any, name: str, callback: Any, depth: int) -> None:
+                topics.heard[name] = callback
+
+        self.modules = {
+            "rclpy": SimpleNamespace(init=lambda: None, spin=lambda node: None),
+            "rclpy.node": SimpleNamespace(Node=Node),
+            "geometry_msgs": SimpleNamespace(),
+            "geometry_msgs.msg": SimpleNamespace(PoseStamped=None, Twist=None),
+        }
+
+
+def test_the_bridge_of_the_page_sends_what_is_understood(g1: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "teleop.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    topics = Topics()
+    for name, module in topics.modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    stream = PoseStream(g1, 8090)
+    exec(compile(script, "bridge", "exec"), {})
+    point, turn = SimpleNamespace(x=0.3, y=0.2, z=-0.1), SimpleNamespace(w=0.6, x=0.0, y=0.8, z=0.0)
+    topics.heard["left_hand"](SimpleNamespace(pose=SimpleNamespace(position=point, orientation=turn)))
+    topics.now_ns += 100_000_000
+    topics.heard["cmd_vel"](SimpleNamespace(linear=SimpleNamespace(x=0.3, y=0.1), angular=SimpleNamespace(z=-0.2)))
+    assert stream.poll(0.0).intent.velocity == (0.3, 0.1, -0.2)
+    left, right = stream._message.hands
+    assert left is not None and right is None
+    assert np.allclose(left.position, [0.3, 0.2, -0.1]) and np.allclose(left.wxyz, [0.6, 0.0, 0.8, 0.0])
+    topics.now_ns += 200_000_000
+    topics.heard["right_hand"](SimpleNamespace(pose=SimpleNamespace(position=point, orientation=turn)))
+    assert stream.poll(0.1).intent.velocity == (0.3, 0.1, -0.2)
+    left, right = stream._message.hands
+    assert left is None and right is not None, "the left hand's topic has been silent for 0.3 s"
+    assert (stream.taken, stream.refused) == (3, 0)
+    stream.close()
+
+
+def test_the_message_of_the_page_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "teleop.md").read_text(encoding="utf-8")
+    (message,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert parse(message.encode()).velocity == (0.2, 0.0, 0.0)
