@@ -100,11 +100,12 @@ class Merged:
         intents = [one.intent for one in said]
         parts = {part: self._given(part, intents) for part in PARTS}
         self._before = intents
+        stop = any(one.emergency_stop for one in said)
         return Operated(
-            Intent(**parts),
+            Intent(velocity=STILL) if stop else Intent(**parts),
             next((one.request for one in said if one.request), ""),
             any(one.next for one in said),
-            any(one.emergency_stop for one in said),
+            stop,
             "; ".join(filter(None, (one.remark for one in said))),
         )
 

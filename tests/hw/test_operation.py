@@ -59,10 +59,11 @@ def test_each_part_of_an_intent_comes_from_who_gave_it_last() -> None:
 
 def test_any_emergency_stop_counts_and_every_word_is_passed_on() -> None:
     first, second = Said(), Said()
-    first.now = Operated(request="arm", remark="one")
+    first.now = Operated(Intent(velocity=(0.3, 0.0, 0.0), arms=np.zeros(14)), request="arm", remark="one")
     second.now = Operated(next=True, emergency_stop=True, remark="two")
     said = Merged((first, second)).poll(0.0)
     assert (said.request, said.next, said.emergency_stop, said.remark) == ("arm", True, True, "one; two")
+    assert said.intent.velocity == STILL and said.intent.arms is None, "nobody steers a robot that is stopped"
 
 
 def test_release_and_close_reach_all() -> None:

@@ -187,10 +187,10 @@ def test_in_a_real_browser_the_slider_walks_and_the_button_stops_at_once(tmp_pat
             page.call("Input.insertText", text="0.4")
             assert page.wait(lambda: "in force: scripted +0.40" in page.evaluate("document.body.innerText"))
             start = seconds_shown(page)
-            assert page.wait(lambda: seconds_shown(page) > start + 4.0, 120.0)
+            assert page.wait(lambda: seconds_shown(page) > start + 3.0, 300.0)
             (tmp_path / "page.png").write_bytes(page.picture())
             page.evaluate(f"{button('Emergency stop')}.click()")
-            assert page.wait(lambda: process.poll() is not None, 120.0)
+            assert page.wait(lambda: process.poll() is not None, 300.0)
         assert process.returncode == 0 and f"poise: {STOPPED}" in process.stderr.read()
     assert np.allclose(walked_and_stopped(tmp_path), [0.4, 0.0, 0.0])
 
@@ -210,7 +210,7 @@ def walked_and_stopped(folder: Path) -> Any:
     (run,) = folder.glob("runs/teleop-0-*")
     summary = json.loads((run / "summary.json").read_text())
     stopped = summary["emergency_stop_s"]
-    assert not summary["fell"] and stopped > 4.0 and summary["seconds"] <= stopped + AFTER_STOP_S + 0.01
+    assert not summary["fell"] and stopped > 3.0 and summary["seconds"] <= stopped + AFTER_STOP_S + 0.01
     log = read_log(run / "log.mcap")
     walked = log.truth["base_position_world"][log.truth["time_s"] < stopped - 1e-6]
     assert walked[-1, 0] - walked[0, 0] > 0.5
