@@ -31,7 +31,7 @@ lint: .venv/dev.stamp
 # Versions already locked stay while they fit; ARGS=--upgrade-package=NAME renews one.
 lock: .venv/dev.stamp
 	$(COMPILE) --output-file=requirements.lock pyproject.toml
-	$(COMPILE) --extra=bench --extra=dds --extra=learn --extra=lerobot --extra=view --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra=bench --extra=dds --extra=learn --extra=lerobot --extra=teleop --extra=view --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements-dev.lock  # a local build's tag would tie the lock to where it came from
 
 wheel-check: .venv/dev.stamp

@@ -35,7 +35,7 @@ class Deliberation:
     def __init__(
         self,
         scripted: Proposer,
-        proposer: Proposer | None,
+        proposer: Proposer,
         world_model: WorldModel | None,
         elsewhere: Elsewhere | None,
         arms: int,
@@ -43,7 +43,7 @@ class Deliberation:
         overdue: int,
     ) -> None:
         """What is chosen within the tick acts `delay` ticks later; without an answer for `overdue` ticks elsewhere is not waited for."""
-        self._scripted, self._proposer, self._world_model = scripted, proposer or scripted, world_model
+        self._scripted, self._proposer, self._world_model = scripted, proposer, world_model
         self.elsewhere, self._elsewhere, self._arms, self._delay, self._overdue = elsewhere is not None, elsewhere, arms, delay, overdue
         self.acting: Choice | None = None
         self._coming: Choice | None = None

@@ -10,7 +10,8 @@ from poise.robots.types import Array, Intent, MotionProposal
 ARM_RATE = 14.0  # 1/s, filter poles
 BODY_RATE = 8.0
 STEP_RATE = 1.0  # 1/s, of the step duration: draws of a policy differ ten times a second, and each change costs energy
-SPEED_MAX = 4.0  # rad/s (and m/s, never reached)
+SPEED_MAX = 3.5  # rad/s (and m/s, never reached), as fast as proposals may be (WorldModelConfig.joint_speed_max)
+LONGEST_TICKS = 2000  # looked ahead from knot to knot: every arm has got where it is going by then
 TORSO_MAX = 0.45  # rad, roll, pitch and yaw of the torso in the heading frame
 # The speed, of which a m/s sideways counts SIDEWAYS, beyond which legs have to reach far, and by how much lower for each m/s of
 # it the centre of mass has to be.
@@ -49,6 +50,15 @@ def interpolate(knots: Array, start: Array, period: float, age: float, out: Arra
     share = at - index
     for i in range(out.size):
         out[i] = before[i] + share * (knots[index, i] - before[i])
+
+
+@njit(cache=True)
+def respond(state: Array, target: Array, low: Array, high: Array, rate: Array, speed_max: float, dt: float, ticks: int, out: Array) -> None:
+    """Positions (k, m) after each `ticks` ticks of `follow` from a state (2, m), positions and velocities, which moves on."""
+    for knot in range(out.shape[0]):
+        for _ in range(ticks):
+            follow(state[0], state[1], target, low, high, rate, speed_max, dt)
+        out[knot] = state[0]
 
 
 class MotionReference:
@@ -99,6 +109,16 @@ class MotionReference:
             self._target[-1] = min(self._target[-1], highest)
         self.step_duration_s += STEP_RATE * self._dt * (self._step_s - self.step_duration_s)
         follow(self.position, self._velocity, self._target, self._low, self._high, self._rate, SPEED_MAX, self._dt)
+
+    def foreseen(self, here: Array, arms: Array, period_s: float, knots: int) -> Array:
+        """Where the arms will be, (knots, n_arms) rad, looked at every period_s, if an intent gives (n_arms,) rad from now on.
+
+        Now they are asked to be `here`, (2, n_arms) rad and rad/s.
+        """
+        m, out = arms.size, np.empty((knots, arms.size))
+        state, ticks = here.copy(), int(min(max(period_s / self._dt, 1.0), LONGEST_TICKS) + 0.5)
+        respond(state, arms, self._low[:m], self._high[:m], self._rate[:m], SPEED_MAX, self._dt, ticks, out)
+        return out
 
     @property
     def height_m(self) -> float:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from poise.robots.types import MotionProposal, Verdict
+from poise.robots.types import Array, Intent, MotionProposal, Verdict
 
+from .motion import MotionReference
 from .protocols import Proposer, Situation, WorldModel
 from .stopwatch import Stopwatch
 
@@ -24,6 +25,51 @@ class Choice:
     chosen: int
     acting: MotionProposal
     fault: str  # why there are none, where the proposer or the world model failed
+    refused: bool = False  # none passed, with the arms where the intent moves them: they are held
+
+    def obeyed(self, intent: Intent) -> Intent:
+        """What is followed of an intent."""
+        return replace(intent, arms=None) if self.refused else intent
+
+
+class GivenArms:
+    """A proposer whose motions have the arms where the intent moves them, so that what is imagined is what will be followed.
+
+    The nominal motion, as "teleop", is among them: arms where they never were in demonstrations make all that a policy proposes strange.
+    """
+
+    def __init__(self, proposer: Proposer | None, nominal: Proposer, motion: MotionReference) -> None:
+        """Without a proposer it is the nominal one's."""
+        self._proposer, self._nominal, self._motion = proposer, nominal, motion
+
+    def reset(self, seed: int) -> None:
+        """Start a run."""
+        if self._proposer is not None:
+            self._proposer.reset(seed)
+
+    def propose(self, situation: Situation) -> tuple[MotionProposal, ...]:
+        """What the proposer proposes; where the intent gives arms, with these, and the nominal motion after it."""
+        arms = given_arms(situation.intent)
+        if arms is None:
+            return tuple((self._proposer or self._nominal).propose(situation) or ())
+        own = () if self._proposer is None else tuple(self._proposer.propose(situation) or ())
+        nominal = tuple(replace(motion, origin="teleop") for motion in self._nominal.propose(situation))
+        return tuple(self._with_arms(p, arms, situation) if well_formed(p, arms.size) else p for p in (*own, *nominal))
+
+    def _with_arms(self, proposal: MotionProposal, arms: Array, situation: Situation) -> MotionProposal:
+        here = np.stack((situation.arm_reference, situation.arm_reference_velocity))
+        foreseen = self._motion.foreseen(here, arms, float(proposal.period_s), np.size(proposal.height_m))
+        return replace(proposal, arm_position=foreseen)
+
+
+def given_arms(intent: Intent) -> Array | None:
+    """Arms (n_arms,) rad that an intent gives and the stack moves; None where there are none."""
+    return None if intent.arms is None or intent.arms_external else np.array(intent.arms, dtype=float)
+
+
+def held(proposal: MotionProposal, situation: Situation) -> MotionProposal:
+    """The motion with the arms where they are."""
+    return replace(proposal, arm_position=np.tile(situation.arm_reference, (proposal.knots, 1)))
 
 
 def trusted(proposal: MotionProposal, arms: int) -> Verdict:
@@ -88,4 +134,7 @@ def choose(
     proposals, verdicts, scores, fault = judged(proposer, model, situation, arms, watch)
     best = int(np.argmax(scores)) if scores and max(scores) > -np.inf else -1
     acting = plain(proposals[best]) if best >= 0 else scripted.propose(situation)[0]
-    return Choice(situation.tick, situation.tick + delay, proposals, verdicts, best, acting, fault)
+    refused = best < 0 and bool(verdicts) and given_arms(situation.intent) is not None
+    if refused:
+        acting = held(acting, situation)
+    return Choice(situation.tick, situation.tick + delay, proposals, verdicts, best, acting, fault, refused)

@@ -20,7 +20,7 @@ from .ladder import Ladder, LadderConfig, Rung, Walk
 from .let_down import LetDown, LetDownConfig
 from .lip import GRAVITY
 from .motion import MotionReference
-from .proposals import Choice
+from .proposals import Choice, GivenArms
 from .protocols import Proposer, WorldModel
 from .reaction import leg_momentum
 from .references import GaitCommand, Reference
@@ -82,8 +82,6 @@ class Stack:
         """`elsewhere` proposes and imagines out of the tick, in place of `proposer` and `world_model`."""
         self.robot, self.config = robot, config or StackConfig()
         cfg = self.config
-        timing, scripted = (len(robot.arms), cfg.propose_delay, cfg.propose_overdue), ScriptedProposer(robot)
-        self._choices = Deliberation(scripted, proposer, world_model, elsewhere, *timing)
         self.dynamics = Dynamics(robot)
         self.estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._swing_momentum = cfg.swing_share * leg_momentum(robot)
@@ -92,6 +90,9 @@ class Stack:
         self.whole_body, self.certifier = WholeBody(robot, cfg.whole_body), certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)
+        timing, scripted = (len(robot.arms), cfg.propose_delay, cfg.propose_overdue), ScriptedProposer(robot)
+        given = GivenArms(proposer, scripted, self._motion)
+        self._choices = Deliberation(scripted, given, world_model, elsewhere, *timing)
         self._monitor = SoundnessMonitor(robot, cfg.hold_ticks)
         self._let_down = LetDown(cfg.let_down, robot.mass * GRAVITY, cfg.period_s)
         self._descent = Descent(robot, cfg.descent, cfg.period_s)
@@ -289,7 +290,7 @@ class Stack:
         acting = self._choices.in_force
         proposal = acting.acting
         self._twist = toward(self._twist, proposal.twist, self._slew)
-        self._motion.advance((self._tick - acting.ready) * self.period_s, intent, self._twist)
+        self._motion.advance((self._tick - acting.ready) * self.period_s, acting.obeyed(intent), self._twist)
         command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
         return self._walker.update(self.dynamics, self.estimator.contact, command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from poise.robots import Intent
 Velocity = tuple[float, float, float]
 
 REQUESTS = ("", "arm", "stand up", "stand", "walk", "safe stop", "disarm")
+DEAD_ZONE = 0.1  # of a stick's way, to each side
 STILL: Velocity = (0.0, 0.0, 0.0)
 PARTS = ("velocity", "height_m", "torso_rpy", "arms")  # of an intent, each of which one source gives
 
@@ -79,7 +81,7 @@ class Buttons:
 
 
 class Merged:
-    """Several sources as one. Any emergency stop counts; velocity, height, torso and arms come from the source that changed them last."""
+    """Several sources as one: any emergency stop counts, and each part of the intent comes from the source that changed it last."""
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         """The first of them gives what none has changed yet."""
@@ -98,11 +100,12 @@ class Merged:
         intents = [one.intent for one in said]
         parts = {part: self._given(part, intents) for part in PARTS}
         self._before = intents
+        stop = any(one.emergency_stop for one in said)
         return Operated(
-            Intent(**parts),
+            Intent(velocity=STILL) if stop else Intent(**parts),
             next((one.request for one in said if one.request), ""),
             any(one.next for one in said),
-            any(one.emergency_stop for one in said),
+            stop,
             "; ".join(filter(None, (one.remark for one in said))),
         )
 
@@ -130,3 +133,15 @@ def bounded(velocity: Sequence[float], most: Sequence[float]) -> Velocity:
     """A velocity, each part within plus and minus the most of it."""
     vx, vy, wz = (min(max(float(value), -limit), limit) for value, limit in zip(velocity, most, strict=True))
     return vx, vy, wz
+
+
+def sticks(forward: float, left: float, turn: float, most: Sequence[float]) -> Velocity:
+    """The velocity that sticks ask for, each from -1 to 1, in shares of the most; nothing near the middle, since none rests at 0."""
+    asked = [_beyond(value) * limit for value, limit in zip((forward, left, turn), most, strict=True)]
+    return bounded(asked, most)
+
+
+def _beyond(value: float) -> float:
+    """How far beyond the dead zone, from 0 at its edge to 1 at the end; 0 of what is no number."""
+    share = (abs(value) - DEAD_ZONE) / (1.0 - DEAD_ZONE)
+    return math.copysign(share, value) if share > 0.0 else 0.0

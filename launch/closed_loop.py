@@ -18,7 +18,7 @@ from poise.sim.metrics import truth
 from poise.sim.scenarios import Scenario
 
 from .compose import build_stack
-from .live import Live
+from .live import Live, Watched
 from .report import write_report
 from .run_folder import RunFolder
 
@@ -43,6 +43,8 @@ class RunPlan:
     out: str = "runs"
     record: str = "brief"  # "full": every tick in float64; "none": no folder
     port: int | None = None  # of the live page; None: no page, and as fast as it goes
+    sources: tuple[str, ...] = ()  # who steers in place of the scenario, of `teleoperation.SOURCES`
+    stream: tuple[str, int] = ("127.0.0.1", 8090)  # address and port where the source "stream" listens
 
     def __call__(self, seed: int, stop: Callable[[], bool] | None = None, advance: Advance | None = None) -> dict[str, Any]:
         """Run, and write what belongs into the run's folder.
@@ -54,7 +56,9 @@ class RunPlan:
         stack = self.stack(robot, seed)
         backend = self.backend(robot, stack.period_s, scenario, seed)
         with ExitStack() as held:
-            live = None if self.port is None else held.enter_context(Live(robot, backend, self.port, seed))
+            live = self._live(robot, backend, seed)
+            if live is not None:
+                held.enter_context(live)
             folder = RunFolder.create(self.out, f"{self.command}-{seed}") if self.record != "none" else None
             writer = held.enter_context(self._writer(folder, robot, stack, seed)) if folder else None
 
@@ -73,8 +77,13 @@ class RunPlan:
                 if advance is not None:
                     advance(float(backend.data.time))
 
-            result = run(stack, backend, intent, scenario.seconds, on_tick, stop)
-        summary = {"seed": seed, **result.to_dict(), "ticks": round(result.seconds / stack.period_s)}
+            def ended() -> bool:
+                """Whether the user asked to stop, or what steers did."""
+                return (stop is not None and stop()) or (live is not None and live.ended)
+
+            result = run(stack if live is None else live.over(stack), backend, intent, scenario.seconds, on_tick, ended)
+            outcome = {} if live is None else live.outcome(result.fell)
+        summary = {"seed": seed, **result.to_dict(), "ticks": round(result.seconds / stack.period_s), **outcome}
         return summary | _finish(folder, summary)
 
     def load(self) -> RobotModel:
@@ -119,6 +128,15 @@ class RunPlan:
         )
         backend.reset(seed)
         return backend
+
+    def _live(self, robot: RobotModel, backend: MujocoBackend, seed: int) -> Watched | None:
+        if self.port is None:
+            return None
+        if not self.sources:
+            return Live(robot, backend, self.port, seed)
+        from .teleoperation import Teleoperation  # needs more to be installed
+
+        return Teleoperation(robot, backend, self.sources, self.port, self.stream, seed)
 
     def _writer(self, folder: RunFolder, robot: RobotModel, stack: Stack, seed: int) -> LogWriter:
         options: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS} | {"steered": self.port is not None}

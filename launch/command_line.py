@@ -26,6 +26,7 @@ from .explain_command import Explain
 from .replay import Replay
 from .robots import Robots
 from .simulate import Simulate
+from .teleop import Teleop
 from .train import Train
 from .walk import Walk
 
@@ -55,6 +56,7 @@ class Bench:
 Command = (
     Annotated[Demo, subcommand("demo")]
     | Annotated[Walk, subcommand("walk")]
+    | Annotated[Teleop, subcommand("teleop")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[Replay, subcommand("replay")]
     | Annotated[Deploy, subcommand("deploy")]

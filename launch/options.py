@@ -88,11 +88,11 @@ def console_for(json_path: str | None) -> Console:
     return Console(stderr=json_path == "-")
 
 
-def check_port(port: int) -> None:
+def check_port(port: int, option: str = "--port") -> None:
     """Refuse what is no port.
 
     Raises:
         PoiseError: it is none.
     """
     if not 1 <= port <= 65535:
-        raise PoiseError(f"--port {port}: give a number from 1 to 65535")
+        raise PoiseError(f"{option} {port}: give a number from 1 to 65535")

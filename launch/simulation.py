@@ -14,7 +14,7 @@ import numpy as np
 
 from poise.hw.simulated import SimulatedRobot
 from poise.hw.wire_faults import HELP as FAULTS
-from poise.hw.wireless_remote import KEYS, remote_bytes
+from poise.hw.wireless_remote import KEYS, Remote, encode
 from poise.robots import PoiseError, RobotModel
 from poise.sim import MujocoBackend, Push
 from poise.sim.hoist import Hoist
@@ -138,7 +138,7 @@ class Simulation:
         keys = set() if words == ["none"] else set("+".join(words).split("+"))
         if not words or not keys <= set(KEYS):
             raise PoiseError(f"remote {' '.join(words)}: give keys as L2+B, of {', '.join(KEYS)}, or none")
-        self._speaker.remote = remote_bytes(keys)
+        self._speaker.remote = encode(Remote(frozenset(keys)))
 
     def _hang(self) -> None:
         self._backend.disturbances = (self._hoist, *self._pushes)

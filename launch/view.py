@@ -52,6 +52,11 @@ class Viewer:
         return f"http://127.0.0.1:{self._server.get_port()}"
 
     @property
+    def hint(self) -> str:
+        """What to do with the page, for people."""
+        return f"Open {self.url} in a browser"
+
+    @property
     def velocity(self) -> tuple[float, float, float]:
         """What the sliders ask: vx, vy (m/s) and wz (rad/s), heading frame."""
         most = self._robot.overlay.gait.velocity_max

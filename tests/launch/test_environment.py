@@ -10,6 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
 from poise.control import Proposer, Stack
+from poise.control.proposals import GivenArms
 from poise.launch import build_stack
 from poise.launch.environment import agent_stack
 from poise.robots import RobotModel
@@ -57,7 +58,8 @@ def test_another_stack_may_be_given() -> None:
 
 def test_the_stack_asks_the_agent(g1: RobotModel) -> None:
     agent = ActionProposer(decode(np.zeros(22, np.float32), g1))
-    assert agent_stack(g1, agent)._choices._proposer is agent
+    proposer = agent_stack(g1, agent)._choices._proposer
+    assert isinstance(proposer, GivenArms) and proposer._proposer is agent
 
 
 def test_importing_the_composition_root_registers_it_and_loads_no_simulator() -> None:

@@ -15,7 +15,7 @@ from poise.sim import MujocoBackend, Push
 class Page:
     """What a user does on the page."""
 
-    url = "http://127.0.0.1:1"
+    hint = "Open http://127.0.0.1:1 in a browser"
 
     def __init__(self, *others: Any) -> None:
         self.velocity = (0.0, 0.0, 0.0)
@@ -79,4 +79,4 @@ def test_it_is_no_faster_than_real_time_and_closes_the_page(g1: RobotModel, page
             live.show(decision)
         assert time.perf_counter() - start >= 0.099  # 50 ticks of 2 ms; a busy machine may take longer
     assert page.closed and page.shown == 5 * PACE_TICKS
-    assert page.url in capsys.readouterr().err
+    assert f"{page.hint}; Ctrl-C ends the run." in capsys.readouterr().err
