@@ -61,6 +61,7 @@ STATUS = np.dtype(
         ("rung", "u1"),  # that the controller is on
         ("said", f"S{REASON}"),  # by the controller
         ("refused", "<u8"),  # states that were not whole
+        ("remote", "u1", 40),  # the bytes of the robot's wireless remote
     ]
 )
 

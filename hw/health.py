@@ -39,9 +39,14 @@ class UnitreeHealth:
         for record in self._batteries.take():
             self.battery = float(record["soc"])
 
+    @property
+    def remote(self) -> bytes:
+        """The bytes of the wireless remote."""
+        return self._backend.low_state["wireless_remote"].tobytes()
+
     def stops(self) -> str:
         """Who on the robot's side asks for an emergency stop; empty: nobody."""
-        return "wireless remote" if asks_for_stop(self._backend.low_state["wireless_remote"].tobytes()) else ""
+        return "wireless remote" if asks_for_stop(self.remote) else ""
 
     def unfit(self) -> str:
         """Every reason against arming it, each with what to do; empty where nothing speaks against it."""

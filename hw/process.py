@@ -32,7 +32,7 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
     this, DDS's own too, and processes that are none of the loop's before it. Garbage is no longer collected by itself: a loop must leave
     no cycles.
     """
-    refused = [sentence for sentence in (_schedule(config.priority), _pin(config.cpu), _lock() if config.lock_memory else None) if sentence]
+    refused = [sentence for sentence in (schedule(config.priority), _pin(config.cpu), _lock() if config.lock_memory else None) if sentence]
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
@@ -41,12 +41,13 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
 
 
 def give_way() -> None:
-    """Schedule this thread of a real-time process behind the loop's, still before other programs; elsewhere nothing is changed."""
+    """Schedule this thread of a real-time process just behind the loop's, whose interpreter it holds up when it is put aside itself."""
     if os.sched_getscheduler(0) == os.SCHED_FIFO:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(max(1, os.sched_getparam(0).sched_priority - 1)))
 
 
-def _schedule(priority: int | None) -> str | None:
+def schedule(priority: int | None) -> str | None:
+    """Schedule this thread, and what it starts, as real-time; why not, in a sentence, where that is refused. None: as everything else."""
     if priority is None:
         return None
     try:

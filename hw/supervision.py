@@ -64,6 +64,11 @@ class Health(Protocol):
 
     battery: float  # %, NaN: not known
 
+    @property
+    def remote(self) -> bytes:
+        """The 40 bytes of the wireless remote."""
+        ...
+
 
 class Supervision:
     """One turn for each state of the robot: show it, wait for the answer, send."""
@@ -168,5 +173,6 @@ class Supervision:
         record["states"], record["missed"], record["longest_silence_s"] = self._number, self._missed, supervisor.longest_silence_s
         record["age_ms"] = 1e3 * self._ages.quantile(0.5), 1e3 * self._ages.quantile(0.99)
         record["battery"], record["carried_n"], record["rung"] = self._health.battery, self._carried_n, self._rung
+        record["remote"] = np.frombuffer(self._health.remote, np.uint8)
         record["refused"], record["said"] = self._backend.refused, self._said
         return record

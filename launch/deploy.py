@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from .arguments import File, Folder, Mode, Switch
 
 if TYPE_CHECKING:
     from poise.hw.operation import Operator
+    from poise.robots import RobotModel
 
     from .output import Exit
+    from .posed import Posed
+
+
+DeploySources = Annotated[
+    list[Literal["page", "keyboard", "gamepad", "stream", "remote"]],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(help_behavior_hint="(default: keyboard)"),
+]
 
 
 @dataclass(frozen=True)
@@ -24,10 +35,14 @@ class Deploy:
     """DDS domain; real robots are on 0."""
     robot: str = "g1"
     """Name of a robot."""
-    source: Literal["keyboard", "route"] = "keyboard"
-    """Who steers. keyboard: Enter goes on to the next stage, ? tells the keys; route: goes through all stages by itself."""
+    source: DeploySources = field(default_factory=list)
+    """Who steers; may be given several times: any emergency stop counts, and the source that moved last steers."""
     route: File = None
-    """Legs of `seconds vx vy wz`, one a line, for --source route."""
+    """Go through all stages and along these legs instead: `seconds vx vy wz`, one a line."""
+    port: int = 8080
+    """Of the page, on 127.0.0.1."""
+    stream_port: int = 8090
+    """Where the stream of poses is listened for, on 127.0.0.1."""
     mode: Mode = "hybrid"
     """hybrid: learned proposals, judged by physics; model: scripted ones."""
     release: bool = True
@@ -51,25 +66,29 @@ class Deploy:
 
         from .deploy_operator import Conduct
         from .deployment import Deployment, DeployPlan
-        from .options import check_count, check_json, console_for
+        from .options import check_count, check_json, check_port, console_for
         from .output import Exit, print_result
+        from .posed import Posed
         from .run_folder import RunFolder
 
         check_json(self.json)
         check_count("--domain", self.domain, 0, 232)
         check_count("--seed", self.seed, 0)
-        if (self.source == "route") != (self.route is not None):
-            raise PoiseError("--route FILE and --source route belong together; give both or neither")
+        check_port(self.port)
+        check_port(self.stream_port, "--stream-port")
+        if self.source and self.route is not None:
+            raise PoiseError("--route and --source exclude each other; leave one of them out")
         plan = DeployPlan(self.robot, self.mode, self.interface, self.domain, self.release, self.read_only, self.realtime, self.seed)
         robot = plan.load()
         folder = RunFolder.create(self.out, "deploy") if self.record else None
         if folder is not None:
             plan = replace(plan, log=folder.log, meta=folder.write_config({"command": "deploy", "plan": plan}, self.seed))
-        operator = self._operator(robot.overlay.gait.velocity_max)
+        posed = None if self.route is not None else Posed(robot)
+        operator = self._operator(robot, posed)
         try:
             print("compiling and looking for the robot", file=sys.stderr, flush=True)
             with Deployment(plan, robot) as deployment:
-                conduct = Conduct(deployment, operator, folder.path if folder else None)
+                conduct = Conduct(deployment, operator, folder.path if folder else None, posed)
                 conduct.run()
                 result = conduct.result()
         finally:
@@ -77,14 +96,16 @@ class Deploy:
         if folder is not None:
             folder.write_summary(result)
             result["folder"] = folder.path
+        result.pop("said")
         print_result("deployed", result, self.json, console_for(self.json))
         return Exit.HELD if result["as_asked"] else Exit.FAILED
 
-    def _operator(self, most: tuple[float, float, float]) -> Operator:
-        if self.route is not None:
+    def _operator(self, robot: RobotModel, posed: Posed | None) -> Operator:
+        if posed is None:
             from poise.hw.route import RouteOperator, read_route
 
-            return RouteOperator(read_route(self.route))
-        from poise.hw.keyboard import Keyboard
+            return RouteOperator(read_route(self.route or ""))
+        from .sources import Sources
 
-        return Keyboard(most)
+        names = tuple(self.source) or ("keyboard",)
+        return Sources(names, robot, posed.model, self.port, ("127.0.0.1", self.stream_port))

@@ -9,10 +9,13 @@ from typing import Any
 
 from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
 from poise.hw.operation import Operated, Operator
+from poise.hw.route import RouteOperator
 from poise.robots import Intent
 from poise.robots.types import RUNGS
 
 from .deployment import Deployment
+from .posed import Posed
+from .sources import Sources
 
 POLL_S = 0.02
 NEXT = {DISARMED: "arm", DAMPING: "stand up", STAND_UP: "stand", STAND: "walk", WALK: "stand", SAFE_STOP: "disarm", FAULT: "disarm"}
@@ -22,8 +25,9 @@ LOST = ("controlled descent", "damping")  # rungs of a robot that fell, or whose
 class Conduct:
     """Runs until the robot is disarmed after it was armed, or the operator interrupts."""
 
-    def __init__(self, deployment: Deployment, operator: Operator, folder: Path | None) -> None:
-        """What happens is written into a folder, where there is one."""
+    def __init__(self, deployment: Deployment, operator: Operator, folder: Path | None, posed: Posed | None = None) -> None:
+        """What happens is written into a folder, and the robot is posed for the operator's page, where there is one."""
+        self._posed = posed
         self._deployment, self._operator, self._folder = deployment, operator, folder
         self.mode, self._armed, self._told, self._lost = DISARMED, False, "", ""
         self._walked_s = 0.0
@@ -98,12 +102,20 @@ class Conduct:
         if mode in (STAND, WALK) and rung in LOST and not self._lost:
             self._lost = rung
             self._say(f"the robot has lost its balance: {rung}")
-        self._operator_sees(mode)
+        self._operator_sees(mode, status["remote"].tobytes())
 
-    def _operator_sees(self, mode: str) -> None:
-        sees = getattr(self._operator, "sees", None)
-        if sees is not None:
-            sees(mode)
+    def _operator_sees(self, mode: str, remote: bytes) -> None:
+        operator = self._operator
+        if isinstance(operator, RouteOperator):
+            operator.sees(mode)
+        elif isinstance(operator, Sources):
+            if operator.remote is not None:
+                operator.remote.feed(remote, time.monotonic())
+            if operator.page is not None and self._posed is not None and (state := self._deployment.state()) is not None:
+                self._posed.pose(state)
+                operator.page.update(self._posed.data)
+        if mode == DISARMED:
+            operator.release()  # whoever stopped the robot has let go of it
 
     def _come_down(self, why: str) -> None:
         """A safe stop, as far as the supervisor still listens."""

@@ -19,11 +19,11 @@ from poise.hw.black_box import BlackBox
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
 from poise.hw.elsewhere import Chooser, ElsewhereProcess
-from poise.hw.exchange import Mailboxes, mailboxes, operation_record
+from poise.hw.exchange import Mailboxes, mailboxes, operation_record, state_of
 from poise.hw.health import UnitreeHealth
 from poise.hw.mailbox import Record
 from poise.hw.motion_switcher import MotionSwitcherClient
-from poise.hw.process import RealtimeConfig, enter_realtime
+from poise.hw.process import RealtimeConfig, enter_realtime, schedule
 from poise.hw.recorder import Recorder
 from poise.hw.supervision import Supervision
 from poise.hw.supervisor import Supervisor
@@ -32,7 +32,7 @@ from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, l
 
 from .compose import build_chooser, build_stack
 
-SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY = 85, 80
+SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY, PROPOSALS_PRIORITY = 85, 80, 10
 READY_S, END_S = 120.0, 5.0
 
 
@@ -104,6 +104,9 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
 
 
 def _chooser(plan: DeployPlan) -> Chooser:
+    """In the process that proposes, which waits for the loop and for nobody else."""
+    if plan.realtime:
+        schedule(PROPOSALS_PRIORITY)  # where the others were refused, and said so, it is as well
     return build_chooser(plan.load(), plan.mode, plan.seed)
 
 
@@ -194,6 +197,11 @@ class Deployment:
         self.boxes.operation.put(operation_record(intent, len(self._robot.arms), request, self._requests, emergency_stop))
         status = self.boxes.status.get()
         self.status = self.status if status is None else status
+
+    def state(self) -> RobotState | None:
+        """The robot's newest state, if there is one that was not looked at yet."""
+        record = self.boxes.state.get()
+        return None if record is None else state_of(record)
 
     def write_black_box(self, path: Path) -> None:
         """Write down the last half minute.

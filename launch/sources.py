@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import mujoco
 
 from poise.hw.operation import Merged, Operator
+from poise.hw.wireless_remote import WirelessRemote
 from poise.robots import PoiseError, RobotModel
 
 if TYPE_CHECKING:
     from .teleop_page import TeleopPage
 
-SOURCES = ("page", "keyboard", "gamepad", "stream")
+SOURCES = ("page", "keyboard", "gamepad", "stream", "remote")
 
 
 class Sources(Merged):
@@ -22,6 +23,7 @@ class Sources(Merged):
 
     Attributes:
         page: the page, where it is among them.
+        remote: the robot's wireless remote, where it is; to be fed.
     """
 
     def __init__(self, names: Sequence[str], robot: RobotModel, model: mujoco.MjModel, port: int, stream: tuple[str, int]) -> None:
@@ -37,6 +39,7 @@ class Sources(Merged):
             PoiseError: one cannot be opened.
         """
         self.page: TeleopPage | None = None
+        self.remote: WirelessRemote | None = None
         opened: list[Operator] = []
         with ExitStack() as held:
             for name in dict.fromkeys(names):
@@ -65,4 +68,7 @@ class Sources(Merged):
 
             host, stream_port = stream
             return PoseStream(robot, stream_port, host)
+        if name == "remote":
+            self.remote = WirelessRemote(most)
+            return self.remote
         raise PoiseError(f"--source {name}: unknown; known: {', '.join(SOURCES)}")
