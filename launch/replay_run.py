@@ -159,7 +159,8 @@ def _intents(log: Log, scenario: Scenario | None, period_s: float) -> Callable[[
 def _estimated(log: Log, options: Replay, ticks: int) -> Replayed:
     if "belief_updates" not in log.tick:
         raise RecordError(f"{options.recording}: does not say what the estimator was told; another version made it")
-    if log.dtype != "float64" or np.median(np.diff(log.tick["tick"])) != 1.0:
+    gaps = np.diff(log.tick["tick"])
+    if log.dtype != "float64" or (len(gaps) and np.median(gaps) != 1.0):
         raise RecordError(f"{options.recording}: does not hold the states of every tick in float64; record with --record full")
     if options.view:
         raise PoiseError("--view shows a plant; give it with --how closed-loop or open-loop")
@@ -231,7 +232,7 @@ def _closed_figures(done: Replayed) -> dict[str, Any]:
     if not len(known):
         return {"held": False, "fell": done.fell, "end": None, "remarks": ["where the base ended is not known"]}
     distance_m, yaw = known[-1].tolist()
-    said = f"it ends {100.0 * distance_m:.2g} cm from the recorded end; {100.0 * END_M:.0f} cm are allowed"
+    said = f"it ends {100.0 * distance_m:.1f} cm from the recorded end; {100.0 * END_M:.0f} cm are allowed"
     end = {"distance_m": distance_m, "yaw": yaw, "bound_m": END_M}
     return {"held": distance_m <= END_M, "fell": done.fell, "end": end, "remarks": [said]}
 
@@ -249,5 +250,5 @@ def _against_truth(done: Replayed) -> dict[str, Any]:
         if not len(known):
             return {"truth": None, "remarks": ["nothing was believed of where the base is"]}
         figures[name] = {"largest_m": float(known.max()), "end_m": float(known[-1])}
-    words = ", ".join(f"{name} {100.0 * of['end_m']:.2g} cm" for name, of in figures.items())
+    words = ", ".join(f"{name} {100.0 * of['end_m']:.1f} cm" for name, of in figures.items())
     return {"truth": figures, "remarks": [f"drift against the truth at the end: {words}"]}
