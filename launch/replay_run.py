@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poise.control import StackConfig
 from poise.control.reestimate import WALKERS, beliefs
@@ -193,21 +194,23 @@ def _watched(robot: RobotModel, backend: MujocoBackend, options: Replay, ticks: 
 
 def _compared(log: Log, options: Replay, replayed: Table, sources: tuple[str, ...]) -> Replayed:
     """Both over the part that is asked for, and what they differ in."""
-    recorded = with_truth(log)
+    recorded: Table = with_truth(log)
     time_s = recorded["time_s"] - recorded["time_s"][0]
     part = (time_s >= options.start - 1e-9) & (time_s < (np.inf if options.end is None else options.end))
     if not part.any():
         raise RecordError(f"{options.recording}: its times do not rise, so that no tick of it is compared; give another recording")
-    recorded = {name: values[part] for name, values in recorded.items()}
-    wanted = np.isin(replayed["tick"], recorded["tick"])
-    if not log.whole:  # the ticks between were not recorded
-        replayed = {name: values[wanted] for name, values in replayed.items()}
-    elif options.start:
-        replayed = {name: values[replayed["tick"] >= recorded["tick"][0]] for name, values in replayed.items()}
+    recorded = _rows(recorded, part)
+    before = replayed["tick"] < recorded["tick"][0]
+    between = np.isin(replayed["tick"], recorded["tick"], invert=True) if not log.whole else before  # those were not recorded
+    replayed = _rows(replayed, ~(before | between))
     walkers = {f"belief_{name}" for name in WALKERS} if sources == ("belief",) else set()
     names = [field.key for field in TICK_FIELDS if field.source in sources and field.key not in walkers]
     names += [name for name in replayed if name.startswith("truth_")]
     return Replayed(recorded, replayed, differences(recorded, replayed, log.dtype, names))
+
+
+def _rows(table: Table, wanted: NDArray[np.bool_]) -> Table:
+    return table if wanted.all() else {name: values[wanted] for name, values in table.items()}
 
 
 def _first(found: Differences, done: Replayed) -> dict[str, Any] | None:
