@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poise.control import StackConfig
 from poise.control.reestimate import WALKERS, beliefs
@@ -159,7 +160,8 @@ def _intents(log: Log, scenario: Scenario | None, period_s: float) -> Callable[[
 def _estimated(log: Log, options: Replay, ticks: int) -> Replayed:
     if "belief_updates" not in log.tick:
         raise RecordError(f"{options.recording}: does not say what the estimator was told; another version made it")
-    if log.dtype != "float64" or np.median(np.diff(log.tick["tick"])) != 1.0:
+    gaps = np.diff(log.tick["tick"])
+    if log.dtype != "float64" or (len(gaps) and np.median(gaps) != 1.0):
         raise RecordError(f"{options.recording}: does not hold the states of every tick in float64; record with --record full")
     if options.view:
         raise PoiseError("--view shows a plant; give it with --how closed-loop or open-loop")
@@ -192,21 +194,23 @@ def _watched(robot: RobotModel, backend: MujocoBackend, options: Replay, ticks: 
 
 def _compared(log: Log, options: Replay, replayed: Table, sources: tuple[str, ...]) -> Replayed:
     """Both over the part that is asked for, and what they differ in."""
-    recorded = with_truth(log)
+    recorded: Table = with_truth(log)
     time_s = recorded["time_s"] - recorded["time_s"][0]
     part = (time_s >= options.start - 1e-9) & (time_s < (np.inf if options.end is None else options.end))
     if not part.any():
         raise RecordError(f"{options.recording}: its times do not rise, so that no tick of it is compared; give another recording")
-    recorded = {name: values[part] for name, values in recorded.items()}
-    wanted = np.isin(replayed["tick"], recorded["tick"])
-    if not log.whole:  # the ticks between were not recorded
-        replayed = {name: values[wanted] for name, values in replayed.items()}
-    elif options.start:
-        replayed = {name: values[replayed["tick"] >= recorded["tick"][0]] for name, values in replayed.items()}
+    recorded = _rows(recorded, part)
+    before = replayed["tick"] < recorded["tick"][0]
+    between = np.isin(replayed["tick"], recorded["tick"], invert=True) if not log.whole else before  # those were not recorded
+    replayed = _rows(replayed, ~(before | between))
     walkers = {f"belief_{name}" for name in WALKERS} if sources == ("belief",) else set()
     names = [field.key for field in TICK_FIELDS if field.source in sources and field.key not in walkers]
     names += [name for name in replayed if name.startswith("truth_")]
     return Replayed(recorded, replayed, differences(recorded, replayed, log.dtype, names))
+
+
+def _rows(table: Table, wanted: NDArray[np.bool_]) -> Table:
+    return table if wanted.all() else {name: values[wanted] for name, values in table.items()}
 
 
 def _first(found: Differences, done: Replayed) -> dict[str, Any] | None:
@@ -231,7 +235,7 @@ def _closed_figures(done: Replayed) -> dict[str, Any]:
     if not len(known):
         return {"held": False, "fell": done.fell, "end": None, "remarks": ["where the base ended is not known"]}
     distance_m, yaw = known[-1].tolist()
-    said = f"it ends {100.0 * distance_m:.2g} cm from the recorded end; {100.0 * END_M:.0f} cm are allowed"
+    said = f"it ends {100.0 * distance_m:.1f} cm from the recorded end; {100.0 * END_M:.0f} cm are allowed"
     end = {"distance_m": distance_m, "yaw": yaw, "bound_m": END_M}
     return {"held": distance_m <= END_M, "fell": done.fell, "end": end, "remarks": [said]}
 
@@ -249,5 +253,5 @@ def _against_truth(done: Replayed) -> dict[str, Any]:
         if not len(known):
             return {"truth": None, "remarks": ["nothing was believed of where the base is"]}
         figures[name] = {"largest_m": float(known.max()), "end_m": float(known[-1])}
-    words = ", ".join(f"{name} {100.0 * of['end_m']:.2g} cm" for name, of in figures.items())
+    words = ", ".join(f"{name} {100.0 * of['end_m']:.1f} cm" for name, of in figures.items())
     return {"truth": figures, "remarks": [f"drift against the truth at the end: {words}"]}

@@ -137,7 +137,7 @@ class VectorLayout:
         if any(len(message) != size + len(CDR_HEADER) for message in messages):
             raise RecordError("recording: a message has not the size of its definition; the file is damaged")
         rows = np.frombuffer(b"".join(message[len(CDR_HEADER) :] for message in messages), dtype=self.dtype)
-        table = rows.reshape(len(messages), -1).astype(float)
+        table = rows.reshape(len(messages), -1).astype(float, copy=False)
         return {name: table[:, part].reshape(-1, *shape) for (name, shape, _), part in zip(self.entries, self._slices, strict=True)}
 
 

@@ -104,6 +104,8 @@ def test_a_fall_is_kept_and_run_again(tmp_path: Path, monkeypatch: pytest.Monkey
     replayed = json.loads((tmp_path / "replay.json").read_text())
     assert replayed["identical"] and replayed["ticks"] > 100
     assert f"identical over {replayed['ticks']} ticks" in capsys.readouterr().out
+    assert Replay(str(fall), how="estimator")() is Exit.FAILED
+    assert "lacks ticks, or its beginning" in capsys.readouterr().out
     monkeypatch.setattr(pushing, "PUSH_STEP_NS", 5.0)  # the recording names its push
     monkeypatch.setattr(pushing, "SETTLE_S", 0.602)
     assert Replay(str(fall))() is Exit.FAILED

@@ -208,6 +208,15 @@ def test_what_was_done_on_the_page_is_done_again(g1: RobotModel, tmp_path: Path,
     assert without["difference"]["tick"] == 252  # what the push did in the period after tick 251
 
 
+def test_a_replay_is_shown(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page()
+    monkeypatch.setattr(live, "Viewer", lambda *given: page)
+    for how in ("closed-loop", "open-loop"):
+        page.ticks = 0
+        assert replayed(read_log(runs["wishes"] / "log.mcap"), how, end=0.2, view=True, speed=100.0)["identical"]  # the page steers nothing
+        assert page.ticks == 100
+
+
 def test_a_recording_of_a_robot_is_walked_on_the_default_plant(runs: dict[str, Path]) -> None:
     """It says neither plant nor scenario: the fall's push does not come again."""
     log = replace(read_log(runs["fall"] / "log.mcap"), meta={"seed": 3})
