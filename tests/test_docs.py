@@ -13,6 +13,8 @@ import pytest
 
 from poise.control import StackConfig
 from poise.hw.process import RealtimeConfig
+from poise.hw.simulated import SimulatedConfig
+from poise.hw.supervisor import SupervisorConfig
 from poise.robots import RobotModel
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +44,18 @@ def test_defaults_are_those_of_the_code(g1: RobotModel) -> None:
     """`Class.field = value` of configurations and of the G1's gait, and `module.NAME = value` of `poise.hw` and `poise.control`."""
     stack = StackConfig()
     walker = stack.walker
-    parts = (stack, walker, walker.mpc, walker.adaptation, walker.feedback, stack.whole_body, g1.overlay.gait, RealtimeConfig())
+    parts = (
+        stack,
+        walker,
+        walker.mpc,
+        walker.adaptation,
+        walker.feedback,
+        stack.whole_body,
+        g1.overlay.gait,
+        RealtimeConfig(),
+        SupervisorConfig(),
+        SimulatedConfig(),
+    )
     owners = {type(part).__name__: part for part in parts}
     said = [default for page in PAGES for default in DEFAULT.findall(page.read_text(encoding="utf-8"))]
     assert len(said) > 50

@@ -15,7 +15,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 def pins(name: str) -> dict[str, str]:
     """Versions by package of a lock."""
     lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line and line[0] not in "# "]
-    return dict(line.split("==") for line in lines)
+    return dict(line.partition(" ;")[0].split("==") for line in lines)
 
 
 RUN, DEVELOP = pins("requirements.lock"), pins("requirements-dev.lock")
