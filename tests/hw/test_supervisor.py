@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
 from poise.hw.operation import REQUESTS
 from poise.hw.supervisor import Supervisor, SupervisorConfig
-from poise.robots import JointCommand, RobotModel, RobotState, load_robot
+from poise.robots import JointCommand, RobotState, load_robot
 from poise.robots.commands import damping_command, hold_command
 from poise.robots.types import Array
 
