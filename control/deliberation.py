@@ -64,11 +64,11 @@ class Deliberation:
         """Start a run."""
         self._proposer.reset(seed)
         self.forget()
-        self._alone, self._asked = False, None
+        self._alone = False
 
     def forget(self) -> None:
         """Nothing acts or comes any more: the next choice acts at once."""
-        self.acting = self._coming = None
+        self.acting = self._coming = self._asked = None
         if self._elsewhere is not None:
             self._elsewhere.forget()
 
