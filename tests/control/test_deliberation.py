@@ -70,14 +70,15 @@ def acting(deliberation: Deliberation) -> float:
 
 
 def here(proposer: Given | None = None) -> Deliberation:
-    made = Deliberation(Given(0.1), proposer, None, None, 14, DELAY, OVERDUE_TICKS)
+    scripted = Given(0.1)
+    made = Deliberation(scripted, proposer or scripted, None, None, 14, DELAY, OVERDUE_TICKS)
     made.reset(0)
     return made
 
 
 def from_elsewhere() -> tuple[Deliberation, Elsewhere, Given]:
     thinker, scripted = Elsewhere(), Given(0.1)
-    made = Deliberation(scripted, None, None, thinker, 14, DELAY, OVERDUE_TICKS)
+    made = Deliberation(scripted, scripted, None, thinker, 14, DELAY, OVERDUE_TICKS)
     made.reset(0)
     return made, thinker, scripted
 
@@ -114,12 +115,6 @@ def test_alone_only_the_scripted_motion_is_asked_for() -> None:
     assert made is not None and acting(deliberation) == 0.1 and proposer.asked == []
 
 
-def test_without_a_proposer_it_is_the_scripted_one() -> None:
-    deliberation = here()
-    decide(deliberation, 1)
-    assert acting(deliberation) == 0.1
-
-
 def test_who_is_elsewhere_is_asked_and_the_scripted_motion_acts_meanwhile() -> None:
     deliberation, thinker, scripted = from_elsewhere()
     first = decide(deliberation, 1)
@@ -143,12 +138,13 @@ def test_who_does_not_answer_is_overdue_and_the_scripted_motion_acts() -> None:
     decide(deliberation, 1)
     thinker.come = choice(0.5)
     deliberation.begins(3)
-    assert decide(deliberation, 3 + OVERDUE_TICKS) is None
-    late = decide(deliberation, 4 + OVERDUE_TICKS)
-    assert late is not None and (late.fault, late.ready) == (OVERDUE, 4 + OVERDUE_TICKS + DELAY)
+    assert decide(deliberation, 11) is None, "it is asked, and has time from then on"
+    assert decide(deliberation, 11 + OVERDUE_TICKS) is None
+    late = decide(deliberation, 12 + OVERDUE_TICKS)
+    assert late is not None and (late.fault, late.ready) == (OVERDUE, 12 + OVERDUE_TICKS + DELAY)
     assert acting(deliberation) == 0.5
     assert deliberation.begins(late.ready) is not None and (acting(deliberation), deliberation.in_force.fault) == (0.1, OVERDUE)
-    assert thinker.posed[-1] == 4 + OVERDUE_TICKS, "it is asked again and again"
+    assert thinker.posed[-1] == 12 + OVERDUE_TICKS, "it is asked again and again"
 
 
 def test_who_answers_again_is_no_longer_overdue() -> None:
@@ -180,6 +176,18 @@ def test_what_was_asked_before_a_stop_or_a_reset_is_no_longer_wanted() -> None:
         end()
         assert thinker.forgotten == before + 1
         assert deliberation.begins(1) is None and deliberation.acting is None
+
+
+def test_after_a_long_stop_nobody_is_overdue_who_was_not_asked() -> None:
+    deliberation, thinker, _ = from_elsewhere()
+    decide(deliberation, 1)
+    deliberation.forget()
+    for tick in range(2, 3 * OVERDUE_TICKS, 10):
+        decide(deliberation, tick, alone=True)
+    assert decide(deliberation, 4 * OVERDUE_TICKS) is None
+    assert decide(deliberation, 5 * OVERDUE_TICKS) is None
+    late = decide(deliberation, 5 * OVERDUE_TICKS + 1)
+    assert late is not None and late.fault == OVERDUE
 
 
 def test_a_snapshot_goes_back() -> None:

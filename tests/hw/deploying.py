@@ -87,7 +87,7 @@ class Deployed:
         self.supervisor = Supervisor(robot, PERIOD_S, CONFIG)
         self.supervision = Supervision(robot, self.wire, self.health, self.supervisor, self.boxes, lambda: self.wire.now_s)
         theirs = self.boxes._replace(operation=copy(self.boxes.operation))  # which of two processes has read what is their own affair
-        self.controller = Controller(stack, theirs, lambda decision, state: None)
+        self.controller = Controller(stack, theirs, lambda decision, state: "")
         self.answers, self.late = True, False
         self._requests, self.status = 0, np.zeros((), [("mode", "u1")])
 

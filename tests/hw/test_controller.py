@@ -22,8 +22,12 @@ class Told:
         robot, self.stack = parts()[0], Holding()
         self.boxes: Mailboxes = mailboxes(multiprocessing.get_context("spawn"), robot)
         self.ticks = list[Decision]()
-        self.controller = Controller(self.stack, self.boxes, lambda decision, state: self.ticks.append(decision), seed=7)
+        self.controller = Controller(self.stack, self.boxes, self.note, seed=7)
         self.number, self.state = 0, plant().read()
+
+    def note(self, decision: Decision, state: RobotState) -> str:
+        self.ticks.append(decision)
+        return ""
 
     def show(self, mode: str, state: RobotState | None = None) -> None:
         self.number += 1

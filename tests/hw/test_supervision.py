@@ -14,7 +14,8 @@ from wire import parts, plant
 from poise.control import Stack
 from poise.hw.controller import Steps
 from poise.hw.exchange import command_record
-from poise.hw.supervision import LATE, TURN_S
+from poise.hw.supervision import LATE
+from poise.hw.supervisor import LONGEST_S
 from poise.robots import Decision, Intent, JointCommand, RobotState
 from poise.robots.commands import damping_command, hold_command
 from poise.robots.types import Certificate
@@ -157,7 +158,7 @@ def test_standing_still_itself_it_does_not_take_the_others_for_silent() -> None:
     it.turn()
     it.wire.turn_s = PERIOD_S
     it.turn()
-    assert it.mode == "stand" and float(it.status["longest_silence_s"]) <= TURN_S + PERIOD_S + 1e-9
+    assert it.mode == "stand" and float(it.status["longest_silence_s"]) <= LONGEST_S + PERIOD_S + 1e-9
     it.answers = True
     it.turns(0.1)
     assert it.mode == "stand"
