@@ -109,7 +109,7 @@ def test_a_state_of_nothing_but_nan_is_answered() -> None:
 
 def test_it_answers_until_everything_ends() -> None:
     told = Told()
-    running = threading.Thread(target=told.controller.run, daemon=True)
+    running = threading.Thread(target=told.controller.run, args=(lambda: False,), daemon=True)
     running.start()
     for number in range(1, 4):
         told.boxes.state.put(state_record(told.state, number, MODES.index("walk")))
@@ -117,5 +117,14 @@ def test_it_answers_until_everything_ends() -> None:
         assert told.boxes.command_came.acquire(timeout=20.0)
         assert told.answer == number
     told.boxes.end.set()
+    running.join(20.0)
+    assert not running.is_alive()
+
+
+def test_it_ends_when_nobody_is_left_who_could_end_it() -> None:
+    told = Told()
+    asked = iter([False, False, True])
+    running = threading.Thread(target=told.controller.run, args=(lambda: next(asked),), daemon=True)
+    running.start()
     running.join(20.0)
     assert not running.is_alive()
