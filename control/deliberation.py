@@ -13,7 +13,7 @@ OVERDUE = "proposals are overdue: the scripted motion acts"
 
 
 class Elsewhere(Protocol):
-    """Proposes and imagines in a thread or process of its own. Neither method blocks or raises."""
+    """Proposes and imagines in a thread or process of its own. No method blocks or raises."""
 
     def pose(self, situation: Situation) -> None:
         """Ask; one who still owes an answer may not be asked again."""
@@ -21,6 +21,10 @@ class Elsewhere(Protocol):
 
     def answer(self) -> Choice | None:
         """The newest answer, once; None where there is none yet."""
+        ...
+
+    def forget(self) -> None:
+        """The answer that is owed is no longer wanted: it never comes out of `answer`."""
         ...
 
 
@@ -60,11 +64,13 @@ class Deliberation:
         """Start a run."""
         self._proposer.reset(seed)
         self.forget()
-        self._alone, self._asked = False, None
+        self._alone = False
 
     def forget(self) -> None:
         """Nothing acts or comes any more: the next choice acts at once."""
-        self.acting = self._coming = None
+        self.acting = self._coming = self._asked = None
+        if self._elsewhere is not None:
+            self._elsewhere.forget()
 
     def begins(self, tick: int) -> Choice | None:
         """The choice that begins to act in this tick; None where none does."""

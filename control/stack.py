@@ -283,7 +283,7 @@ class Stack:
         choice = self._choices.decide(situation, self._ladder.stopping, watch)
         if first:
             self._motion.take(self._choices.in_force.acting)
-        return choice
+        return choice or (begun if self._choices.elsewhere else None)
 
     def _refine(self, intent: Intent) -> Reference:
         """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""

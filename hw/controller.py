@@ -34,9 +34,9 @@ class Controller:
         self._idle = True
         self._intent, self._remark = Intent(), ""
 
-    def run(self) -> None:
-        """Answer until everything ends."""
-        while not self._boxes.end.is_set():
+    def run(self, abandoned: Callable[[], bool]) -> None:
+        """Answer until everything ends, or nobody is left who could end it."""
+        while not (self._boxes.end.is_set() or abandoned()):
             if self._boxes.state_came.acquire(timeout=WAIT_S):
                 self.turn()
 

@@ -24,6 +24,7 @@ class ElsewhereProcess:
         self._process.start()
         theirs.close()
         self._owed = True  # that it is ready
+        self._stale = False  # what is owed is no longer wanted
 
     @property
     def pid(self) -> int | None:
@@ -36,11 +37,10 @@ class ElsewhereProcess:
         return self._process.is_alive()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is ready, at most so long; returns whether it is."""
-        ready = self._connection.poll(seconds)
-        if ready:
+        """Wait until it owes nothing, at most so long; returns whether it is ready. One that has died never is."""
+        if self._owed and self._connection.poll(seconds):
             self.answer()
-        return ready
+        return not self._owed
 
     def pose(self, situation: Situation) -> None:
         """Ask, unless an answer is owed: the pipe never fills up."""
@@ -61,7 +61,12 @@ class ElsewhereProcess:
         except (OSError, EOFError):
             return None
         self._owed = False
-        return choice
+        wanted, self._stale = not self._stale, False
+        return choice if wanted else None
+
+    def forget(self) -> None:
+        """What it is thinking about is no longer wanted."""
+        self._stale = self._owed
 
     def __enter__(self) -> ElsewhereProcess:
         return self

@@ -11,7 +11,7 @@ import numpy as np
 from poise.robots import Intent, JointCommand, RobotModel, RobotState
 from poise.robots.types import RUNGS
 
-from .mailbox import Mailbox, Record
+from .mailbox import Flag, Mailbox, Record
 from .operation import REQUESTS
 
 # What the supervisor does: each but the first two owns the motors by what it sends.
@@ -75,14 +75,14 @@ class Mailboxes(NamedTuple):
     status: Mailbox  # supervisor to all
     state_came: Any  # semaphores: something new lies in the mailbox
     command_came: Any
-    end: Any  # an event: everything ends
+    end: Flag  # everything ends
 
 
 def mailboxes(context: BaseContext, robot: RobotModel) -> Mailboxes:
     """New ones, for processes of one context."""
     types = (state_type(robot.n), command_type(robot.n), operation_type(len(robot.arms)), STATUS)
     state, command, operation, status = (Mailbox(context, kind) for kind in types)
-    return Mailboxes(state, command, operation, status, context.Semaphore(0), context.Semaphore(0), context.Event())
+    return Mailboxes(state, command, operation, status, context.Semaphore(0), context.Semaphore(0), Flag(context))
 
 
 def state_record(state: RobotState, number: int, mode: int) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 
 import numpy as np
@@ -53,8 +54,10 @@ class UnitreeHealth:
         return "; ".join(filter(None, (self._rate(), self._upright(), self._joints(), self._motors(), self._charge())))
 
     def _rate(self) -> str:
-        span = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) == RATE_STATES else math.inf
-        rate = (RATE_STATES - 1) / span if span > 0.0 else math.inf
+        span = (
+            time.monotonic() - self._arrivals[0] if len(self._arrivals) == RATE_STATES else math.inf
+        )  # until now: it may have fallen silent
+        rate = RATE_STATES / span
         return "" if rate >= RATE_HZ else f"states come {rate:.0f} times a second, not {RATE_HZ:.0f}: wait, or look at the network"
 
     def _upright(self) -> str:

@@ -12,6 +12,21 @@ import numpy as np
 Record = np.ndarray  # of a mailbox's type, shape ()
 
 
+class Flag:
+    """Set once, seen by all processes. There is no lock in it, which a process that is killed could leave locked."""
+
+    def __init__(self, context: BaseContext) -> None:
+        self._raw: Any = context.RawValue(c_ubyte, 0)
+
+    def set(self) -> None:
+        """From now on it is set."""
+        self._raw.value = 1
+
+    def is_set(self) -> bool:
+        """Whether anybody has set it."""
+        return bool(self._raw.value)
+
+
 class Mailbox:
     """Holds the newest record of one numpy type; handed to another process as an argument of its function.
 

@@ -85,7 +85,7 @@ class MotionSwitcherClient:
         """Which of the robot's own motion programs has the motors; empty where none has.
 
         Raises:
-            PoiseError: the robot does not answer.
+            PoiseError: the robot does not answer, or refuses.
         """
         data = json.loads(self._call(CHECK_MODE) or "{}")
         return str(data.get("name", ""))
@@ -94,7 +94,7 @@ class MotionSwitcherClient:
         """Make it let go of them.
 
         Raises:
-            PoiseError: the robot does not answer.
+            PoiseError: the robot does not answer, or refuses.
         """
         self._call(RELEASE_MODE)
 
@@ -106,5 +106,12 @@ class MotionSwitcherClient:
             self._waiting.wait(round(1e9 * min(left, 0.2)))
             for response in self._responses.take(8):
                 if response.sample_info.valid_data and response.header.identity.id == number:
-                    return str(response.data)
+                    return _data(response, api)
         raise PoiseError(f"the robot's motion switcher does not answer within {PATIENCE_S:g} s; see that it is on, and on this interface")
+
+
+def _data(response: Any, api: int) -> str:
+    code = int(response.header.status.code)
+    if code != DONE:  # who has the motors is not known then
+        raise PoiseError(f"the robot's motion switcher refuses request {api} with code {code}; see which program it runs, by its remote")
+    return str(response.data)

@@ -29,8 +29,12 @@ def read_route(path: str | Path) -> tuple[Leg, ...]:
     Raises:
         PoiseError: the file cannot be read, has a line that is none, or no leg.
     """
+    try:
+        text = read_text(Path(path))
+    except ValueError as error:
+        raise PoiseError(f"route {path}: cannot be read ({error}); give a text file of lines of seconds vx vy wz") from error
     legs = []
-    for i, line in enumerate(read_text(Path(path)).splitlines(), 1):
+    for i, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue

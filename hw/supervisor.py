@@ -5,19 +5,21 @@ It computes nothing that can fail: the safe commands are postures held and motor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from poise.control.descent import Descent, DescentConfig
+from poise.control.soundness import POSITION_MAX
 from poise.robots import JointCommand, RobotModel, RobotState
-from poise.robots.commands import damping_command, hold_command
+from poise.robots.commands import damping_command, hold_command, usable
 from poise.robots.types import Array
 
 from .exchange import DAMPING, DISARMED, FAULT, SAFE_STOP, STAND, STAND_UP, WALK
 
 CONTROLLED = (STAND, WALK)  # the controller has the motors
 LONGEST_S = 0.01
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])  # what a descent is told of the attitude, which it does not look at
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Supervisor:
         self.mode, self.reason = DISARMED, ""
         self.longest_silence_s = 0.0
         self._silent_s = self._unseen_s = self._spent_s = 0.0
-        self._from: Array | None = None  # where the joints were when it began to stand up
+        self._joints = robot.posture  # each where it was last seen
+        self._from: Array | None = None  # where they were when it began to stand up
         self._last: JointCommand | None = None
 
     def request(self, wanted: str, unfit: str = "", carried_share: float = 1.0) -> None:
@@ -91,6 +94,11 @@ class Supervisor:
         if self.mode in CONTROLLED:
             self._stop(f"the controller has let the robot down: {rung}")
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is lost if it ends now: it sends nothing, or damps the motors of a robot that lies or hangs."""
+        return self._descent.lies if self.mode == SAFE_STOP else self.mode in (DISARMED, DAMPING, FAULT)
+
     def step(self, state: RobotState, new_state: bool, command: JointCommand | None, elapsed_s: float | None = None) -> JointCommand | None:
         """What the motors get in this period; None: nothing is sent.
 
@@ -101,6 +109,7 @@ class Supervisor:
             elapsed_s: since the last call, s; a period where None. More than LONGEST_S is a clock that jumped, or this process's own doing.
         """
         elapsed_s = self._period if elapsed_s is None else min(max(elapsed_s, 0.0), LONGEST_S)
+        self._joints = np.where(np.abs(state.joint_position) <= POSITION_MAX, state.joint_position, self._joints)  # NaN is not
         self._unseen_s = 0.0 if new_state else self._unseen_s + elapsed_s
         if self.mode in CONTROLLED:
             self._watch(command, elapsed_s)
@@ -109,14 +118,15 @@ class Supervisor:
         if self.mode in CONTROLLED:
             return self._last or hold_command(self._robot, self._robot.posture)
         if self.mode == STAND_UP:
-            return self._stand_up(state)
+            return self._stand_up(elapsed_s)
         if self.mode == SAFE_STOP:
-            return self._descent(state, blind=True) or self._damping
+            known = replace(state, joint_position=self._joints, base_orientation_wxyz=UPRIGHT)
+            return self._descent(known, blind=True) or self._damping
         return None if self.mode == DISARMED else self._damping
 
     def _watch(self, command: JointCommand | None, elapsed_s: float) -> None:
         """Take a sound command; without one for too long the controller is stopped."""
-        if command is not None and _sound(command, self._robot.n):
+        if command is not None and _sound(command, self._robot):
             self._last, self._silent_s = command, 0.0
             return
         self._silent_s += elapsed_s
@@ -129,16 +139,17 @@ class Supervisor:
             self.mode, self.reason, self._last = SAFE_STOP, reason, None
             self._descent.reset()
 
-    def _stand_up(self, state: RobotState) -> JointCommand:
+    def _stand_up(self, elapsed_s: float) -> JointCommand:
         """From where the joints were, evenly, to the posture."""
         if self._from is None:
-            self._from = np.array(state.joint_position)
-        self._spent_s += self._period
+            self._from = self._joints
+        self._spent_s += elapsed_s
         share = min(1.0, self._spent_s / self._config.stand_up_s)
         return hold_command(self._robot, self._from + share * (self._robot.posture - self._from))
 
 
-def _sound(command: JointCommand, n: int) -> bool:
-    """Whether motors can take every number of a command, and it asks for no more than they have."""
-    values = (command.q, command.v, command.kp, command.kd, command.tau, command.torque_limit)
-    return all(value.shape == (n,) for value in values) and bool(np.isfinite(np.concatenate(values)).all())
+def _sound(command: JointCommand, robot: RobotModel) -> bool:
+    """Whether motors can take every number of a command, it asks for no more than they have, and no gain drives a joint away."""
+    if not usable(command, robot.n) or min(command.kp.min(), command.kd.min(), command.torque_limit.min()) < 0.0:
+        return False
+    return bool((np.abs(command.tau) <= robot.torque_limit * (1.0 + 1e-6)).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from poise.hw.unitree import UnitreeBackend
 from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, load_robot
 
 from .compose import build_chooser, build_stack
+from .interrupt import ENDS, held_back
 
 SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY, PROPOSALS_PRIORITY = 85, 80, 10
 READY_S, END_S = 120.0, 5.0
@@ -58,7 +60,7 @@ class DeployPlan:
 
 def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
     """The supervisor's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_interrupts()
     try:
         robot = plan.load()
         with ExitStack() as held:
@@ -72,13 +74,17 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: An
             ready.set()
             while not boxes.end.is_set():
                 supervision.turn()
+                if _abandoned():
+                    supervisor.request("safe stop")
+                    if supervisor.over:
+                        boxes.end.set()
     except PoiseError as error:
         faults.put(str(error))
 
 
 def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
     """The controller's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_interrupts()
     try:
         context = multiprocessing.get_context("spawn")
         with ExitStack() as held:
@@ -98,9 +104,21 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
                 return recorder.remark
 
             ready.set()
-            Controller(stack, boxes, on_tick, plan.seed).run()
+            Controller(stack, boxes, on_tick, plan.seed).run(_abandoned)
     except PoiseError as error:
         faults.put(str(error))
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the operator's process; it was held back while this one was loaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+
+def _abandoned() -> bool:
+    """Whether the operator's process was killed: nobody else will ever end this one."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid != os.getppid()
 
 
 def _chooser(plan: DeployPlan) -> Chooser:
@@ -155,26 +173,31 @@ class Deployment:
         Raises:
             PoiseError: one of them ended before it was.
         """
-        for name in TARGETS:
-            self.start(name)
+        try:
+            for name in TARGETS:
+                self.start(name)
+        except BaseException:  # Ctrl-C as well: Python waits for processes that it has not ended
+            self.__exit__()
+            raise
         return self
 
     def start(self, name: str) -> None:
         """Start the process of that name, in place of one that has died, and wait until it is ready.
 
         Raises:
-            PoiseError: it ended before it was; then all of them are ended.
+            PoiseError: it ended before it was.
         """
         ready = self._context.Event()
         process = self._context.Process(
             target=TARGETS[name], args=(self._plan, self.boxes, self._black_box, ready, self._faults), name=name
         )
         self.processes[name] = process
-        process.start()
+        with held_back():
+            process.start()
         end = time.monotonic() + READY_S
         while not ready.wait(0.1):
             if not process.is_alive() or time.monotonic() > end:
-                self.__exit__()
+                process.join(END_S)  # then what it had to say has come
                 raise PoiseError("; ".join(self.said()) or f"the {name} did not start")
 
     def __exit__(self, *_: object) -> None:

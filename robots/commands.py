@@ -26,11 +26,12 @@ def damping_command(robot: RobotModel) -> JointCommand:
 
 def sendable(robot: RobotModel, command: JointCommand, torque_limit: Array) -> JointCommand:
     """The command with its torque limits cut to `torque_limit` (n,) N·m; what motors cannot take becomes pure damping."""
-    sent = command if _usable(command, robot.n) else damping_command(robot)
+    sent = command if usable(command, robot.n) else damping_command(robot)
     return replace(sent, torque_limit=np.minimum(np.maximum(sent.torque_limit, 0.0), torque_limit))
 
 
-def _usable(command: JointCommand, n: int) -> bool:
+def usable(command: JointCommand, n: int) -> bool:
+    """Whether motors can take every number of a command of n joints."""
     values = (command.q, command.v, command.kp, command.kd, command.tau, command.torque_limit)
     if any(np.shape(value) != (n,) for value in values):
         return False
