@@ -62,7 +62,7 @@ class Well:
     """A robot against which nothing speaks, unless the test says so."""
 
     def __init__(self) -> None:
-        self.battery, self.against, self.stopped = 90.0, "", ""
+        self.battery, self.against, self.stopped, self.remote = 90.0, "", "", bytes(40)
 
     def look(self) -> None:
         """Nothing to see."""
