@@ -18,6 +18,7 @@ from .bench_compare import Compare
 from .bench_deployment import DeploymentFaults
 from .bench_falls import Falls
 from .bench_locomotion import Locomotion
+from .bench_loop import Loop
 from .bench_safety import Safety
 from .demo import Demo
 from .demos import Demos
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """Benchmarks: locomotion, tour, realtime, safety, falls, deployment; and their runs side by side."""
+    """Benchmarks: locomotion, tour, realtime, loop, safety, falls, deployment; and their runs side by side."""
 
     action: (
         Annotated[Locomotion, subcommand("locomotion")]
         | Annotated[Tour, subcommand("tour")]
         | Annotated[Realtime, subcommand("realtime")]
+        | Annotated[Loop, subcommand("loop")]
         | Annotated[Safety, subcommand("safety")]
         | Annotated[Falls, subcommand("falls")]
         | Annotated[DeploymentFaults, subcommand("deployment")]
