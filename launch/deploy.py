@@ -62,7 +62,7 @@ class Deploy:
 
     def __call__(self) -> Exit:
         """Deploy until it is disarmed again."""
-        from poise.robots import PoiseError
+        from poise.robots import PoiseError, RecordError
 
         from .deploy_operator import Conduct
         from .deployment import Deployment, DeployPlan
@@ -94,8 +94,11 @@ class Deploy:
         finally:
             operator.close()
         if folder is not None:
-            folder.write_summary(result)
             result["folder"] = folder.path
+            try:
+                folder.write_summary(result)
+            except RecordError as error:  # how it went is printed all the same
+                print(f"poise: {error}", file=sys.stderr)
         result.pop("said")
         print_result("deployed", result, self.json, console_for(self.json))
         return Exit.HELD if result["as_asked"] else Exit.FAILED

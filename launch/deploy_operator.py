@@ -10,7 +10,7 @@ from typing import Any
 from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
 from poise.hw.operation import Operated, Operator
 from poise.hw.route import RouteOperator
-from poise.robots import Intent
+from poise.robots import Intent, RecordError
 from poise.robots.types import RUNGS
 
 from .deployment import Deployment
@@ -48,7 +48,7 @@ class Conduct:
         for name in self._deployment.dead:
             self._come_down(f"the {name} has died")
         if self._folder is not None and not self.as_asked:
-            self._deployment.write_black_box(self._folder / "black-box.npz")
+            self._write_black_box(self._folder / "black-box.npz")
 
     @property
     def as_asked(self) -> bool:
@@ -116,6 +116,12 @@ class Conduct:
                 operator.page.update(self._posed.data)
         if mode == DISARMED:
             operator.release()  # whoever stopped the robot has let go of it
+
+    def _write_black_box(self, path: Path) -> None:
+        try:
+            self._deployment.write_black_box(path)
+        except RecordError as error:
+            self._say(str(error))
 
     def _come_down(self, why: str) -> None:
         """A safe stop, as far as the supervisor still listens."""
