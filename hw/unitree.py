@@ -7,12 +7,29 @@ import time
 from poise.robots import JointCommand, PoiseError, RobotModel, RobotState
 from poise.robots.commands import sendable
 
-from .dds import LOW_CMD_TOPIC, LOW_STATE_TOPIC, Bus
+from .dds import LOW_CMD_TOPIC, LOW_STATE_TOPIC, Bus, Reader
 from .unitree_g1 import Wiring
 from .unitree_hg import LOW_CMD, LOW_STATE, Record
 
 FIRST_S = 5.0  # how long a robot may take to be found
 NEXT_S = 0.004  # two periods: how long a write waits for the state that follows it
+
+
+def first_state(reader: Reader, patience_s: float = FIRST_S) -> Record:
+    """The newest state of a robot, once it speaks.
+
+    Raises:
+        PoiseError: it does not within so long.
+    """
+    end = time.monotonic() + patience_s
+    while (left := end - time.monotonic()) > 0.0:
+        reader.wait(left)
+        if records := reader.take():
+            return records[-1]
+    raise PoiseError(
+        f"no robot speaks on {LOW_STATE_TOPIC} within {patience_s:g} s; switch it on, name the interface it is on, or "
+        "start a simulated one with `poise simulate --robot g1 --dds`"
+    )
 
 
 class UnitreeBackend:
@@ -38,7 +55,7 @@ class UnitreeBackend:
         self._robot, self._wiring, self._read_only = robot, Wiring(robot), read_only
         self._reader = bus.reader(LOW_STATE_TOPIC, LOW_STATE)
         self._writer = None if read_only else bus.writer(LOW_CMD_TOPIC, LOW_CMD)
-        self.low_state, self.arrived_s = self._first(first_s), time.monotonic()
+        self.low_state, self.arrived_s = first_state(self._reader, first_s), time.monotonic()
         self._state = self._wiring.state(self.low_state)
 
     @property
@@ -70,16 +87,6 @@ class UnitreeBackend:
     def close(self) -> None:
         """Say nothing more; the bus is its maker's to close. A robot that hears nothing damps its motors."""
         self._writer = None
-
-    def _first(self, patience_s: float) -> Record:
-        self._reader.wait(patience_s)
-        records = self._reader.take()
-        if not records:
-            raise PoiseError(
-                f"no robot speaks on {LOW_STATE_TOPIC} within {patience_s:g} s; switch it on, name the interface it is on, or "
-                "start a simulated one with `poise simulate --robot g1 --dds`"
-            )
-        return records[-1]
 
     def _take(self, wait_s: float) -> None:
         """Keep the newest of what has come in; wait for it where nothing has yet."""

@@ -24,6 +24,7 @@ from .demo import Demo
 from .demos import Demos
 from .deploy import Deploy
 from .explain_command import Explain
+from .record import Record
 from .replay import Replay
 from .robots import Robots
 from .simulate import Simulate
@@ -62,6 +63,7 @@ Command = (
     | Annotated[Explain, subcommand("explain")]
     | Annotated[Replay, subcommand("replay")]
     | Annotated[Deploy, subcommand("deploy")]
+    | Annotated[Record, subcommand("record")]
     | Annotated[Simulate, subcommand("simulate")]
     | Annotated[Robots, subcommand("robots")]
     | Annotated[Demos, subcommand("demos")]

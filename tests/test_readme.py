@@ -46,7 +46,7 @@ def test_commands_of_the_readme_are_commands() -> None:
         assert parse(shlex.split(line)) is not None
 
 
-COMMANDS = ("demo", "walk", "teleop", "explain", "replay", "deploy", "simulate", "robots", "demos", "train", "bench")
+COMMANDS = ("demo", "walk", "teleop", "explain", "replay", "deploy", "record", "simulate", "robots", "demos", "train", "bench")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
