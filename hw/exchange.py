@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cache
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ REASON = 200  # bytes of a sentence
 _COMMAND_FIELDS = tuple(field.name for field in fields(JointCommand))
 
 
+@cache
 def state_type(n: int) -> np.dtype:
     """A RobotState of n joints, the supervisor's count of states, and its mode, an index of MODES."""
     joints = [(name, "<f8", n) for name in ("joint_position", "joint_velocity", "joint_torque", "motor_fault")]
@@ -36,12 +38,14 @@ def state_type(n: int) -> np.dtype:
     return np.dtype([("number", "<u8"), ("mode", "u1"), ("stamp_s", "<f8"), *joints, *imu])
 
 
+@cache
 def command_type(n: int) -> np.dtype:
     """A JointCommand of n joints, the state that it answers, what the feet carry (N), the rung, an index of RUNGS, and a remark."""
     joints = [(name, "<f8", n) for name in _COMMAND_FIELDS]
     return np.dtype([("answers", "<u8"), ("carried_n", "<f8"), ("rung", "u1"), ("said", f"S{REASON}"), *joints])
 
 
+@cache
 def operation_type(arms: int) -> np.dtype:
     """What the operator wants: an Intent, a request, an index of REQUESTS, with its count, and whether all is to stop at once."""
     intent = [("velocity", "<f8", 3), ("waypoint", "<f8", 3), ("height_m", "<f8"), ("torso_rpy", "<f8", 3), ("arms", "<f8", arms)]

@@ -37,12 +37,16 @@ ONE_LINERS = {
     "deploy --interface lo --domain 500": "--domain 500",
     "deploy --interface lo --seed -1": "--seed -1",
     "deploy --interface lo --mode magic": "'hybrid', 'model'",
-    "deploy --interface lo --source mind": "'keyboard', 'route'",
-    "deploy --interface lo --source route": "--route FILE and --source route belong together",
-    "deploy --interface lo --route r.txt": "--route FILE and --source route belong together",
+    "deploy --interface lo --source mind": "--source",
+    "deploy --interface lo --source keyboard --route r.txt": "--route and --source exclude each other",
+    "deploy --interface lo --port 0": "--port 0",
+    "deploy --interface lo --stream-port 0": "--stream-port 0",
+    "record": "--interface",
+    "record --interface lo --domain 500": "--domain 500",
+    "record --interface lo --seconds 0": "--seconds 0",
     "deploy --interface lo --json missing/folder/x.json": "--json missing/folder/x.json",
     "deploy --interface lo --robot r2d2": "unknown robot 'r2d2'",
-    "deploy --interface lo --source route --route missing.txt": "missing.txt: cannot be read",
+    "deploy --interface lo --route missing.txt": "missing.txt: cannot be read",
 }
 SLOW_ONE_LINERS = {
     "simulate --dds --robot r2d2": "unknown robot 'r2d2'",
@@ -73,7 +77,7 @@ def test_what_is_found_out_later_is_one_line_and_status_2(line: str) -> None:
 
 def test_a_route_that_is_none_is_refused_by_its_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "route.txt").write_text("1 0.3 0 0\nfast\n")
-    assert run_main(*"deploy --interface lo --source route --route route.txt".split()) == 2
+    assert run_main(*"deploy --interface lo --route route.txt".split()) == 2
     assert "line 2: 'fast' is no leg" in capfd.readouterr().err
 
 
@@ -110,7 +114,7 @@ def family(pid: int) -> list[int]:
 def deploying(domain: int, *options: str) -> subprocess.Popen[str]:
     route = Path("route.txt")
     route.write_text("3 0.3 0 0\n")
-    line = [*POISE, "deploy", "--interface", "lo", "--domain", str(domain), "--source", "route", "--route", str(route), *options]
+    line = [*POISE, "deploy", "--interface", "lo", "--domain", str(domain), "--route", str(route), *options]
     return subprocess.Popen(
         [*line, "--mode", "model"],
         stdout=subprocess.PIPE,
