@@ -43,7 +43,7 @@ class SimulatedRobot:
         faults: what is wrong with it now.
         remote: the bytes of its wireless remote.
         heard: sound commands that it took.
-        commanded: what the motors are asked for: "torque", "stiffness", which damping counts as, or "nothing".
+        commanded: what the motors are asked for: "torque", "stiffness", "damping" or "nothing".
         changes: when that changed, by this machine's monotonic clock (s), and to what: the last few.
     """
 
@@ -168,4 +168,4 @@ class SimulatedRobot:
 def _kind(command: JointCommand | None) -> str:
     if command is None:
         return "nothing"
-    return "stiffness" if command.kp.any() or command.kd.any() else "torque"
+    return "stiffness" if command.kp.any() else "damping" if command.kd.any() else "torque"

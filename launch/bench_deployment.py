@@ -22,6 +22,7 @@ WALK_S, AFTER_S, PATIENCE_S = 4.0, 4.0, 30.0
 STOPPED_S, WIRE_S = 0.2, 0.1  # how long the controller stands still, and how long the wire is bad
 SAFE_MS = 100.0  # within which the safe command must be on the plant
 STANDING_M = 0.6  # height of the pelvis of a robot on its feet
+STOPPED, ATTEMPTS = ("safe stop", "fault"), 5
 GOES_ON = ("garbage", "proposals killed")  # faults that must not stop it
 
 
@@ -138,6 +139,19 @@ class Walking:
         }
 
     def _walk(self) -> None:
+        """From the hoist to a walk; what stops it before anything was made to fail is told, and it is begun with again."""
+        from poise.robots import PoiseError
+
+        for attempt in range(ATTEMPTS):
+            try:
+                self._walk_once()
+                return
+            except PoiseError as error:
+                print(f"poise: {error}", file=sys.stderr, flush=True)
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+    def _walk_once(self) -> None:
         self._until("disarm", "disarmed")
         self._plant.order("hang")
         self._tell("", 1.0)
@@ -158,7 +172,7 @@ class Walking:
 
         end = time.monotonic() + PATIENCE_S
         while self._mode()[0] != mode:
-            if time.monotonic() > end:
+            if time.monotonic() > end or (self._mode()[0] in STOPPED and request != "disarm"):
                 raise PoiseError(f"the robot does not come to {mode}: {self._mode()}")
             self._tell(request, 0.2)
 

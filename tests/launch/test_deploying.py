@@ -8,18 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import run_main
+from simulating import PATIENCE_S, POISE, TOO_SLOW, simulating, status_of
 
 from poise.hw.supervisor import SupervisorConfig
 
-POISE = (sys.executable, "-m", "poise.launch.cli")
-PATIENCE_S = 120.0
 EMPTY, WALKED, ORPHANED = 55, 56, 57  # DDS domains
 
 ONE_LINERS = {
@@ -145,30 +143,6 @@ def test_ctrl_c_while_it_looks_for_the_robot_ends_everybody() -> None:
     assert deploy.returncode == 130 and "Traceback" not in said
     assert said.splitlines()[-1] == "poise: interrupted; what was finished is kept"
     until(lambda: not any(map(alive, everybody)), "somebody is left")
-
-
-@contextmanager
-def simulating(domain: int, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A simulated robot in a process of its own, once it speaks; it is told to end."""
-    line = [*POISE, "simulate", "--dds", "--domain", str(domain), *options]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as simulate:
-        try:
-            status_of(simulate)
-            yield simulate
-            simulate.communicate("quit\n", timeout=PATIENCE_S)
-        finally:
-            simulate.kill()
-    assert simulate.returncode == 0
-
-
-def status_of(simulate: subprocess.Popen[str]) -> dict[str, Any]:
-    assert simulate.stdin is not None and simulate.stdout is not None
-    print("status", file=simulate.stdin, flush=True)
-    told: dict[str, Any] = json.loads(simulate.stdout.readline())
-    return told
-
-
-TOO_SLOW = ("no sound command from the controller", "no state from the robot")  # a machine that is busy with something else
 
 
 def test_a_simulated_robot_is_walked_along_a_route_by_processes_of_their_own() -> None:
