@@ -13,7 +13,7 @@ from wire import parts, plant
 
 from poise.control import Stack
 from poise.hw.controller import Steps
-from poise.hw.exchange import command_record
+from poise.hw.exchange import command_record, operation_record
 from poise.hw.supervision import LATE
 from poise.hw.supervisor import LONGEST_S
 from poise.robots import Decision, Intent, JointCommand, RobotState
@@ -185,8 +185,13 @@ def test_a_request_is_followed_once() -> None:
     it.turns(0.02, "arm")
     assert it.mode == "damping" and all(damped(command) for command in it.wire.sent)
     it.supervisor.request("disarm")
-    it.turns(0.1)
-    assert it.mode == "disarmed", "the operator's word of before still lies there, and counts no more"
+    again = operation_record(Intent(), len(parts()[0].arms), "arm", 1, False)
+    for _ in range(5):
+        it.boxes.operation.put(again)
+        it.turn()
+    assert it.mode == "disarmed", "the same request again, not another one"
+    it.turns(0.02, "arm")
+    assert it.mode == "damping"
 
 
 def test_an_unfit_robot_is_not_armed_and_the_operator_is_told() -> None:
