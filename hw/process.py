@@ -11,8 +11,10 @@ import os
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 _CURRENT_AND_FUTURE = 1 | 2  # MCL_CURRENT | MCL_FUTURE
+THROTTLE = Path("/proc/sys/kernel/sched_rt_runtime_us")
 SWITCH_S = 1e-4  # after which a thread that computes lets another have the interpreter
 
 
@@ -32,7 +34,9 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
     this, DDS's own too, and processes that are none of the loop's before it. Garbage is no longer collected by itself: a loop must leave
     no cycles.
     """
-    refused = [sentence for sentence in (schedule(config.priority), _pin(config.cpu), _lock() if config.lock_memory else None) if sentence]
+    scheduled = schedule(config.priority)
+    throttled = None if config.priority is None or scheduled else _throttled()
+    refused = [said for said in (scheduled, throttled, _pin(config.cpu), _lock() if config.lock_memory else None) if said]
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
@@ -55,6 +59,19 @@ def schedule(priority: int | None) -> str | None:
     except OSError as error:
         return f"not scheduled as real-time (SCHED_FIFO {priority}): {error.strerror}; run as root, or allow it by `ulimit -r {priority}`"
     return None
+
+
+def _throttled() -> str | None:
+    """Linux stops all that is scheduled as real-time for the rest of each second in which it has had a processor for nearly all of it."""
+    try:
+        runtime_us = int(THROTTLE.read_text())
+    except (OSError, ValueError):
+        return None
+    if runtime_us < 0:
+        return None
+    return (
+        f"real-time programs may be stopped for up to {1000 - runtime_us / 1000:.0f} ms a second: `echo -1 > {THROTTLE}` as root forbids it"
+    )
 
 
 def _pin(cpu: int | None) -> str | None:

@@ -63,7 +63,7 @@ class Supervisor:
             carried_share: of its weight that its feet carry.
         """
         mode = self.mode
-        if wanted == "disarm":
+        if wanted == "disarm" and mode not in CONTROLLED:
             self.mode, self.reason = DISARMED, ""
         elif wanted == "arm" and mode == DISARMED:
             self.mode, self.reason = (DISARMED, unfit) if unfit else (DAMPING, "")

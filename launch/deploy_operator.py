@@ -29,7 +29,7 @@ class Conduct:
         """What happens is written into a folder, and the robot is posed for the operator's page, where there is one."""
         self._posed = posed
         self._deployment, self._operator, self._folder = deployment, operator, folder
-        self.mode, self._armed, self._told, self._lost = DISARMED, False, "", ""
+        self.mode, self._armed, self._told, self._lost = DISARMED, False, "not heard of yet", ""
         self._walked_s = 0.0
         self._begun_s = self._turned_s = time.monotonic()
         self._controller_said = ""

@@ -21,7 +21,7 @@ from poise.hw.controller import Controller
 from poise.hw.dds import Bus
 from poise.hw.elsewhere import Chooser, ElsewhereProcess
 from poise.hw.exchange import Mailboxes, mailboxes, operation_record, state_of
-from poise.hw.health import UnitreeHealth
+from poise.hw.health import RATE_STATES, UnitreeHealth
 from poise.hw.mailbox import Record
 from poise.hw.motion_switcher import MotionSwitcherClient
 from poise.hw.process import RealtimeConfig, enter_realtime, schedule
@@ -30,6 +30,7 @@ from poise.hw.supervision import Supervision
 from poise.hw.supervisor import Supervisor
 from poise.hw.unitree import UnitreeBackend
 from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, load_robot
+from poise.robots.commands import damping_command
 
 from .compose import build_chooser, build_stack
 from .interrupt import ENDS, held_back
@@ -71,13 +72,20 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: An
                 _release(bus)
             supervisor = Supervisor(robot, StackConfig().period_s)
             supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic, black_box)
-            ready.set()
-            while not boxes.end.is_set():
+            for _ in range(RATE_STATES):  # until it is known how often states come
                 supervision.turn()
-                if _abandoned():
-                    supervisor.request("safe stop")
-                    if supervisor.over:
-                        boxes.end.set()
+            ready.set()
+            try:
+                while not boxes.end.is_set():
+                    supervision.turn()
+                    if _abandoned():
+                        supervisor.request("safe stop")
+                        if supervisor.over:
+                            boxes.end.set()
+            except Exception as error:  # a fault of its own: the last that it can do
+                faults.put(f"the supervisor has failed ({error!r}): motors are damped")
+                while not (boxes.end.is_set() or _abandoned()):
+                    backend.write(damping_command(robot))
     except PoiseError as error:
         faults.put(str(error))
 

@@ -7,11 +7,13 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from poise.hw.process import RealtimeConfig, enter_realtime
+from poise.hw import process
+from poise.hw.process import THROTTLE, RealtimeConfig, enter_realtime
 
 IN_A_PROCESS = """
 import gc, os, subprocess, sys
@@ -29,7 +31,8 @@ def test_a_process_is_what_was_asked_for_or_says_why_not() -> None:
     refused, fifo, priority, processors, locked, collects, child = done.stdout.split()
     assert (processors, collects) == ("1", "False")
     assert int(child) == (os.SCHED_FIFO if fifo == "True" else os.SCHED_OTHER)
-    granted = [(fifo, priority) == ("True", "10"), locked == "True"]
+    throttled = int(THROTTLE.read_text()) >= 0 and fifo == "True"
+    granted = [(fifo, priority) == ("True", "10"), locked == "True", not throttled]
     assert int(refused) == granted.count(False)
 
 
@@ -75,3 +78,17 @@ def test_a_lock_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     (sentence,) = enter_realtime(RealtimeConfig(priority=None))
     assert sentence.startswith("memory not locked: Cannot allocate memory; ")
+
+
+@pytest.mark.usefixtures("nothing_collected")
+def test_real_time_that_is_taken_away_again_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *_: None)
+    throttle = tmp_path / "runtime_us"
+    monkeypatch.setattr(process, "THROTTLE", throttle)
+    config = RealtimeConfig(priority=80, lock_memory=False)
+    throttle.write_text("950000\n")
+    assert enter_realtime(config) == [
+        f"real-time programs may be stopped for up to 50 ms a second: `echo -1 > {throttle}` as root forbids it"
+    ]
+    throttle.write_text("-1\n")
+    assert enter_realtime(config) == []

@@ -41,6 +41,11 @@ class Deploying:
             if select.select([self._person], [], [], 1.0)[0]:
                 self.text += os.read(self._person, 65536).decode(errors="replace")
 
+    def read_for(self, seconds: float) -> None:
+        """So long, or until something is said."""
+        if select.select([self._person], [], [], seconds)[0]:
+            self.text += os.read(self._person, 65536).decode(errors="replace")
+
     def status(self) -> int:
         """Exit status; what is written until then is read."""
         with contextlib.suppress(OSError):  # the terminal is closed with the last process on it
@@ -63,11 +68,12 @@ def armed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Deploying]
     """Armed and standing up: its joints are held."""
     deploying = Deploying(tmp_path, *getattr(request, "param", ()))
     try:
-        deploying.read_until("disarmed")
+        deploying.read_until("s  disarmed")
+        while "s  damping" not in deploying.text:  # it may not be fit yet: states came too seldom while processes were started
+            deploying.press("\n")
+            deploying.read_for(1.0)
         deploying.press("\n")
-        deploying.read_until("damping")
-        deploying.press("\n")
-        deploying.read_until("stand up")
+        deploying.read_until("s  stand up")
         yield deploying
     finally:
         deploying.kill()
