@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 SHOW_EVERY = 16  # ticks
+PRIORITY = 90  # above a deployment on the same machine: the world waits for nobody
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Simulate:
         seconds = DAY_S if self.seconds is None else self.seconds
         check_seconds(seconds)
         orders, show = self._page() if self.view else (queue.SimpleQueue[str](), None)
-        for refused in enter_realtime(RealtimeConfig(priority=70)):
+        for refused in enter_realtime(RealtimeConfig(priority=PRIORITY)):
             print(f"poise: {refused}", file=sys.stderr)
         with ExitStack() as held:
             simulation, speaker = self._robot(held)
