@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from typing import Any
 
+import numpy as np
+
 from poise.control.proposals import Choice
 from poise.control.protocols import Situation
 
-END_S = 2.0
+from .mailbox import Mailbox
+
+END_S, LOOK_S = 2.0, 0.01
+ANSWER = np.dtype([("size", "<u4"), ("pickled", "u1", 1 << 17)])  # a longer one ends the process: nobody can take it
 Chooser = Callable[[Situation], Choice]
 
 
@@ -19,8 +26,9 @@ class ElsewhereProcess:
     """Starts the process, in which `make` makes what chooses; it must be picklable. A context manager."""
 
     def __init__(self, context: SpawnContext, make: Callable[[], Chooser]) -> None:
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_think, args=(make, theirs), name="proposals", daemon=True)
+        theirs, self._connection = context.Pipe(duplex=False)
+        self._answers = Mailbox(context, ANSWER)  # not the pipe: half of an answer there would be waited for
+        self._process = context.Process(target=_think, args=(make, theirs, self._answers), name="proposals", daemon=True)
         self._process.start()
         theirs.close()
         self._owed = True  # that it is ready
@@ -38,7 +46,9 @@ class ElsewhereProcess:
 
     def wait(self, seconds: float) -> bool:
         """Wait until it owes nothing, at most so long; returns whether it is ready. One that has died never is."""
-        if self._owed and self._connection.poll(seconds):
+        end = time.monotonic() + seconds
+        while self._owed and self._process.is_alive() and time.monotonic() < end:
+            time.sleep(LOOK_S)
             self.answer()
         return not self._owed
 
@@ -54,12 +64,10 @@ class ElsewhereProcess:
 
     def answer(self) -> Choice | None:
         """What it chose, if that has come."""
-        try:
-            if not self._connection.poll():
-                return None
-            choice: Choice | None = self._connection.recv()
-        except (OSError, EOFError):
+        record = self._answers.get()
+        if record is None:
             return None
+        choice: Choice | None = pickle.loads(record["pickled"].tobytes()[: int(record["size"])])
         self._owed = False
         wanted, self._stale = not self._stale, False
         return choice if wanted else None
@@ -78,14 +86,16 @@ class ElsewhereProcess:
             self._process.kill()
 
 
-def _think(make: Callable[[], Chooser], connection: Connection) -> None:
+def _think(make: Callable[[], Chooser], connection: Connection, answers: Mailbox) -> None:
     """Answer each situation, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     choose = make()
     answer: Any = None  # the first word: ready
     try:
         while True:
-            connection.send(answer)
+            pickled, record = pickle.dumps(answer), np.zeros((), ANSWER)
+            record["size"], record["pickled"][: len(pickled)] = len(pickled), np.frombuffer(pickled, np.uint8)
+            answers.put(record)
             situation: Situation = connection.recv()
             answer = choose(situation)
     except (OSError, EOFError):

@@ -49,10 +49,12 @@ class Mailbox:
 
     def get(self) -> Record | None:
         """The record, if it is whole and another one than the last that this process got; else None."""
-        data = bytes(self._raw)
-        whole = np.frombuffer(data, self._dtype, 1)[0]
-        number = int(whole["number"])
-        if number in (0, self._read) or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        memory = memoryview(self._raw).cast("B")
+        if int.from_bytes(memory[:8], "little") in (0, self._read):
             return None
-        self._read = number
+        data = bytes(memory)
+        if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            return None
+        whole = np.frombuffer(data, self._dtype, 1)[0]
+        self._read = int(whole["number"])
         return np.array(whole["record"])
