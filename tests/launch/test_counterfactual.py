@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from command import run_main
 from sample_run import sample_run
 
+from poise.control import proposals
 from poise.control.dynamics import Dynamics, fill_frames
 from poise.control.safety import Certifier, SafetyConfig
 from poise.control.support import Support
@@ -65,6 +67,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is planted here shows at once."""
     monkeypatch.setattr(module, "FALL_S", 1.0)
     monkeypatch.setattr(module, "MORE_S", 0.1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unjudged() -> Iterator[None]:
+    """The world model would not let the arms into the trunk: here it is not asked, so that the certifier has something to change."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(proposals, "given_arms", lambda intent: None)
+        yield
 
 
 @pytest.fixture(scope="module")

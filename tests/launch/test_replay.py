@@ -182,7 +182,7 @@ class Page:
     """A page on which forward is asked for at once, and a push after half a second."""
 
     def __init__(self, *given: Any) -> None:
-        self.velocity, self.stopped, self.url, self.ticks = (0.2, 0.0, 0.1), False, "", 0
+        self.velocity, self.stopped, self.url, self.hint, self.ticks = (0.2, 0.0, 0.1), False, "", "", 0
 
     def pushed(self) -> bool:
         self.ticks += 1
