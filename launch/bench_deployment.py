@@ -22,7 +22,7 @@ WALK_S, AFTER_S, PATIENCE_S = 4.0, 4.0, 30.0
 STOPPED_S, WIRE_S = 0.2, 0.1  # how long the controller stands still, and how long the wire is bad
 SAFE_MS = 100.0  # within which the safe command must be on the plant
 STANDING_M = 0.6  # height of the pelvis of a robot on its feet
-STOPPED, ATTEMPTS = ("safe stop", "fault"), 5
+STOPPED, DRIVEN, ATTEMPTS = ("safe stop", "fault"), ("stand up", "stand", "walk"), 5
 GOES_ON = ("garbage", "proposals killed")  # faults that must not stop it
 
 
@@ -152,6 +152,8 @@ class Walking:
                     raise
 
     def _walk_once(self) -> None:
+        if self._mode()[0] in DRIVEN:  # it went on, and nobody disarms a robot that is driven
+            self._until("safe stop", "safe stop")
         self._until("disarm", "disarmed")
         self._plant.order("hang")
         self._tell("", 1.0)
@@ -172,7 +174,7 @@ class Walking:
 
         end = time.monotonic() + PATIENCE_S
         while self._mode()[0] != mode:
-            if time.monotonic() > end or (self._mode()[0] in STOPPED and request != "disarm"):
+            if time.monotonic() > end or (self._mode()[0] in STOPPED and mode not in ("disarmed", *STOPPED)):
                 raise PoiseError(f"the robot does not come to {mode}: {self._mode()}")
             self._tell(request, 0.2)
 
