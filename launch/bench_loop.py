@@ -84,6 +84,7 @@ class Loop:
             ticks, rungs = round(self.seconds / stack.period_s), Counter[str]()
 
             def step(tick: int) -> bool:
+                """Answer the newest state; whether to go on."""
                 nonlocal record
                 newest = states.get()
                 record = record if newest is None else newest
@@ -114,6 +115,7 @@ def _plant(states: Mailbox, commands: Mailbox, realtime: bool) -> None:
     backend, command = MujocoBackend(robot), hold_command(robot, robot.posture)
 
     def step(tick: int) -> bool:
+        """Move by the newest command."""
         nonlocal command
         newest = commands.get()
         command = command if newest is None else command_of(newest)

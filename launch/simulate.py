@@ -127,6 +127,7 @@ class Simulate:
         print(f"a simulated {self.robot} speaks on {self.interface}, domain {self.domain}; Ctrl-C ends it", file=sys.stderr, flush=True)
 
         def step(tick: int) -> bool:
+            """Obey, move, speak and show; whether to go on."""
             while not orders.empty():
                 if said := simulation.order(orders.get()):
                     print(f"poise: {said}", file=sys.stderr, flush=True)
