@@ -20,7 +20,7 @@ from .contact_observer import ObserverConfig, observe_contact
 from .dynamics import Dynamics, Frames, Source, Terms, fill_frames, place_base, terms_of
 from .filter_state import FILTER_SIZE, FilterConfig, FilterState, deviations, start, state_of
 from .invariant_filter import correct_feet, correct_orientation, propagate
-from .joint_filter import JointFilterConfig, steady_gain, track_joints
+from .joint_filter import JointFilterConfig, gains, track_joints
 from .linalg import cross, rotated
 from .lip import GRAVITY
 
@@ -79,7 +79,7 @@ def sense_motion(
     specific_force: Array,
     joint_position: Array,
     joint_rate: Array,
-    joint_gain: Array,
+    joint_gains: Array,
     memory: Array,
     started: bool,
     planned_contact: Array,
@@ -95,7 +95,14 @@ def sense_motion(
     if started:
         propagate(m.state, gyro, specific_force, np.minimum(m.contact, planned_contact), dt, config)
         correct_orientation(m.state, orientation, config)
-        track_joints(m.joint_position, m.joint_rate, joint_position, joint_rate, dt, joint_gain)
+        track_joints(
+            m.joint_position,
+            m.joint_rate,
+            joint_position,
+            joint_rate,
+            dt,
+            joint_gains[min(max(round(dt / period), 1), len(joint_gains)) - 1],
+        )
     else:
         start(m.state, orientation, config)
         m.joint_position[:], m.joint_rate[:] = joint_position, joint_rate
@@ -182,7 +189,8 @@ class Estimator:
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
         self._robot, self._dynamics, self._period = robot, dynamics, period_s
-        self._numbers, self._gain = np.array([*config.filter, *config.observer]), steady_gain(config.joints, period_s)
+        self._numbers = np.array([*config.filter, *config.observer])
+        self._gains = gains(config.joints, period_s, round(LONGEST_S / period_s))
         self._no_torque, self._planned = np.zeros(robot.n), np.ones(2)
         self.memory = np.zeros(memory_size(dynamics.nv))
         self.parts: Memory = memory_of.py_func(self.memory, dynamics.nv)
@@ -214,7 +222,7 @@ class Estimator:
             accelerometer,
             state.joint_position,
             state.joint_velocity,
-            self._gain,
+            self._gains,
             self.memory,
             started,
             planned_contact,

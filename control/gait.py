@@ -77,6 +77,7 @@ class Walker:
         self._shift_from = np.zeros(2)
         self._nominal: Advice | None = None
         self._coming: Advice | None = None
+        self._asked: Question | None = None
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
@@ -91,6 +92,7 @@ class Walker:
 
     def update(self, d: Dynamics, contact: Array, command: GaitCommand) -> Reference:
         """Advance by one tick: measured dynamics, contact probabilities (2,), and the command."""
+        self.think()
         self.tick += 1
         self.time += self._dt
         self._command = command
@@ -103,8 +105,13 @@ class Walker:
             self._leave_two_feet()
         if self.phase != "step":
             return self._two_feet_reference()
-        self._run_mpc()
+        self._pose()
         return self._step_reference()
+
+    def think(self) -> None:
+        """Solve the MPC's problem that the last tick posed; the next one does it unless this was called between them."""
+        if self._asked is not None:
+            self._coming, self._asked = self._advisor.ask(self._asked), None
 
     def sense(self, d: Dynamics, height_m: float) -> None:
         """Take the soles and the DCM from the estimate."""
@@ -217,18 +224,16 @@ class Walker:
         swing = 1 - stance
         self.phase, self.time, self.stance, self.swing = "step", 0.0, stance, None
         self._push.begin_step()
-        self.double_support = double_support
-        self.step_duration = self._command.step_duration_s
+        self.double_support, self.step_duration = double_support, self._command.step_duration_s
         self.last_step = turned(-self.sole_yaw[stance], self._soles[stance, :2] - self._soles[swing, :2])
         self.foothold = np.array([*self._soles[swing, :2], self.sole_yaw[swing]])
         if double_support == 0.0:
             self.intended_yaw = self.heading
 
     def _land(self, contact: Array) -> None:
-        cfg, late = self._config, self.time - self.step_duration
+        cfg, late, swing = self._config, self.time - self.step_duration, 1 - self.stance
         if self.swing is None or (self.swing.phase <= cfg.contact_phase and late <= min(cfg.late_low_s, cfg.late_s)):
             return
-        swing = 1 - self.stance
         height = self._soles[swing, 2] - self._soles[self.stance, 2]
         # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well.
         touched = contact[swing] > 0.5 and height < cfg.contact_height and self.swing.phase > cfg.contact_phase
@@ -262,13 +267,12 @@ class Walker:
 
     def _orbit(self, side: float) -> Orbit:
         """Nominal steps and DCM offsets (footsteps.orbit_plan)."""
-        twist = self._twist()
-        step_s = self._command.step_duration_s
+        twist, step_s = self._twist(), self._command.step_duration_s
         in_air = dcm_of_swing(step_s - self._gait.double_support_s, self._omega, self._shift_now())[0]
         return orbit_plan(twist, step_s, self._width(twist), side, self._omega, self._kappa, in_air)
 
-    def _run_mpc(self) -> None:
-        """Pose a problem every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
+    def _pose(self) -> None:
+        """Pose a problem to the MPC every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
         if self._coming is not None and self.tick >= self._coming.ready:
             self._nominal, self._coming = self._coming, None
         if self.tick % self._config.mpc_every:
@@ -282,28 +286,25 @@ class Walker:
         swing = np.stack((turned(-yaw, moving[0] - sole), turned(-yaw, moving[1])))
         momentum = momentum_as_shift(self._momentum, self._weight)
         legs = legs_momentum_as_shift(moving[1], self._velocity, self._swing_shift, self._shift_now())
-        step_s = self._command.step_duration_s
-        self._coming = self._advisor.ask(
-            Question(
-                step=self.touchdowns,
-                tick=self.tick,
-                side=1.0 if self.stance == LEFT else -1.0,
-                sole=sole,
-                yaw=yaw,
-                intended_yaw=self.intended_yaw,
-                dcm=dcm,
-                swing=swing,
-                left=left,
-                step_s=step_s,
-                in_air_s=step_s - self._gait.double_support_s,
-                omega=self._omega,
-                kappa=self._kappa,
-                swing_shift=self._shift_now(),
-                momentum=turned(-yaw, momentum - legs),
-                twist=twist,
-                width=self._width(twist),
-                shift=self._command.footstep_offset,
-            )
+        self._asked = Question(
+            step=self.touchdowns,
+            tick=self.tick,
+            side=1.0 if self.stance == LEFT else -1.0,
+            sole=sole.copy(),  # what is sensed lies where the next tick's will
+            yaw=yaw,
+            intended_yaw=self.intended_yaw,
+            dcm=dcm,
+            swing=swing,
+            left=left,
+            step_s=self._command.step_duration_s,
+            in_air_s=self._command.step_duration_s - self._gait.double_support_s,
+            omega=self._omega,
+            kappa=self._kappa,
+            swing_shift=self._shift_now(),
+            momentum=turned(-yaw, momentum - legs),
+            twist=twist,
+            width=self._width(twist),
+            shift=np.array(self._command.footstep_offset),
         )
 
     def _shift_now(self) -> float:

@@ -5,6 +5,7 @@ Encoders say little of the rate within one period and much over several; measure
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,17 +22,29 @@ class JointFilterConfig(NamedTuple):
     acceleration_std: float = 7.0  # rad/s² √s
 
 
+@lru_cache(maxsize=256)
 def steady_gain(config: JointFilterConfig, dt: float) -> Array:
-    """Gain (2, 2) of [q, q̇] on the innovations of both, at which the filter's Riccati recursion settles."""
+    """Gain (2, 2) of [q, q̇] on the innovations of both, at which the filter's Riccati recursion settles; not to be written to."""
     step, noise = np.array([[1.0, dt], [0.0, 1.0]]), np.diag([config.encoder_std**2, config.rate_std**2])
     walk = config.acceleration_std**2 * np.array([[dt**3 / 3.0, dt**2 / 2.0], [dt**2 / 2.0, dt]])
     cov, gain = np.diag([1.0, 1.0]), np.zeros((2, 2))
     for _ in range(1000):
-        cov = step @ cov @ step.T + walk
+        cov, before = step @ cov @ step.T + walk, gain
         gain = cov @ np.linalg.inv(cov + noise)
+        if np.array_equal(gain, before):
+            break
         cov = cov - gain @ cov
         cov = 0.5 * (cov + cov.T)
+    gain.flags.writeable = False
     return gain
+
+
+def gains(config: JointFilterConfig, period_s: float, most: int) -> Array:
+    """The gains (most, 2, 2) for states one to `most` periods after the one before.
+
+    With that of one period the rates of states that come at a third of their pace grow without bound.
+    """
+    return np.stack([steady_gain(config, periods * period_s) for periods in range(1, most + 1)])
 
 
 @njit(cache=True)

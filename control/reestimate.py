@@ -12,7 +12,7 @@ from poise.robots.types import Array, Belief, Intent
 from .dynamics import Dynamics
 from .estimator import Estimator
 from .soundness import SoundnessMonitor
-from .stack import StackConfig
+from .stack_config import StackConfig
 
 WALKERS = ("dcm_world", "sole_yaw")  # of a belief, which the estimator does not say: they are left at 0
 

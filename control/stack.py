@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,13 @@ from poise.robots import RobotModel
 from poise.robots.types import Array, Belief, Certificate, Decision, Intent, JointCommand, RobotState
 
 from .deliberation import Deliberation, Elsewhere
-from .descent import Descent, DescentConfig
+from .descent import Descent
 from .dynamics import Dynamics
-from .estimator import Estimator, EstimatorConfig
+from .estimator import Estimator
 from .gait import Walker
-from .gate import Gate, GateConfig, taken
-from .ladder import Ladder, LadderConfig, Rung, Walk
-from .let_down import LetDown, LetDownConfig
+from .gate import Gate, taken
+from .ladder import Ladder, Rung, Walk
+from .let_down import LetDown
 from .lip import GRAVITY
 from .motion import MotionReference
 from .proposals import Choice, GivenArms
@@ -25,46 +25,23 @@ from .protocols import Proposer, WorldModel
 from .reaction import leg_momentum
 from .references import GaitCommand, Reference
 from .rotation import matrix_from_quat, yaw_of
-from .safety import Certifier, SafetyConfig
+from .safety import Certifier
 from .scripted import ScriptedProposer
 from .situations import situation_of
 from .soundness import SoundnessMonitor
+from .stack_config import StackConfig
 from .stepping import toward
 from .stopwatch import Stopwatch
 from .support import support_of
 from .tracking import whole_body_targets
 from .unplanned import Unplanned, aloft, damped, fallen, passed_on, repeated
-from .walker_config import WalkerConfig
-from .wholebody import WholeBody, WholeBodyConfig, WholeBodySolution
+from .wholebody import WholeBody, WholeBodySolution
 
 SETTLED_S, RESTING_MPS = 0.5, 0.2  # a robot rests that has stood for so long, its centre of mass and soles slower than that
 HELD = "the whole-body QP failed: the posture is held"
 LOST = "the estimate is not finite: every joint is damped"
 UNLOADED = 0.5  # probability of contact below which a foot carries nothing
 HALT, HALT_BUT_ARMS = Intent(), Intent(arms_external=True)  # what is followed while the robot is stopped
-
-
-@dataclass(frozen=True)
-class StackConfig:
-    """Rates in ticks of `period_s`, slews in m/s² and rad/s²."""
-
-    period_s: float = 0.002
-    propose_every: int = 50
-    propose_delay: int = 5  # ticks from a situation to the use of the proposals made for it
-    propose_overdue: int = 250  # ticks without an answer from elsewhere, beyond which it is not waited for
-    hold_ticks: int = 10  # how long the last command stands in for an unusable state
-    slew: tuple[float, float, float] = (0.8, 0.5, 1.5)
-    # Of the angular momentum of a leg that swings from the hip of a pelvis at rest. Regressed on walks at 0.5 m/s the whole
-    # body's is 1.4 times that: the knee bends as well, and the trunk answers. At 1.0 m/s a share of 1 costs 1.7 times the power.
-    swing_share: float = 1.5
-    estimator: EstimatorConfig = EstimatorConfig()
-    let_down: LetDownConfig = LetDownConfig()
-    descent: DescentConfig = DescentConfig()
-    ladder: LadderConfig = LadderConfig()
-    gate: GateConfig = GateConfig()
-    walker: WalkerConfig = field(default_factory=WalkerConfig)
-    whole_body: WholeBodyConfig = field(default_factory=WholeBodyConfig)
-    safety: SafetyConfig = field(default_factory=SafetyConfig)
 
 
 class Stack:
@@ -122,7 +99,7 @@ class Stack:
         self.certifier.reset()
         self._contact = np.ones(2)
         self._twist = np.zeros(3)
-        self._started = False
+        self._started, self._stamp_s = False, math.nan
 
     # -- the tick ---------------------------------------------------------------------------------------------
 
@@ -174,6 +151,10 @@ class Stack:
         if solution.source == "hold" and not np.isfinite(self.dynamics.v).all():
             self._forget()  # an estimate that is not finite would stay so
         return decision
+
+    def think(self) -> None:
+        """What the last `step` left for when its command is out, the MPC; the next one does it first unless this was called."""
+        self._walker.think()
 
     @np.errstate(over="ignore", invalid="ignore")  # numbers may be anything
     def _let_in(self, request: JointCommand) -> JointCommand | None:
@@ -265,7 +246,7 @@ class Stack:
         """Begin with a stand, facing where the robot does; what it did before counts no more."""
         assert state.base_orientation_wxyz is not None  # the monitor lets no state through without it
         self._walker.reset(float(yaw_of(matrix_from_quat(state.base_orientation_wxyz))))
-        self._twist = np.zeros(3)
+        self._twist, self._stamp_s = np.zeros(3), math.nan
         self._choices.forget()
 
     def _propose_and_imagine(self, state: RobotState, intent: Intent, watch: Stopwatch) -> Choice | None:
@@ -286,13 +267,24 @@ class Stack:
         return choice or (begun if self._choices.elsewhere else None)
 
     def _refine(self, intent: Intent) -> Reference:
-        """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation."""
+        """The acting proposal as this tick's references, made exact by MPC, timing and foothold adaptation.
+
+        References move on by as much time as has passed: a loop on a busy machine misses states now and then.
+        """
         acting = self._choices.in_force
         proposal = acting.acting
-        self._twist = toward(self._twist, proposal.twist, self._slew)
-        self._motion.advance((self._tick - acting.ready) * self.period_s, acting.obeyed(intent), self._twist)
-        command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
-        return self._walker.update(self.dynamics, self.estimator.contact, command)
+        for _ in range(self._periods_since()):
+            self._twist = toward(self._twist, proposal.twist, self._slew)
+            self._motion.advance((self._tick - acting.ready) * self.period_s, acting.obeyed(intent), self._twist)
+            command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
+            reference = self._walker.update(self.dynamics, self.estimator.contact, command)
+        return reference
+
+    def _periods_since(self) -> int:
+        """Periods between the state that references were last made for and this one, by their stamps."""
+        before, self._stamp_s = self._stamp_s, self._monitor.stamp_s
+        passed = (self._stamp_s - before) / self.period_s
+        return round(min(max(passed, 1.0), self.config.missed_most)) if math.isfinite(passed) else 1
 
     def _track(self, reference: Reference, intent: Intent, state: RobotState) -> tuple[WholeBodySolution, JointCommand]:
         robot, motion, d = self.robot, self._motion, self.dynamics
@@ -370,7 +362,7 @@ class Stack:
 
     def snapshot(self) -> object:
         """Everything that `step` changes; with the plant's own state a run continues bit for bit."""
-        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._started, self._passing)
+        scalars = (self._tick, self._contact.copy(), self._twist.copy(), self._started, self._passing, self._stamp_s)
         return (
             scalars,
             self.estimator.snapshot(),
@@ -385,7 +377,7 @@ class Stack:
     def restore(self, snapshot: Any) -> None:
         """Go back to a snapshot of this stack."""
         scalars, estimator, walker, motion, monitor, let_down, descent, ladder, gate, sent, choices = snapshot
-        self._tick, contact, twist, self._started, self._passing = scalars
+        self._tick, contact, twist, self._started, self._passing, self._stamp_s = scalars
         self._contact, self._twist = contact.copy(), twist.copy()
         self.estimator.restore(estimator)
         self._walker.restore(walker)

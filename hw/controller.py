@@ -25,6 +25,10 @@ class Steps(Protocol):
         """Decide one control period."""
         ...
 
+    def think(self) -> None:
+        """What can be done once the command is out."""
+        ...
+
 
 class Controller:
     """Answers while the supervisor says stand or walk, from a stand anew each time; `on_tick` may have something to say."""
@@ -63,4 +67,5 @@ class Controller:
         said = "; ".join(filter(None, (decision.reason, self._remark)))
         self._boxes.command.put(command_record(decision.command, int(record["number"]), carried_n, decision.rung, said))
         self._boxes.command_came.release()
+        self._stack.think()
         self._remark = self._on_tick(decision, state)

@@ -44,12 +44,6 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
     return refused
 
 
-def give_way() -> None:
-    """Schedule this thread of a real-time process just behind the loop's, whose interpreter it holds up when it is put aside itself."""
-    if os.sched_getscheduler(0) == os.SCHED_FIFO:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(max(1, os.sched_getparam(0).sched_priority - 1)))
-
-
 def schedule(priority: int | None) -> str | None:
     """Schedule this thread, and what it starts, as real-time; why not, in a sentence, where that is refused. None: as everything else."""
     if priority is None:

@@ -1,70 +1,107 @@
-"""The recording of a real loop: written by a thread of its own, so that no disk holds up a tick."""
+"""The recording of a real loop: written by a process of its own, so that neither a disk nor the interpreter's lock holds up a tick."""
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
+import os
+import pickle
+import signal
 import time
-from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from poise.robots import Decision, RecordError, RobotModel, RobotState
+from poise.robots.log_messages import Entry, Packer
 from poise.robots.record import WHOLE, LogWriter
 
-from .process import give_way
+from .mailbox import Flag, Mailbox
+from .ring import Ring
 
-MOST_WAITING = 1000  # ticks: 2 s at 500 Hz, 10 MB
+WAITING_BYTES = 16 << 20  # that may wait to be written: 6 s at 500 Hz
 POLL_S = 0.02  # between two looks at what waits
 FLUSH_S = 1.0  # how old what is not on the disk may become: what a crash can lose
-CLOSE_S = 5.0  # that a disk is given for the rest
+READY_S, CLOSE_S = 60.0, 5.0  # that the process is given to begin, and a disk for the rest
+SAID = np.dtype([("ready", "?"), ("dropped", "<u8"), ("remark", "S400")])
 
 
 class Recorder:
     """Takes ticks without ever blocking or raising; when the disk fails it stops recording, and the loop goes on.
 
-    A tick's arrays are written later: whoever hands them in must not change them any more.
+    When the loop's process dies, what it handed in is still written.
 
     Attributes:
         remark: why it has stopped, in a sentence; empty while it records.
         dropped: ticks that were not recorded, since too many waited or they cannot be written.
     """
 
-    def __init__(self, path: str | Path, robot: RobotModel, meta: Mapping[str, Any], most: int = MOST_WAITING) -> None:
-        """Start a file and the thread.
+    def __init__(self, path: str | Path, robot: RobotModel, meta: Mapping[str, Any], waiting_bytes: int = WAITING_BYTES) -> None:
+        """Start the process, and the file; before the loop's process is made a real-time one, which what it starts would be as well.
 
         Args:
             path: new file.
             robot: whose joint order the vectors have.
             meta: configuration, versions, seed.
-            most: ticks that may wait.
+            waiting_bytes: how much may wait.
 
         Raises:
             RecordError: the file exists or cannot be made.
         """
-        self._path, self._most = Path(path), most
-        self._writer = LogWriter(path, robot, meta, **WHOLE)
-        self._waiting = deque[tuple[RobotState, Decision | None]]()  # no lock: a thread that is put to sleep in one would hold up the loop
-        self._ended = threading.Event()
-        self._states = 0
-        self.remark, self.dropped = "", 0
-        self._thread = threading.Thread(target=self._record, name="recorder", daemon=True)
-        self._thread.start()
+        context = multiprocessing.get_context("spawn")
+        self._path, self._packer, self._states = Path(path), Packer(robot, **WHOLE), 0
+        self._shared = _Shared.of(context, waiting_bytes)
+        self._process = context.Process(target=_record, args=(self._path, robot, dict(meta), self._shared), name="recorder", daemon=True)
+        self._process.start()
+        self._lost = self._unwritten = 0
+        self._remark = ""
+        self._begin(time.monotonic() + READY_S)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that writes."""
+        return self._process.pid
+
+    @property
+    def remark(self) -> str:
+        """Why it has stopped."""
+        alive = self._process.is_alive()  # looked at first: its last word comes before its end
+        self._heard()
+        if not (self._remark or alive or self._shared.ended.is_set()):
+            self._remark = f"recording {self._path}: stopped (its process has died); the loop goes on without it"
+        return self._remark
+
+    @property
+    def dropped(self) -> int:
+        """Ticks that were not recorded."""
+        self._heard()
+        return self._lost + self._unwritten
 
     def write(self, state: RobotState, decision: Decision | None = None) -> None:
         """Take one tick: what the sensors read, and what was decided on it, where somebody decides."""
-        if len(self._waiting) < self._most:
-            self._waiting.append((state, decision))
-        else:
-            self.dropped += 1
+        try:
+            if decision is None:
+                self._states += 1
+                entries = [self._packer.state(state, self._states)]
+            else:
+                entries = self._packer.tick(state, decision)
+            taken = not self._remark and self._shared.ring.put(pickle.dumps(entries))
+        except Exception:  # a driver or a proposer may have handed in anything
+            taken = False
+        self._lost += not taken
 
     def close(self) -> None:
         """Write what waits, and finish the file; safe to call twice."""
-        self._ended.set()
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
-            self.remark = f"recording {self._path}: not finished, the disk does not take it"
+        self._shared.ended.set()
+        self._process.join(CLOSE_S)
+        self._heard()
+        if self._process.is_alive():
+            self._process.kill()
+            self._remark = f"recording {self._path}: not finished, the disk does not take it"
 
     def __enter__(self) -> Recorder:
         return self
@@ -72,42 +109,85 @@ class Recorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _record(self) -> None:
-        """Until the end, or until the disk fails; then what comes is thrown away."""
-        give_way()
-        try:
-            self._write_until_ended()
-            self._writer.close()
-        except (OSError, RecordError) as error:
-            self.remark = f"recording {self._path}: stopped ({getattr(error, 'strerror', None) or error}); the loop goes on without it"
-            self._most = 0
-            self._waiting.clear()
+    def _begin(self, end_s: float) -> None:
+        while True:
+            alive = self._process.is_alive()
+            if self._heard():
+                return
+            if self._remark or not alive or time.monotonic() > end_s:
+                self._process.kill()
+                raise RecordError(self._remark or f"recording {self._path}: the process that writes it did not start")
+            time.sleep(POLL_S)
 
-    def _write_until_ended(self) -> None:
-        flushed_s = time.monotonic()
-        ended = False
-        while not ended:
-            ended = self._ended.wait(POLL_S)
-            while self._waiting:
-                self._write(*self._waiting.popleft())
-                time.sleep(0.0)  # lets go of the interpreter: the loop would wait for 5 ms
-            if time.monotonic() - flushed_s >= FLUSH_S:
-                flushed_s = time.monotonic()
-                self._flush()
+    def _heard(self) -> bool:
+        """Take what the process has to say; whether that was that it is ready."""
+        said = self._shared.said.get()
+        if said is None:
+            return False
+        self._unwritten, self._remark = int(said["dropped"]), said["remark"].item().decode(errors="replace")
+        return bool(said["ready"])
 
-    def _flush(self) -> None:
-        self._writer.flush()
-        if not self._path.exists():
-            raise RecordError("its file is gone")
 
-    def _write(self, state: RobotState, decision: Decision | None) -> None:
-        try:
-            if decision is None:
-                self._states += 1
-                self._writer.write_state(state, self._states)
-            else:
-                self._writer.write(state, decision)
-        except OSError:
-            raise
-        except Exception:  # a driver or a proposer may have handed in anything
-            self.dropped += 1
+@dataclass(frozen=True)
+class _Shared:
+    """What both processes have."""
+
+    ring: Ring
+    said: Mailbox
+    ended: Flag
+
+    @classmethod
+    def of(cls, context: SpawnContext, waiting_bytes: int) -> _Shared:
+        return cls(Ring(context, waiting_bytes), Mailbox(context, SAID), Flag(context))
+
+
+def _record(path: Path, robot: RobotModel, meta: Mapping[str, Any], shared: _Shared) -> None:
+    """The process that writes: until the end, until the loop's process has died, or until the disk fails."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # those who hand in say when it ends
+        signal.signal(number, signal.SIG_IGN)
+    dropped = 0
+    try:
+        with LogWriter(path, robot, meta, **WHOLE) as writer:
+            _say(shared, dropped, "")
+            flushed_s = time.monotonic()
+            ended = False
+            while not ended:
+                ended = shared.ended.is_set() or _abandoned()
+                while (data := shared.ring.take()) is not None:
+                    if not _written(writer, pickle.loads(data)):
+                        dropped += 1
+                        _say(shared, dropped, "")
+                if time.monotonic() - flushed_s >= FLUSH_S:
+                    flushed_s = time.monotonic()
+                    writer.flush()
+                    if not path.exists():
+                        raise RecordError(f"recording {path}: stopped (its file is gone); the loop goes on without it")
+                if not ended:
+                    time.sleep(POLL_S)
+    except RecordError as error:
+        _say(shared, dropped, str(error))
+    except OSError as error:
+        _say(shared, dropped, f"recording {path}: stopped ({error.strerror or error}); the loop goes on without it")
+
+
+def _say(shared: _Shared, dropped: int, remark: str) -> None:
+    said = np.zeros((), SAID)
+    said["ready"], said["dropped"], said["remark"] = not remark, dropped, remark.encode()
+    shared.said.put(said)
+
+
+def _written(writer: LogWriter, entries: list[Entry]) -> bool:
+    """Whether all of a tick could be written; a proposer may have made what is no JSON."""
+    try:
+        for entry in entries:
+            writer.add(entry)
+    except OSError:
+        raise
+    except Exception:
+        return False
+    return True
+
+
+def _abandoned() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid != os.getppid()

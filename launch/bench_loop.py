@@ -91,6 +91,7 @@ class Loop:
                 assert record is not None  # there was a first one
                 decision = stack.step(state_of(record), intent)
                 commands.put(command_record(decision.command, tick, 0.0, decision.rung))
+                stack.think()
                 rungs[decision.rung] += 1
                 return tick < ticks
 

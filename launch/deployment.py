@@ -101,8 +101,8 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
             stack = build_stack(robot, plan.mode, seed=plan.seed, elsewhere=elsewhere)
             if not elsewhere.wait(READY_S):
                 raise PoiseError("the process that proposes did not start")
-            _begin(plan, CONTROLLER_PRIORITY, faults)
             recorder = None if plan.log is None else held.enter_context(Recorder(_free(plan.log), robot, plan.meta))
+            _begin(plan, CONTROLLER_PRIORITY, faults)
 
             def on_tick(decision: Decision, state: RobotState) -> str:
                 """Record, and say where that fails."""

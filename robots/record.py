@@ -16,34 +16,27 @@ from typing import Any
 
 import numpy as np
 import orjson
-from mcap.records import Channel, Message, Metadata, Schema
+from mcap.records import Channel as McapChannel
+from mcap.records import Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from .errors import RecordError
 from .log_checks import check_decision, check_vectors
-from .log_vectors import CODES, VectorLayout, parse_definition, tick_layout, tick_values
+from .log_messages import EXPLAINED, NOTE, TICK, Channel, Entry, Packer
+from .log_vectors import VectorLayout, parse_definition
 from .model import RobotModel
 from .plain import from_plain, json_schema, to_plain
 from .reading import parse_json
-from .types import RUNGS, Array, Decision, Intent, JointCommand, RobotState
+from .types import Array, Decision, Intent, JointCommand, RobotState
 
 SCHEMA = "poise.log/2"
 CHUNK_BYTES = 65536  # about half a second of a 29-joint robot: what a crash can lose
 WHOLE: dict[str, Any] = {"every": 1, "dtype": "float64"}  # how a recording is written that is to be replayed bit for bit: 1 MB a second
-JSON_TOPICS = ("/decision_explained", "/note")
-STAMP_MAX_S = 1.8e10  # beyond it ns do not fit into 64 bits
-
-_PULSE = (
-    ("status", (), "0 ok, 1 degraded, 2 safe"),
-    ("rung", (), ", ".join(f"{code} {rung}" for code, rung in enumerate(RUNGS))),
-    ("certificate_changed", (), "0 or 1"),
-    ("torque_change_nm", (), "N·m"),
-)
 
 
 class LogWriter:
-    """Writes one run. A situation that stays the same is explained again at the rate of /tick only, another rung of the ladder at once."""
+    """Writes one run (`log_messages.Packer` says what of it)."""
 
     def __init__(self, path: str | Path, robot: RobotModel, meta: Mapping[str, Any], every: int = 5, dtype: str = "float32") -> None:
         """Start a file.
@@ -62,18 +55,14 @@ class LogWriter:
             self._file = open(path, "xb")
         except OSError as error:
             raise RecordError(f"recording {path}: cannot be made ({error.strerror}); give a new file in a folder that exists") from error
-        self._every, self._dtype = every, dtype
+        self._packer, self._channels = Packer(robot, every, dtype), dict[Channel, int]()
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
         self._writer.start(profile="ros2", library="poise")
         head = {"schema": SCHEMA, "robot": robot.name, "joint_names": json.dumps(robot.joint_names)}
         self._writer.add_metadata("poise", head | {"decision_schema": json.dumps(json_schema(Decision))})
         self._writer.add_metadata("run", {key: json.dumps(to_plain(value)) for key, value in meta.items()})
-        self._explained = self._writer.register_channel("/decision_explained", "json", schema_id=0)
-        self._notes = self._writer.register_channel("/note", "json", schema_id=0)
-        self._layouts: dict[tuple[Any, ...], tuple[int, VectorLayout]] = {}
-        self._tick = self._register("/tick", tick_layout(robot.n, len(robot.arms), dtype))
-        self._last: tuple[Any, ...] = ()
-        self._last_tick = self._last_stamp = 0
+        for channel in (EXPLAINED, NOTE, TICK):
+            self._number(channel)
         self._closed = False
 
     def write(self, state: RobotState, decision: Decision, truth: Mapping[str, Any] | None = None) -> None:
@@ -84,70 +73,35 @@ class LogWriter:
             decision: what it answered.
             truth: what only a simulator knows: numbers or arrays by name (lower case, as `com_position_world`).
         """
-        stamp = self._stamp_ns(state.stamp_s)
-        self._write_pulse(stamp, decision)
-        if decision.tick % self._every == 0:
-            sources = {"state": state, "intent": decision.intent, "belief": decision.belief, "plan": decision.plan}
-            self._add(self._tick, stamp, decision.tick, tick_values(sources | {"command": decision.command, "decision": decision}))
-            if truth:
-                self._write_truth(stamp, decision.tick, truth)
-            self._file.flush()  # so that a chunk, once it is full, is whole on the disk
-        if self._worth_explaining(decision):
-            data = orjson.dumps(to_plain(decision))
-            self._writer.add_message(self._explained, stamp, data, stamp, decision.tick)
-
-    def write_state(self, state: RobotState, tick: int) -> None:
-        """Record a state that nobody has decided on."""
-        self._add(self._tick, self._stamp_ns(state.stamp_s), tick, tick_values({"state": state}))
+        for entry in self._packer.tick(state, decision, truth):
+            self.add(entry)
 
     def note(self, stamp_s: float, tick: int, content: Mapping[str, Any]) -> None:
         """Record something that happened at a tick: anything that JSON can hold, or dataclasses, by a name."""
-        stamp = self._stamp_ns(stamp_s)
-        self._writer.add_message(self._notes, stamp, orjson.dumps(to_plain(content)), stamp, tick)
+        self.add(self._packer.note(stamp_s, tick, content))
+
+    def add(self, entry: Entry) -> None:
+        """Record a message that a `Packer` of the same robot, and of the same options, has made."""
+        content = entry.content if isinstance(entry.content, bytes) else orjson.dumps(to_plain(entry.content))
+        self._writer.add_message(self._number(entry.channel), entry.stamp_ns, content, entry.stamp_ns, entry.tick)
+        if entry.channel == TICK:
+            self._file.flush()  # so that a chunk, once it is full, is whole on the disk
 
     def flush(self) -> None:
         """Bring everything onto the disk, also a chunk that is not full; what is flushed often is compressed less."""
         self._writer.flush()  # type: ignore[no-untyped-call]
 
-    def _stamp_ns(self, stamp_s: float) -> int:
-        """A time that MCAP takes; the last one where a sensor gave none."""
-        if 0.0 <= stamp_s < STAMP_MAX_S:
-            self._last_stamp = round(stamp_s * 1e9)
-        return self._last_stamp
-
-    def _write_pulse(self, stamp: int, decision: Decision) -> None:
-        certificate, times = decision.certificate, decision.timings_us
-        key = ("/pulse", *times)
-        if key not in self._layouts:
-            parts = ((f"{part}_us", (), "µs of thread CPU") for part in times)
-            self._layouts[key] = self._register("/pulse", VectorLayout((*_PULSE, *parts), "float32"))
-        status = CODES["pulse_status"].get(decision.status, np.nan)
-        rung = CODES["pulse_rung"].get(decision.rung, np.nan)
-        values = (status, rung, certificate.changed, certificate.torque_change_nm, *times.values())
-        self._add(self._layouts[key], stamp, decision.tick, values)
-
-    def _write_truth(self, stamp: int, tick: int, truth: Mapping[str, Any]) -> None:
-        key = ("/truth", *((name, np.shape(value)) for name, value in truth.items()))
-        if key not in self._layouts:
-            self._layouts[key] = self._register("/truth", VectorLayout(((name, np.shape(v), "") for name, v in truth.items()), self._dtype))
-        self._add(self._layouts[key], stamp, tick, truth.values())
-
-    def _worth_explaining(self, decision: Decision) -> bool:
-        situation = (decision.status, decision.reason, decision.certificate.reasons, decision.rung)
-        odd = decision.status != "ok" or decision.certificate.changed
-        fresh = situation != self._last or decision.tick - self._last_tick >= self._every
-        worth = bool(decision.proposals) or (odd and fresh) or not self._last or decision.rung != self._last[-1]
-        if worth:
-            self._last, self._last_tick = situation, decision.tick
-        return worth
-
-    def _register(self, topic: str, layout: VectorLayout) -> tuple[int, VectorLayout]:
-        name = f"poise/msg/{topic[1:].capitalize()}{len(self._layouts)}"
-        schema = self._writer.register_schema(name, "ros2msg", layout.definition.encode())
-        return self._writer.register_channel(topic, "cdr", schema), layout
-
-    def _add(self, channel: tuple[int, VectorLayout], stamp: int, tick: int, values: Any) -> None:
-        self._writer.add_message(channel[0], stamp, channel[1].pack(values), stamp, tick)
+    def _number(self, channel: Channel) -> int:
+        """Of a channel in the file, which has it from its first message on."""
+        if channel not in self._channels:
+            topic, layout = channel[0], self._packer.layout(channel)
+            if layout is None:
+                self._channels[channel] = self._writer.register_channel(topic, "json", schema_id=0)
+            else:
+                name = f"poise/msg/{topic[1:].capitalize()}{len(self._channels)}"
+                schema = self._writer.register_schema(name, "ros2msg", layout.definition.encode())
+                self._channels[channel] = self._writer.register_channel(topic, "cdr", schema)
+        return self._channels[channel]
 
     def close(self) -> None:
         """Finish the file; safe to call twice."""
@@ -237,13 +191,15 @@ def read_log(path: str | Path) -> Log:
 
 def _log(head: Mapping[str, str], run: Mapping[str, str], records: list[Any], complete: bool) -> Log:
     schemas = {record.id: record for record in records if isinstance(record, Schema)}
-    channels = {record.id: record for record in records if isinstance(record, Channel)}
+    channels = {record.id: record for record in records if isinstance(record, McapChannel)}
     messages: dict[int, list[Message]] = {}
     for record in records:
         if isinstance(record, Message):
             messages.setdefault(record.channel_id, []).append(record)
     topics = {topic: _read_topic(topic, schemas, channels, messages) for topic in ("/tick", "/pulse", "/truth")}
-    explained, noted = ([m for id_, c in channels.items() if c.topic == topic for m in messages.get(id_, [])] for topic in JSON_TOPICS)
+    explained, noted = (
+        [m for id_, c in channels.items() if c.topic == topic for m in messages.get(id_, [])] for (topic,) in (EXPLAINED, NOTE)
+    )
     joint_names = tuple(parse_json(head["joint_names"]))
     check_vectors(joint_names, topics["/tick"], topics["/pulse"])
     return Log(
@@ -296,12 +252,12 @@ def _read_records(path: Path) -> tuple[list[Any], bool]:
     return records, True
 
 
-def _layout(schemas: Mapping[int, Schema], channel: Channel) -> VectorLayout:
+def _layout(schemas: Mapping[int, Schema], channel: McapChannel) -> VectorLayout:
     return parse_definition(schemas[channel.schema_id].data.decode())
 
 
 def _read_topic(
-    topic: str, schemas: Mapping[int, Schema], channels: Mapping[int, Channel], messages: Mapping[int, list[Message]]
+    topic: str, schemas: Mapping[int, Schema], channels: Mapping[int, McapChannel], messages: Mapping[int, list[Message]]
 ) -> dict[str, Array]:
     """Fields of a topic over all its channels, in order of the ticks; NaN where a channel has not the field."""
     parts = [(_layout(schemas, c), messages[i]) for i, c in channels.items() if c.topic == topic and i in messages]

@@ -17,7 +17,7 @@ from poise.control.centroidal_mpc import CUTS, MOMENTS, OFFSETS, PARTS, ROWS, SI
 from poise.control.mpc import STEPS, CentroidalConfig, LipMpc, MpcInput
 from poise.control.qp import QpProblem
 from poise.control.reaction import dcm_of_swing
-from poise.control.stack import StackConfig
+from poise.control.stack_config import StackConfig
 from poise.control.tasks import TaskGains
 from poise.control.walker_config import WalkerConfig
 from poise.robots.types import Array

@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 
-from poise.control.joint_filter import JointFilterConfig, steady_gain, track_joints
+from poise.control.dynamics import Dynamics
+from poise.control.estimator import Estimator, EstimatorConfig
+from poise.control.joint_filter import JointFilterConfig, gains, steady_gain, track_joints
+from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array
 
 DT, CONFIG = 0.002, JointFilterConfig()
@@ -50,3 +53,27 @@ def test_a_steady_motion_is_followed_without_lag() -> None:
     np.testing.assert_allclose(position, 100 * DT * speed, rtol=1e-6)
     track_joints(position, rate, 110 * DT * speed, speed, 10 * DT, gain)  # nothing was heard for a while
     np.testing.assert_allclose(rate, speed, rtol=1e-6)
+
+
+def growth(gain: Array, dt: float) -> float:
+    """By what an error grows from one state to the next, states dt apart."""
+    return float(np.abs(np.linalg.eigvals((np.eye(2) - gain) @ np.array([[1.0, dt], [0.0, 1.0]]))).max())
+
+
+def test_errors_die_away_however_far_apart_states_are() -> None:
+    of_each = gains(CONFIG, DT, 25)
+    assert all(growth(of_each[k - 1], k * DT) < 0.7 for k in range(1, 26))
+    assert growth(of_each[0], 3 * DT) > 1.0  # which is why there is one for each
+
+
+def test_the_estimator_follows_joints_by_the_gain_of_the_time_between_states(g1: RobotModel) -> None:
+    """A knee that sways, seen at every third tick."""
+    estimator, at, errors = Estimator(g1, Dynamics(g1), EstimatorConfig(), DT), g1.joint_names.index("left_knee_joint"), []
+    for tick in range(0, 1500, 3):
+        t, q, v = tick * DT, g1.posture.copy(), np.zeros(g1.n)
+        q[at] += 0.2 * np.sin(6.0 * t)
+        v[at] = 1.2 * np.cos(6.0 * t)
+        upright = (np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), np.array([0.0, 0.0, 9.81]))
+        estimator.update(RobotState(t, q, v, None, *upright), t, np.ones(2))
+        errors.append(abs(estimator.parts.joint_rate[at] - v[at]))
+    assert max(errors[50:]) < 0.1

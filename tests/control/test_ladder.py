@@ -12,7 +12,7 @@ from loop import STAND, WALK, Loop, Spoil, g1_parts, make_loop, torques
 
 from poise.control.ladder import CAUSES, Ladder, LadderConfig, Rung, Walk
 from poise.control.protocols import Situation
-from poise.control.stack import StackConfig
+from poise.control.stack_config import StackConfig
 from poise.control.wholebody import WholeBodySolution
 from poise.robots import Certificate, Decision, Intent, JointCommand, RobotState
 from poise.robots.types import RUNGS

@@ -16,7 +16,7 @@ from poise.control.protocols import Situation
 from poise.control.scripted import ScriptedProposer
 from poise.control.stack import Stack, StackConfig
 from poise.control.wholebody import WholeBodySolution, WholeBodyTargets
-from poise.robots import Intent, MotionProposal, RobotModel, RobotState, Verdict
+from poise.robots import Decision, Intent, MotionProposal, RobotModel, RobotState, Verdict
 from poise.sim import MujocoBackend, Push
 
 HOLD_TICKS, PERIOD_S = StackConfig().hold_ticks, StackConfig().period_s
@@ -164,6 +164,42 @@ def test_a_restored_run_continues_bit_for_bit_through_a_push() -> None:
     other.stack.restore(stack)
     other.backend.restore(plant)
     np.testing.assert_array_equal(torques(other.run(0.6)), first)
+
+
+def test_what_is_thought_out_between_ticks_is_what_the_next_tick_would_think_out() -> None:
+    within, between = make_loop(seed=3), make_loop(seed=3)
+    within.run(1.2)
+    for _ in range(600):
+        between.run(PERIOD_S)
+        between.stack.think()
+    np.testing.assert_array_equal(torques(between.decisions), torques(within.decisions))
+    assert {plan.mpc_status for decision in within.decisions if (plan := decision.plan)} > {"none"}
+
+
+def test_after_states_that_were_missed_the_references_have_moved_on_by_as_much_time() -> None:
+    """Of two loops in one, at the same states: one is shown one in three."""
+    loop, busy = make_loop(), make_loop().stack
+    every, third = list[Decision](), list[Decision]()
+    for tick in range(900):
+        state = loop.backend.read()
+        every += loop.run(PERIOD_S)
+        if tick % 3 == 0:
+            third.append(busy.step(state, WALK))
+    compared = [(a.plan, b.plan) for a, b in zip(every[::3], third, strict=True)]
+    same = [(a, b) for a, b in compared if a is not None and b is not None and (a.phase, a.stance) == (b.phase, b.stance)]
+    assert len(same) > 280 and {a.phase for a, _ in same} == {"stand", "shift", "step"}
+    np.testing.assert_allclose([b.time_in_phase_s for _, b in same], [a.time_in_phase_s for a, _ in same], atol=3 * PERIOD_S)
+
+
+@pytest.mark.parametrize(("late", "periods"), [(0.0, 1), (0.5, 2), (100.0, StackConfig().missed_most), (-5.0, 0)])
+def test_however_late_a_state_is_the_references_move_on_by_little(late: float, periods: int) -> None:
+    """0: such a state is of no use at all."""
+    loop = make_loop()
+    before = loop.run(1.3)[-1].plan
+    step = loop.run(PERIOD_S, spoil=lambda state: replace(state, stamp_s=state.stamp_s + late * 2 * PERIOD_S))[-1].plan
+    assert before is not None and before.phase == "step" and (step is None) == (periods == 0)
+    if step is not None:
+        assert step.time_in_phase_s - before.time_in_phase_s == pytest.approx(periods * PERIOD_S)
 
 
 def test_two_runs_of_one_seed_are_the_same_and_of_another_are_not() -> None:

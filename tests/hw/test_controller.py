@@ -50,7 +50,7 @@ def test_it_answers_in_the_modes_in_which_it_has_the_motors(mode: str) -> None:
     told.show(mode)
     assert told.answer == (1 if mode in ("stand", "walk") else None)
     assert told.boxes.command_came.acquire(block=False) == (mode in ("stand", "walk"))
-    assert len(told.ticks) == (mode in ("stand", "walk"))
+    assert len(told.ticks) == told.stack.thoughts == (mode in ("stand", "walk"))
 
 
 def test_no_state_is_answered_twice() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -75,21 +76,25 @@ def test_it_writes_what_the_writer_writes(g1: RobotModel, plain: Path, tmp_path:
     assert len(log.tick["tick"]) == 1000 and equal(log, read_log(plain), 1000)
 
 
-def test_what_does_not_fit_is_dropped_and_counted(g1: RobotModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a disk that takes nothing for a while."""
-    stuck, write = threading.Event(), LogWriter.write
-
-    def wait(*given: Any) -> None:
-        stuck.wait(PATIENCE_S)
-        write(*given)
-
-    monkeypatch.setattr(LogWriter, "write", wait)
-    recorder = Recorder(tmp_path / "log.mcap", g1, {}, most=20)
+def test_what_does_not_fit_is_dropped_and_counted(g1: RobotModel, tmp_path: Path) -> None:
+    """Where what writes stands still for a while."""
+    recorder = Recorder(tmp_path / "log.mcap", g1, {}, waiting_bytes=100_000)
+    assert recorder.pid is not None
+    os.kill(recorder.pid, signal.SIGSTOP)
     recorded(recorder, g1, 0.2)
-    assert recorder.dropped in (79, 80)  # of a hundred; one may be with the disk
-    stuck.set()
+    assert 50 < recorder.dropped < 90  # of a hundred, of 4 kB and more each
+    os.kill(recorder.pid, signal.SIGCONT)
     recorder.close()
     assert len(read_log(tmp_path / "log.mcap").tick["tick"]) == 100 - recorder.dropped
+
+
+def test_the_death_of_what_writes_is_said(g1: RobotModel, tmp_path: Path) -> None:
+    with Recorder(tmp_path / "log.mcap", g1, {}) as recorder:
+        assert recorder.pid is not None and recorder.remark == ""
+        os.kill(recorder.pid, signal.SIGKILL)
+        until(lambda: bool(recorder.remark))
+        recorded(recorder, g1, 0.1)
+    assert "its process has died" in recorder.remark and recorder.dropped == 50
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_loop(g1: RobotModel, plain: Path, small_disk: Path) -> None:
@@ -160,27 +165,48 @@ from sample_run import sample_run
 from poise.hw.recorder import Recorder
 from poise.robots import load_robot
 robot = load_robot("g1")
-with Recorder(sys.argv[1], robot, {}, most=100000) as recorder:
+with Recorder(sys.argv[1], robot, {}) as recorder:
+    print(recorder.pid, flush=True)
     for state, decision, _ in sample_run(robot, 2.0):
         recorder.write(state, decision)
+        time.sleep(0.001)
+    print("all", flush=True)
     time.sleep(1000)
 """
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_process_that_is_killed_leaves_what_can_be_read(g1: RobotModel, plain: Path, tmp_path: Path, seed: int) -> None:
-    path = tmp_path / "log.mcap"
+def endless(path: Path) -> tuple[subprocess.Popen[str], int]:
+    """A program that records two seconds, and the number of its process that writes."""
     program = ENDLESS.replace("sys.path_tests", repr([str(Path(__file__).parents[1])]))
-    process = subprocess.Popen([sys.executable, "-c", program, str(path)])
+    process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_killed_while_it_writes_leaves_what_can_be_read(g1: RobotModel, plain: Path, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "log.mcap"
+    process, writes = endless(path)
     at = random.Random(seed).randrange(20_000, plain.stat().st_size // 2)
     try:
-        until(lambda: path.exists() and path.stat().st_size > at)
+        until(lambda: path.stat().st_size > at)
     finally:
+        os.kill(writes, signal.SIGKILL)
         process.kill()
-        process.wait()
+        process.communicate()
     log = read_log(path)
     assert not log.complete and len(log.tick["tick"]) > 0
     assert equal(log, read_log(plain), len(log.tick["tick"]))
+
+
+def test_when_the_loop_is_killed_what_it_handed_in_is_written(g1: RobotModel, plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "log.mcap"
+    process, _ = endless(path)
+    assert process.stdout is not None and process.stdout.readline() == "all\n"
+    process.kill()
+    process.communicate()
+    until(lambda: read_log(path).complete)
+    assert equal(read_log(path), read_log(plain), 1000)
 
 
 def test_a_file_that_ends_at_any_byte_can_be_read(plain: Path, tmp_path: Path) -> None:

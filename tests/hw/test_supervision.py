@@ -28,7 +28,7 @@ class Holding:
     """A stack that holds the posture, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked, self.resets = list[tuple[RobotState, Intent]](), 0
+        self.asked, self.resets, self.thoughts = list[tuple[RobotState, Intent]](), 0, 0
         self.garble: Callable[[JointCommand], JointCommand] = lambda command: command
 
     def reset(self, seed: int = 0) -> None:
@@ -38,6 +38,9 @@ class Holding:
         self.asked.append((state, intent))
         command = self.garble(hold_command(parts()[0], parts()[0].posture))
         return Decision(len(self.asked), state.stamp_s, "ok", "", intent, None, None, command, UPRIGHT, None, 0.0)
+
+    def think(self) -> None:
+        self.thoughts += 1
 
 
 def deployed(stack: Steps | None = None) -> Deployed:

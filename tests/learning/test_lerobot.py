@@ -15,6 +15,7 @@ from sample_run import sample_run
 from poise.learning import lerobot
 from poise.learning.lerobot import frames_of, statistics, write_dataset
 from poise.robots import RecordError, RobotModel, RobotState
+from poise.robots.log_messages import Packer
 from poise.robots.record import WHOLE, LogWriter, read_log
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
@@ -160,9 +161,10 @@ def test_what_cannot_be_exported_is_said_in_one_line(runs: Path, options: list[s
 
 
 def test_states_that_nobody_decided_on_are_no_demonstration(g1: RobotModel, tmp_path: Path) -> None:
+    packer = Packer(g1, **WHOLE)
     with LogWriter(tmp_path / "log.mcap", g1, {}, **WHOLE) as writer:
         for tick in range(50):
-            writer.write_state(RobotState(0.002 * tick, g1.posture, g1.posture), tick + 1)
+            writer.add(packer.state(RobotState(0.002 * tick, g1.posture, g1.posture), tick + 1))
     with pytest.raises(RecordError, match="does not know action"):
         frames_of(read_log(tmp_path / "log.mcap"), FPS)
 

@@ -10,7 +10,7 @@ import pytest
 
 from poise.control import Stack
 from poise.control.footing import FootingConfig
-from poise.control.stack import StackConfig
+from poise.control.stack_config import StackConfig
 from poise.control.walker_config import WalkerConfig
 from poise.robots import Intent, JointCommand, RobotModel
 from poise.sim import MujocoBackend, run

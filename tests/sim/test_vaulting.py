@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from poise.control import Stack
-from poise.control.stack import StackConfig
+from poise.control.stack_config import StackConfig
 from poise.control.walker_config import WalkerConfig
 from poise.robots import RobotModel
 from poise.sim import MujocoBackend, run
