@@ -27,7 +27,7 @@ DISARMED, DAMPING, STAND_UP, STAND, WALK, SAFE_STOP, FAULT = MODES = (
 )
 REASON = 200  # bytes of a sentence
 
-_COMMAND_FIELDS = tuple(field.name for field in fields(JointCommand))
+_COMMAND_FIELDS, _STATE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (JointCommand, RobotState))
 
 
 @cache
@@ -92,9 +92,9 @@ def mailboxes(context: BaseContext, robot: RobotModel) -> Mailboxes:
 def state_record(state: RobotState, number: int, mode: int) -> Record:
     """The record of a state."""
     record = np.zeros((), state_type(len(state.joint_position)))
-    for field in fields(RobotState):
-        value = getattr(state, field.name)
-        record[field.name] = np.nan if value is None else value
+    for name in _STATE_FIELDS:
+        value = getattr(state, name)
+        record[name] = np.nan if value is None else value
     record["number"], record["mode"] = number, mode
     return record
 
@@ -102,10 +102,15 @@ def state_record(state: RobotState, number: int, mode: int) -> Record:
 def state_of(record: Record) -> RobotState:
     """The state of a record."""
     known: dict[str, Any] = {}
-    for field in fields(RobotState):
-        value = record[field.name]
-        known[field.name] = float(value) if not value.shape else None if np.isnan(value).all() else value.copy()
+    for name in _STATE_FIELDS:
+        value = record[name]
+        known[name] = float(value) if not value.shape else None if _unknown(value) else value.copy()
     return RobotState(**known)
+
+
+def _unknown(value: np.ndarray) -> bool:
+    """Whether all of it is NaN; nearly always its first number tells."""
+    return bool(np.isnan(value[0]) and np.isnan(value).all())
 
 
 def command_record(command: JointCommand, answers: int, carried_n: float, rung: str, said: str = "") -> Record:
@@ -136,8 +141,8 @@ def intent_of(record: Record, stamp_s: float) -> Intent:
     """The intent of a record, wanted at a time by the clock of the states' stamps, s."""
     known: dict[str, Any] = {}
     for name in ("velocity", "waypoint", "torso_rpy"):
-        known[name] = None if np.isnan(record[name]).all() else tuple(record[name].tolist())
+        known[name] = None if _unknown(record[name]) else tuple(record[name].tolist())
     height, arms = float(record["height_m"]), record["arms"]
     known["height_m"] = None if np.isnan(height) else height
-    known["arms"] = None if np.isnan(arms).all() else arms.copy()
+    known["arms"] = None if _unknown(arms) else arms.copy()
     return Intent(**known, stamp_s=stamp_s)

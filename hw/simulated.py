@@ -121,8 +121,8 @@ class SimulatedRobot:
 
     def _wanted(self) -> JointCommand:
         """Of the motors: what is commanded, what the robot's own program holds, or damping."""
-        wanted = self._command or (self._held if self._switcher.mode else self._damped)
-        return replace(wanted, torque_limit=np.where(self._marked(self.faults.dead), 0.0, wanted.torque_limit))
+        wanted, dead = self._command or (self._held if self._switcher.mode else self._damped), self.faults.dead
+        return replace(wanted, torque_limit=np.where(self._marked(dead), 0.0, wanted.torque_limit)) if dead else wanted
 
     def _warm(self) -> None:
         cfg, torque = self._config, self.state.joint_torque
@@ -133,16 +133,16 @@ class SimulatedRobot:
     def _message(self) -> bytes:
         """The newest state on the wire, with what is wrong with it."""
         faults, state = self.faults, self.state
-        stuck = self._marked(faults.stuck)
-        if stuck.any():
+        if faults.stuck:
+            stuck = self._marked(faults.stuck)
             position = np.where(stuck, self._stuck.joint_position, state.joint_position)
             state = replace(state, joint_position=position, joint_velocity=np.where(stuck, 0.0, state.joint_velocity))
         self._stuck = state
         record = self._wiring.low_state(state, MACHINE.get(self._robot.n, 0))
-        motor = record["motor_state"]
-        motor["motorstate"][self._wiring.motors] = np.where(self._marked(faults.dead), NO_TORQUE, 0)
-        temperature = np.where(self._marked(faults.hot), HOT_C, self._temperature)
-        motor["temperature"][self._wiring.motors] = np.round(temperature)[:, None]
+        motor, motors = record["motor_state"], self._wiring.motors
+        motor["motorstate"][motors[list(faults.dead)]] = NO_TORQUE
+        motor["temperature"][motors] = np.round(self._temperature)[:, None]
+        motor["temperature"][motors[list(faults.hot)]] = HOT_C
         record["wireless_remote"] = np.frombuffer(self.remote, np.uint8)
         if state.stamp_s < faults.nan_until_s:
             motor["q"][int(self._rng.integers(29))] = np.nan

@@ -22,6 +22,7 @@ from .supervisor import CONTROLLED, LONGEST_S, Supervisor
 ANSWER_S = 0.0016  # how long a command is waited for after a state, of a period of 2 ms
 FALLEN, FALLEN_S = RUNGS.index("controlled descent"), 3.0  # from this rung on, for so long: the robot is down
 LATE = 5  # states: an answer to an older one counts no more
+AGES_EVERY = 50  # states between two looks at how old they were at the command
 
 
 class Wired(Protocol):
@@ -93,7 +94,7 @@ class Supervision:
         self._turned_s, self._said = now(), b""
         self._weight_n = GRAVITY * robot.mass
         self._stamp = math.nan
-        self._ages = Histogram()
+        self._ages, self._age_ms = Histogram(), (math.nan, math.nan)
 
     def turn(self) -> None:
         """Of the whole loop: nothing in it raises for what the robot, the controller or the operator send."""
@@ -171,7 +172,9 @@ class Supervision:
         supervisor, record = self._supervisor, np.zeros((), STATUS)
         record["mode"], record["reason"] = MODES.index(supervisor.mode), supervisor.reason.encode()
         record["states"], record["missed"], record["longest_silence_s"] = self._number, self._missed, supervisor.longest_silence_s
-        record["age_ms"] = 1e3 * self._ages.quantile(0.5), 1e3 * self._ages.quantile(0.99)
+        if self._number % AGES_EVERY == 0:
+            self._age_ms = 1e3 * self._ages.quantile(0.5), 1e3 * self._ages.quantile(0.99)
+        record["age_ms"] = self._age_ms
         record["battery"], record["carried_n"], record["rung"] = self._health.battery, self._carried_n, self._rung
         record["remote"] = np.frombuffer(self._health.remote, np.uint8)
         record["refused"], record["said"] = self._backend.refused, self._said

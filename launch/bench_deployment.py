@@ -56,17 +56,24 @@ class DeploymentFaults:
         if unknown := [fault for fault in faults if fault not in FAULTS]:
             raise PoiseError(f"--fault {unknown[0]}: unknown; known: {', '.join(FAULTS)}")
         cases = [fault for fault in faults for _ in range(self.times)]
+        runs, ended = list[dict[str, Any]](), ""
         with Walking(self.domain, self.mode) as walking, progress_bar("{task.completed:.0f} of {task.total:.0f} faults") as bar:
             task = bar.add_task("deployment", total=len(cases))
-            runs = []
-            for case in cases:
-                runs.append(walking.fail(case))
-                bar.advance(task)
+            try:
+                for case in cases:
+                    runs.append(walking.fail(case))
+                    bar.advance(task)
+            except PoiseError as error:
+                ended = str(error)
+            except KeyboardInterrupt:
+                ended = "interrupted"
         rows: list[Mapping[str, Any]] = [summary(fault, [run for run in runs if run["fault"] == fault]) for fault in faults]
         print_rows("faults while walking", rows, console_for(self.json))
         if self.json is not None:
-            write_json(self.json, {"runs": runs, "summary": rows})
-        return Exit.HELD if all(row["held"] == row["runs"] for row in rows) else Exit.FAILED
+            write_json(self.json, {"runs": runs, "summary": rows, "trips": walking.trips, "ended": ended})
+        if ended:
+            print(f"poise: {ended}; {len(runs)} of {len(cases)} faults were tried", file=sys.stderr)
+        return Exit.HELD if not (ended or walking.trips) and all(row["held"] == row["runs"] for row in rows) else Exit.FAILED
 
 
 class Plant:
@@ -98,7 +105,11 @@ class Plant:
 
 
 class Walking:
-    """A plant and a deployment that walks it, again and again; a context manager."""
+    """A plant and a deployment that walks it, again and again; a context manager.
+
+    Attributes:
+        trips: what stopped it before anything was made to fail.
+    """
 
     def __init__(self, domain: int, mode: str) -> None:
         from .deployment import Deployment, DeployPlan
@@ -106,6 +117,7 @@ class Walking:
         plan = DeployPlan("g1", mode, "lo", domain, release=True, read_only=False, realtime=True, seed=0)
         self._plant = Plant(domain)
         self._deployment = Deployment(plan, plan.load())
+        self.trips = list[str]()
 
     def __enter__(self) -> Walking:
         self._plant.status()
@@ -148,6 +160,7 @@ class Walking:
                 return
             except PoiseError as error:
                 print(f"poise: {error}", file=sys.stderr, flush=True)
+                self.trips.append(str(error))
                 if attempt == ATTEMPTS - 1:
                     raise
 

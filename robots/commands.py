@@ -33,8 +33,11 @@ def sendable(robot: RobotModel, command: JointCommand, torque_limit: Array) -> J
 def usable(command: JointCommand, n: int) -> bool:
     """Whether motors can take every number of a command of n joints."""
     values = (command.q, command.v, command.kp, command.kd, command.tau, command.torque_limit)
-    if any(np.shape(value) != (n,) for value in values):
+    if [np.shape(value) for value in values] != [(n,)] * len(values):
         return False
+    numbers = np.abs(np.concatenate(values))
+    if numbers.max() <= _HUGE:  # NaN compares false
+        return True
     unlimited = np.isposinf(command.torque_limit)  # no limit of its own is a usable wish
-    numbers = np.concatenate((*values[:-1], np.where(unlimited, 0.0, command.torque_limit)))
-    return bool(np.abs(numbers).max() <= _HUGE)  # NaN compares false
+    numbers[-n:][unlimited] = 0.0
+    return bool(numbers.max() <= _HUGE)
