@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +13,10 @@ from poise.robots import Backend, JointCommand, RobotModel
 from poise.robots.commands import damping_command, hold_command
 from poise.robots.types import Array
 
-from .dds import BATTERY_TOPIC, LOW_CMD_TOPIC, LOW_STATE_TOPIC, Bus
+from .dds import BATTERY_TOPIC, LOW_CMD_TOPIC, LOW_STATE_TOPIC, TORSO_IMU_TOPIC, Bus
 from .motion_switcher import MotionSwitcher
-from .unitree_g1 import Wiring
-from .unitree_hg import BMS_STATE, LOW_CMD, LOW_STATE, Record, encode, new, sealed
+from .unitree_g1 import Wiring, imu_record
+from .unitree_hg import BMS_STATE, IMU_STATE, LOW_CMD, LOW_STATE, Record, encode, new, sealed
 from .wire_faults import WireFaults
 
 MACHINE = {29: 5, 23: 4}  # mode_machine by the number of joints
@@ -23,6 +24,7 @@ OWN_PROGRAM = "ai"  # that has the motors of a robot that was just switched on
 NO_TORQUE = 1  # in motorstate
 HOT_C = 100.0
 CHANGES = 64
+Imu = tuple[Array, Array, Array]  # orientation wxyz (4,), rate (3,) rad/s, specific force (3,) m/s²
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class SimulatedConfig:
 
     timeout_s: float = 0.05  # without a sound command, then the motors are damped
     battery_every: int = 250  # states between two of the battery's
+    torso_every: int = 2  # and of the torso's IMU
     ambient_c: float = 30.0
     heating_c: float = 60.0  # above ambient of a motor that gives its most torque for good
     warming_s: float = 120.0  # time constant of that
@@ -48,13 +51,21 @@ class SimulatedRobot:
     """
 
     def __init__(
-        self, robot: RobotModel, backend: Backend, bus: Bus, period_s: float, own_program: str = OWN_PROGRAM, seed: int = 0
+        self,
+        robot: RobotModel,
+        backend: Backend,
+        bus: Bus,
+        period_s: float,
+        own_program: str = OWN_PROGRAM,
+        seed: int = 0,
+        torso_imu: Callable[[], Imu] | None = None,
     ) -> None:
-        """Stand where the backend stands, which moves by `period_s` a write, on a bus."""
+        """Stand where the backend stands, which moves by `period_s` a write, on a bus; `torso_imu` reads the IMU in its torso, if any."""
         self._period_s = period_s
         self._robot, self._backend, self._wiring, self._config = robot, backend, Wiring(robot), SimulatedConfig()
         self._commands, self._states = bus.reader(LOW_CMD_TOPIC, LOW_CMD), bus.writer(LOW_STATE_TOPIC, LOW_STATE)
-        self._batteries = bus.writer(BATTERY_TOPIC, BMS_STATE)
+        self._batteries, self._torsos = bus.writer(BATTERY_TOPIC, BMS_STATE), bus.writer(TORSO_IMU_TOPIC, IMU_STATE)
+        self._torso_imu = torso_imu
         self._switcher = MotionSwitcher(bus, own_program)
         self._rng = np.random.default_rng(seed)
         self.faults, self.remote, self.heard = WireFaults(), bytes(40), 0
@@ -106,6 +117,8 @@ class SimulatedRobot:
             self._states.write_bytes(data[:4] + garbage)
         if self._steps % self._config.battery_every == 0:
             self._batteries.write(self._battery())
+        if self._torso_imu is not None and self._steps % self._config.torso_every == 0:
+            self._torsos.write(imu_record(*self._torso_imu()))
 
     def _listen(self) -> None:
         now_s = self.state.stamp_s

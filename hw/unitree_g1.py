@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poise.robots import JointCommand, PoiseError, RobotModel, RobotState
+from poise.robots.types import Array
 
-from .unitree_hg import LOW_CMD, LOW_STATE, Record, new, sealed
+from .unitree_hg import IMU_STATE, LOW_CMD, LOW_STATE, Record, new, sealed
 
 _LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 _ARM = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw")
@@ -105,6 +106,14 @@ class Wiring:
         if state.motor_fault is not None:
             motor["motorstate"][self.motors] = state.motor_fault
         return record
+
+
+def imu_record(orientation_wxyz: Array, gyro: Array, accelerometer: Array) -> Record:
+    """The IMUState of what an IMU reads: world from IMU, rad/s and m/s² in its axes."""
+    record = new(IMU_STATE)
+    record["quaternion"], record["gyroscope"], record["accelerometer"] = orientation_wxyz, gyro, accelerometer
+    record["rpy"] = _rpy(orientation_wxyz)
+    return record
 
 
 def _rpy(wxyz: NDArray[np.float64]) -> tuple[float, float, float]:

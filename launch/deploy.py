@@ -49,6 +49,8 @@ class Deploy:
     """Make the robot's own motion program let go of the motors."""
     read_only: Switch = False
     """Look and compute, and send nothing."""
+    wiggle: Switch = False
+    """Before anything else move each joint of the hanging robot a little, and refuse to go on where it is not that one that moves."""
     realtime: bool = True
     """Be scheduled before other programs, where the system allows it."""
     seed: int = 0
@@ -78,7 +80,8 @@ class Deploy:
         check_port(self.stream_port, "--stream-port")
         if self.source and self.route is not None:
             raise PoiseError("--route and --source exclude each other; leave one of them out")
-        plan = DeployPlan(self.robot, self.mode, self.interface, self.domain, self.release, self.read_only, self.realtime, self.seed)
+        way = (self.release, self.read_only, self.realtime, self.seed, self.wiggle)
+        plan = DeployPlan(self.robot, self.mode, self.interface, self.domain, *way)
         robot = plan.load()
         folder = RunFolder.create(self.out, "deploy") if self.record else None
         if folder is not None:

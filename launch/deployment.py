@@ -29,6 +29,7 @@ from poise.hw.recorder import Recorder
 from poise.hw.supervision import Supervision
 from poise.hw.supervisor import Supervisor
 from poise.hw.unitree import UnitreeBackend
+from poise.hw.wiggle import wiggle
 from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, load_robot
 from poise.robots.commands import damping_command
 
@@ -51,6 +52,7 @@ class DeployPlan:
     read_only: bool
     realtime: bool
     seed: int
+    wiggle: bool = False  # move each joint a little first
     log: Path | None = None  # of the controller's ticks
     meta: Mapping[str, Any] = field(default_factory=dict)  # that the log says of the run
 
@@ -70,8 +72,10 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: An
             backend = UnitreeBackend(robot, bus, read_only=plan.read_only)
             if plan.release and not plan.read_only:
                 _release(bus)
-            supervisor = Supervisor(robot, StackConfig().period_s)
-            supervision = Supervision(robot, backend, UnitreeHealth(robot, backend, bus), supervisor, boxes, time.monotonic, black_box)
+            health, supervisor = UnitreeHealth(robot, backend, bus), Supervisor(robot, StackConfig().period_s)
+            if plan.wiggle and not plan.read_only and (wrong := wiggle(robot, backend, StackConfig().period_s, health.stops)):
+                raise PoiseError(wrong)
+            supervision = Supervision(robot, backend, health, supervisor, boxes, time.monotonic, black_box)
             for _ in range(RATE_STATES):  # until it is known how often states come
                 supervision.turn()
             ready.set()

@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from .arguments import File, Noise, Seconds, Switch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 SHOW_EVERY = 16  # ticks
+TORSO_IMU = "imu_in_torso"  # site of a plant that has a second IMU
 PRIORITY = 90  # above a deployment on the same machine: the world waits for nobody
 
 
@@ -83,12 +85,15 @@ class Simulate:
         return Exit.HELD
 
     def _robot(self, held: ExitStack) -> tuple[Simulation, SimulatedRobot]:
+        import mujoco
+
         from poise.control import StackConfig
         from poise.hw.dds import Bus
         from poise.hw.simulated import SimulatedRobot
         from poise.robots import load_robot
         from poise.robots.plant import compile_plant
         from poise.sim import NOISE, MujocoBackend
+        from poise.sim.senses import imu_at
 
         from .simulation import Simulation
 
@@ -97,7 +102,9 @@ class Simulate:
         backend = MujocoBackend(robot, plant, period_s=period_s, noise=NOISE[self.noise])
         backend.reset(self.seed)
         bus = held.enter_context(Bus(self.interface, self.domain))
-        speaker = SimulatedRobot(robot, backend, bus, period_s, self.program, self.seed)
+        there = mujoco.mj_name2id(backend.model, mujoco.mjtObj.mjOBJ_SITE, TORSO_IMU) >= 0
+        torso_imu = partial(imu_at, backend.model, backend.data, TORSO_IMU) if there else None
+        speaker = SimulatedRobot(robot, backend, bus, period_s, self.program, self.seed, torso_imu)
         return Simulation(robot, backend, speaker, self.start == "hanging", self.hoist == "auto"), speaker
 
     def _page(self) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import time
 from contextlib import redirect_stdout
@@ -36,6 +37,7 @@ class Viewer:
         except ImportError as error:
             raise PoiseError("the view needs viser: pip install -e '.[view]' in the checkout") from error
         self._robot = robot
+        logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a browser opens connections that it closes unused
         with redirect_stdout(io.StringIO()):  # viser prints a banner, also where --json - writes
             self._server = viser.ViserServer(host="127.0.0.1", port=port, label=f"poise · {robot.name}", verbose=False)
         self._server.initial_camera.position, self._server.initial_camera.look_at = (1.7, -1.3, 1.1), (0.0, 0.0, 0.55)

@@ -129,6 +129,16 @@ def _imu(model: mujoco.MjModel, data: mujoco.MjData, robot: RobotModel, plant: P
     return omega.copy(), at_imu
 
 
+def imu_at(model: mujoco.MjModel, data: mujoco.MjData, site: str) -> tuple[Array, Array, Array]:
+    """What an IMU at a site reads, without noise: orientation (4,) wxyz, world from site, rate (3,) rad/s, specific force (3,) m/s²."""
+    quaternion, velocity, acceleration, at = np.zeros(4), np.zeros(6), np.zeros(6), model.site(site).id
+    mujoco.mj_rnePostConstraint(model, data)
+    mujoco.mj_objectVelocity(model, data, mujoco.mjtObj.mjOBJ_SITE, at, velocity, 1)
+    mujoco.mj_objectAcceleration(model, data, mujoco.mjtObj.mjOBJ_SITE, at, acceleration, 1)
+    mujoco.mju_mat2Quat(quaternion, data.site_xmat[at])
+    return quaternion, velocity[:3], acceleration[3:]
+
+
 def actuate(model: mujoco.MjModel, data: mujoco.MjData, robot: RobotModel, command: JointCommand) -> Array:
     """Drive the plant's actuators with a command, on fresh joint positions and velocities; call before each mj_step.
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from wire import G1_MOTORS, PERIOD_S, Client, all_joints, joint, parts, plant
+from wire import G1_MOTORS, PATIENCE_S, PERIOD_S, Client, all_joints, joint, parts, plant
 
-from poise.hw.dds import BATTERY_TOPIC, Bus
+from poise.hw.dds import BATTERY_TOPIC, KEPT, TORSO_IMU_TOPIC, Bus
 from poise.hw.simulated import SimulatedConfig, SimulatedRobot
-from poise.hw.unitree_hg import BMS_STATE, LOW_STATE, encode, new
+from poise.hw.unitree_hg import BMS_STATE, IMU_STATE, LOW_STATE, encode, new
 from poise.hw.wire_faults import HELP
 
 DOMAIN = 50
@@ -217,3 +217,16 @@ def test_late_states_tell_of_the_past(bus: Bus) -> None:
 def test_every_fault_that_help_knows_is_tested() -> None:
     tested = {name.split("_")[1] for name in globals() if name.startswith("test_")}
     assert set(HELP) <= tested
+
+
+def test_the_imu_in_the_torso_is_said_too(bus: Bus) -> None:
+    reader, speaker = bus.reader(TORSO_IMU_TOPIC, IMU_STATE), speaking(bus)[0]
+    speaker._torso_imu = lambda: (np.array([0.6, 0.0, 0.8, 0.0]), np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 9.8]))
+    for _ in range(20):
+        speaker.step()
+    assert reader.wait(PATIENCE_S)
+    records = reader.take()
+    assert len(records) == 10 or len(records) == KEPT
+    np.testing.assert_allclose(records[-1]["quaternion"], [0.6, 0.0, 0.8, 0.0], atol=1e-6)
+    np.testing.assert_allclose(records[-1]["gyroscope"], [1.0, 2.0, 3.0])
+    assert records[-1]["accelerometer"][2] == pytest.approx(9.8) and records[-1]["rpy"][1] == pytest.approx(np.pi / 2.0, abs=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any
 from urllib.request import urlopen
 
+import matplotlib.image
 from websockets.sync.client import connect
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -23,7 +25,22 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
 )
+
+
+def button(name: str) -> str:
+    """JavaScript for the button of that name."""
+    return f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === '{name}')"
+
+
+def dark_share(png: bytes) -> float:
+    """Share of dark pixels in the left half of the picture, where the robot is and the floor is light."""
+    picture = matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
+    return float((picture[:, : picture.shape[1] // 2].max(axis=2) < 0.45).mean())
 
 
 class Page:

@@ -182,21 +182,17 @@ def test_in_a_real_browser_the_slider_walks_and_the_button_stops_at_once(tmp_pat
         address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
         assert address
         with chromium.Page(address[0], tmp_path / "profile") as page:
-            assert page.wait(lambda: page.evaluate(f"Boolean({button('Emergency stop')})"))
+            assert page.wait(lambda: page.evaluate(f"Boolean({chromium.button('Emergency stop')})"))
             page.evaluate("(() => {const i = document.querySelector('input[type=text]'); i.focus(); i.select();})()")
             page.call("Input.insertText", text="0.4")
             assert page.wait(lambda: "in force: scripted +0.40" in page.evaluate("document.body.innerText"))
             start = seconds_shown(page)
             assert page.wait(lambda: seconds_shown(page) > start + 3.0, 300.0)
             (tmp_path / "page.png").write_bytes(page.picture())
-            page.evaluate(f"{button('Emergency stop')}.click()")
+            page.evaluate(f"{chromium.button('Emergency stop')}.click()")
             assert page.wait(lambda: process.poll() is not None, 300.0)
         assert process.returncode == 0 and f"poise: {STOPPED}" in process.stderr.read()
     assert np.allclose(walked_and_stopped(tmp_path), [0.4, 0.0, 0.0])
-
-
-def button(name: str) -> str:
-    return f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === '{name}')"
 
 
 def seconds_shown(page: chromium.Page) -> float:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import socket
 import sys
 import time
@@ -11,7 +10,6 @@ from typing import Any
 from urllib.request import urlopen
 
 import chromium
-import matplotlib.image
 import mujoco
 import numpy as np
 import pytest
@@ -190,26 +188,17 @@ def test_primitive_shapes_and_heightfields_are_drawn() -> None:
 @pytest.mark.browser
 @pytest.mark.skipif(chromium.BINARY is None, reason="no Chromium on this machine: apt-get install chromium")
 def test_a_real_browser_draws_the_robot_and_drives_it(viewer: Viewer, plant: Plant, tmp_path: Path) -> None:
-    def button(name: str) -> str:
-        return f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === '{name}')"
-
     with chromium.Page(viewer.url, tmp_path / "profile") as page:
-        assert page.wait(lambda: page.evaluate(f"Boolean({button('Push')})"))
+        assert page.wait(lambda: page.evaluate(f"Boolean({chromium.button('Push')})"))
         draw(viewer, plant, 500)
         page.evaluate("(() => {const i = document.querySelector('input[type=text]'); i.focus(); i.select();})()")
         page.call("Input.insertText", text="0.5")
         assert page.wait(lambda: viewer.velocity == (0.5, 0.0, 0.0))
-        page.evaluate(f"{button('Push')}.click()")
+        page.evaluate(f"{chromium.button('Push')}.click()")
         assert page.wait(viewer.pushed)
-        page.evaluate(f"{button('Stop')}.click()")
+        page.evaluate(f"{chromium.button('Stop')}.click()")
         assert page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0))
-        assert page.wait(lambda: dark_share(page.picture()) > 0.003)
+        assert page.wait(lambda: chromium.dark_share(page.picture()) > 0.003)
         (tmp_path / "page.png").write_bytes(page.picture())
         viewer._sliders[0].value = 0.4
     assert page.wait(lambda: viewer.velocity == (0.0, 0.0, 0.0), 20.0), "the page is gone: nobody could say stop"
-
-
-def dark_share(png: bytes) -> float:
-    """Share of dark pixels in the left half of the picture, where the robot is and the floor is light."""
-    picture = matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3]
-    return float((picture[:, : picture.shape[1] // 2].max(axis=2) < 0.45).mean())

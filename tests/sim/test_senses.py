@@ -12,7 +12,7 @@ from holder import G1, g1_plant, g1_spec, motor_plant
 from poise.robots import RobotDescriptionError
 from poise.robots.commands import damping_command, hold_command
 from poise.sim import MujocoBackend, actuate, sense
-from poise.sim.senses import plant_map
+from poise.sim.senses import imu_at, plant_map
 
 
 def tumbling(model: mujoco.MjModel) -> mujoco.MjData:
@@ -134,3 +134,15 @@ def test_a_plant_whose_base_has_another_name_is_refused() -> None:
     renamed = replace(G1, overlay=replace(G1.overlay, base="hips"))
     with pytest.raises(RobotDescriptionError, match="no body hips"):
         sense(model, mujoco.MjData(model), renamed)
+
+
+def test_an_imu_anywhere_reads_what_the_plant_s_own_sensors_there_do() -> None:
+    model = g1_plant()
+    data = tumbling(model)
+    mujoco.mj_forward(model, data)
+    quaternion, gyro, accelerometer = imu_at(model, data, "imu_in_torso")
+    np.testing.assert_allclose(gyro, data.sensor("imu-torso-angular-velocity").data, atol=1e-9)
+    np.testing.assert_allclose(accelerometer, data.sensor("imu-torso-linear-acceleration").data, atol=1e-6)
+    turned = np.zeros(9)
+    mujoco.mju_quat2Mat(turned, quaternion)
+    np.testing.assert_allclose(turned, data.site("imu_in_torso").xmat, atol=1e-9)
