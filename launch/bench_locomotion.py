@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Locomotion(BatchOptions):
-    """Tracking of velocities, and the largest push that is survived, in eight directions at three timings of the stride."""
+    """Tracking of velocities, the largest push that is survived, in eight directions at three timings of the stride, and walks where the
+    ground, the load, the motors or the sensors are not what was planned."""
 
     seeds: Annotated[str, tyro.conf.arg(metavar="0-19")] = "0-19"
     """Start postures and noises, as 0-19 or 0,2,5."""
     cases: Annotated[str, tyro.conf.arg(metavar="CASE,…")] = "tracking,push"
-    """tracking: each velocity for 15 s; push: walking and standing, upward in steps of 5 N·s to the first fall."""
+    """tracking: each velocity for 15 s; push: walking and standing, upward in steps of 5 N·s to the first fall; terrain, robustness: 15 s
+    each, or one of them, as slope_+10, step_-10, heightfield_4, blocks_4, stairs, friction_0.3, payload_10, latency_20, strength_0.8."""
     noise: Literal["none", "nominal", "hard"] = "nominal"
     """Of the sensors."""
     friction: float = 0.8
@@ -45,7 +47,7 @@ class Locomotion(BatchOptions):
         cases, config = self._cases(), LocomotionConfig(plant, self.noise, self.friction)
         make_stack = self.make_stack()
         work = LocomotionWork(load_robot("g1"), make_stack, config)
-        work.backend(make_stack(work.robot, 0).period_s)  # unusable input is said before the work begins
+        work.backend(make_stack(work.robot, 0).period_s, {})  # unusable input is said before the work begins
         setup = {"schema": SCHEMA, "locomotion": asdict(config), **asdict(make_stack), "versions": versions()}
         folder = self.folder("locomotion")
         work = replace(work, falls=folder / FALLS, head=setup)
@@ -81,6 +83,8 @@ def _print(result: Mapping[str, Any], console: Console) -> None:
         print_rows("energy", result["energy"]["commands"], console)
     if push := result["push"]:
         print_rows("push: the last survived before the first that was not", [_pushed(name, of) for name, of in push.items()], console)
+    if walked := [row for row in result["cases"] if row["crossed"] is not None]:
+        print_rows("not what was planned: 15 s without a fall, and far enough", walked, console)
     print_result("locomotion", result["summary"], None, console)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mujoco
@@ -11,8 +12,8 @@ from .errors import RobotDescriptionError
 SUFFIXES = (".xml", ".mjcf", ".urdf")
 
 
-def compile_plant(path: str | Path) -> mujoco.MjModel:
-    """Compile a robot file; a plane named `floor` is added where the world has no geometry of its own.
+def compile_plant(path: str | Path, lay: Callable[[mujoco.MjSpec], None] = lambda spec: None) -> mujoco.MjModel:
+    """Compile a robot file; a plane named `floor` is added where the world has no geometry of its own. `lay` may add to it before.
 
     Raises:
         RobotDescriptionError: the file is missing or does not compile.
@@ -27,6 +28,7 @@ def compile_plant(path: str | Path) -> mujoco.MjModel:
         if not spec.worldbody.geoms:
             floor = spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05])
             floor.condim = 3
+        lay(spec)
         model = spec.compile()
         model.names.decode()  # MuJoCo takes any bytes for a name, its bindings do not
         return model

@@ -54,6 +54,7 @@ class MujocoBackend:
         noise: NoiseConfig = NOISE["nominal"],
         disturbances: Sequence[Disturbance] = (),
         latency_s: float = 0.0,
+        strength: float = 1.0,
         faults: Sequence[SensorFault] = (),
     ) -> None:
         """Put the robot on the plant (default: the one of its description) and reset it with seed 0.
@@ -61,6 +62,7 @@ class MujocoBackend:
         Args:
             physics: physics period, s; default the plant's own.
             latency_s: from reading to the command's effect, rounded to physics steps; the motors' PD stays local.
+            strength: share of the torque asked of them that the motors give.
 
         Raises:
             PoiseError: the plant is not one of the robot, the periods do not fit each other, or a disturbance or fault cannot be applied.
@@ -71,7 +73,7 @@ class MujocoBackend:
         # A diverged plant must be seen as one: MuJoCo would put it back at its start without a word.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.period_s = period_s
-        self.noise = noise
+        self.noise, self._strength = noise, strength
         self.disturbances = tuple(disturbances)
         for disturbance in self.disturbances:
             disturbance.edit(self.model, robot)
@@ -85,6 +87,8 @@ class MujocoBackend:
         self._delay = round(latency_s / self.model.opt.timestep)
         if latency_s < 0.0:
             raise PoiseError(f"latency {latency_s} s: must not be negative")
+        if not 0.0 < strength <= 2.0:
+            raise PoiseError(f"strength {strength}: must be above 0, and at most 2")
         self._rng = np.random.default_rng(0)
         self.energy_j = self.positive_energy_j = 0.0  # truth: ∫Σ|τ·q̇|dt over the robot's joints, and of its positive part; for differences
         self.reset(0)
@@ -173,7 +177,7 @@ class MujocoBackend:
             self.data.xfrc_applied[:] = 0.0
             for disturbance in self.disturbances:
                 disturbance.apply(self.model, self.data)
-        actuate(self.model, self.data, self.robot, self._active)
+        actuate(self.model, self.data, self.robot, self._active, self._strength)
         mujoco.mj_step(self.model, self.data)
         self._steps += 1
         work = self._power() * self.model.opt.timestep

@@ -139,18 +139,18 @@ def imu_at(model: mujoco.MjModel, data: mujoco.MjData, site: str) -> tuple[Array
     return quaternion, velocity[:3], acceleration[3:]
 
 
-def actuate(model: mujoco.MjModel, data: mujoco.MjData, robot: RobotModel, command: JointCommand) -> Array:
+def actuate(model: mujoco.MjModel, data: mujoco.MjData, robot: RobotModel, command: JointCommand, strength: float = 1.0) -> Array:
     """Drive the plant's actuators with a command, on fresh joint positions and velocities; call before each mj_step.
 
-    The motor torque is clipped to the smaller of the command's, the robot's and the plant's limits and turned into the
-    plant's own control: a torque for motors, the equivalent set point for position servos.
+    The motor torque is clipped to the smaller of the command's, the robot's and the plant's limits, of which motors give the share
+    `strength`, and turned into the plant's own control: a torque for motors, the equivalent set point for position servos.
 
     Returns:
         The motor torque asked of the plant, (n,) N·m.
     """
     plant = plant_map(model, robot)
     q, v = data.qpos[plant.qpos], data.qvel[plant.dof]
-    torque = np.minimum(np.maximum(command.torque(q, v), -plant.torque_limit), plant.torque_limit)
+    torque = strength * np.minimum(np.maximum(command.torque(q, v), -plant.torque_limit), plant.torque_limit)
     b0, b1, b2 = plant.bias
     data.ctrl[plant.actuator] = (torque / plant.gear - b0 - b1 * q * plant.gear - b2 * v * plant.gear) / plant.gain
     return torque

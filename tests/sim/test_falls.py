@@ -43,7 +43,7 @@ def fall(tmp_path_factory: pytest.TempPathFactory) -> Fall:
     case = {"case": "tracking", "command": [0.0, 0.0, 0.0], "seed": 3}
     assert work(case)["fell"]
     tape = Tape(Weak())
-    run(case, tape, work.backend(tape.period_s))
+    run(case, tape, work.backend(tape.period_s, case))
     return Fall(work, root / fall_name(case), tuple(tape.ticks))
 
 
