@@ -91,8 +91,7 @@ class Walker:
     # -- one tick ---------------------------------------------------------------------------------------------
 
     def update(self, d: Dynamics, contact: Array, command: GaitCommand) -> Reference:
-        """Advance by one tick: measured dynamics, contact probabilities (2,), and the command."""
-        self.think()
+        """Advance by one tick: measured dynamics, contact probabilities (2,), and the command. Between two of them it has to `think`."""
         self.tick += 1
         self.time += self._dt
         self._command = command
@@ -109,7 +108,7 @@ class Walker:
         return self._step_reference()
 
     def think(self) -> None:
-        """Solve the MPC's problem that the last tick posed; the next one does it unless this was called between them."""
+        """Solve the MPC's problem that the last tick posed, if it did."""
         if self._asked is not None:
             self._coming, self._asked = self._advisor.ask(self._asked), None
 

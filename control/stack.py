@@ -273,6 +273,7 @@ class Stack:
         """
         acting = self._choices.in_force
         proposal = acting.acting
+        self.think()
         for _ in range(self._periods_since()):
             self._twist = toward(self._twist, proposal.twist, self._slew)
             self._motion.advance((self._tick - acting.ready) * self.period_s, acting.obeyed(intent), self._twist)

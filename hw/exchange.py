@@ -15,7 +15,7 @@ from poise.robots.types import RUNGS
 from .mailbox import Flag, Mailbox, Record
 from .operation import REQUESTS
 
-# What the supervisor does: each but the first two owns the motors by what it sends.
+# What the supervisor does: in each but the first something is sent to the motors.
 DISARMED, DAMPING, STAND_UP, STAND, WALK, SAFE_STOP, FAULT = MODES = (
     "disarmed",
     "damping",
@@ -25,7 +25,7 @@ DISARMED, DAMPING, STAND_UP, STAND, WALK, SAFE_STOP, FAULT = MODES = (
     "safe stop",
     "fault",
 )
-REASON = 200  # bytes of a sentence
+REASON = 1000  # bytes of a sentence
 
 _COMMAND_FIELDS, _STATE_FIELDS = (tuple(field.name for field in fields(kind)) for kind in (JointCommand, RobotState))
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import os
 import resource
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,19 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
     gc.freeze()
     gc.disable()
     return refused
+
+
+def leave_signals() -> None:
+    """End only by what the process that began this one says, or when that has died: no terminal's key, nor its end, does it."""
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def abandoned() -> bool:
+    """Whether the process that began this one has died."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid != os.getppid()
 
 
 def schedule(priority: int | None) -> str | None:

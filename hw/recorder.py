@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +20,7 @@ from poise.robots.log_messages import Entry, Packer
 from poise.robots.record import WHOLE, LogWriter
 
 from .mailbox import Flag, Mailbox
+from .process import abandoned, leave_signals
 from .ring import Ring
 
 WAITING_BYTES = 16 << 20  # that may wait to be written: 6 s at 500 Hz
@@ -59,7 +59,12 @@ class Recorder:
         self._process.start()
         self._lost = self._unwritten = 0
         self._remark = ""
-        self._begin(time.monotonic() + READY_S)
+        Finalize(self, self._shared.ended.set, exitpriority=10)  # at an exit without `close` its process would be waited for
+        try:
+            self._begin(time.monotonic() + READY_S)
+        except BaseException:
+            self._process.kill()
+            raise
 
     @property
     def pid(self) -> int | None:
@@ -115,7 +120,6 @@ class Recorder:
             if self._heard():
                 return
             if self._remark or not alive or time.monotonic() > end_s:
-                self._process.kill()
                 raise RecordError(self._remark or f"recording {self._path}: the process that writes it did not start")
             time.sleep(POLL_S)
 
@@ -143,8 +147,7 @@ class _Shared:
 
 def _record(path: Path, robot: RobotModel, meta: Mapping[str, Any], shared: _Shared) -> None:
     """The process that writes: until the end, until the loop's process has died, or until the disk fails."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # those who hand in say when it ends
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals()  # those who hand in say when it ends
     dropped = 0
     try:
         with LogWriter(path, robot, meta, **WHOLE) as writer:
@@ -152,7 +155,7 @@ def _record(path: Path, robot: RobotModel, meta: Mapping[str, Any], shared: _Sha
             flushed_s = time.monotonic()
             ended = False
             while not ended:
-                ended = shared.ended.is_set() or _abandoned()
+                ended = shared.ended.is_set() or abandoned()
                 while (data := shared.ring.take()) is not None:
                     if not _written(writer, pickle.loads(data)):
                         dropped += 1
@@ -186,8 +189,3 @@ def _written(writer: LogWriter, entries: list[Entry]) -> bool:
     except Exception:
         return False
     return True
-
-
-def _abandoned() -> bool:
-    parent = multiprocessing.parent_process()
-    return parent is not None and parent.pid != os.getppid()

@@ -13,7 +13,7 @@ from poise.robots import JointCommand, RobotModel, RobotState
 from poise.robots.types import RUNGS
 
 from .black_box import BlackBox
-from .exchange import MODES, STATUS, Mailboxes, command_of, command_record, state_record
+from .exchange import FAULT, MODES, STATUS, Mailboxes, command_of, command_record, state_record
 from .histogram import Histogram
 from .mailbox import Record
 from .operation import REQUESTS
@@ -89,7 +89,9 @@ class Supervision:
         self._boxes, self._now, self._black_box = boxes, now, black_box
         unknown = np.full(robot.n, np.nan)
         self._nothing = command_record(JointCommand(*[unknown] * 6), 0, np.nan, RUNGS[0])
-        self._number = self._missed = self._requests = self._rung = 0
+        self._number = self._missed = self._rung = 0
+        before = boxes.operation.get()  # what was asked for before it listened is not meant
+        self._requests = 0 if before is None else int(before["requests"])
         self._carried_n = self._unspoken_s = self._fallen_s = self._period_s = 0.0
         self._turned_s, self._said = now(), b""
         self._weight_n = GRAVITY * robot.mass
@@ -121,16 +123,22 @@ class Supervision:
             if supervisor.mode in CONTROLLED:
                 self._ages.add(self._now() - self._backend.arrived_s)
             self._backend.write(sent)
-        boxes.status.put(self._status())
+        self.tell()
+
+    def tell(self) -> None:
+        """Say how it stands."""
+        self._boxes.status.put(self._status())
 
     def _obey(self, operation: Record | None) -> None:
         if operation is None:
             return
-        self._unspoken_s = 0.0
+        self._unspoken_s, before, faulty = 0.0, self._requests, self._supervisor.mode == FAULT
+        self._requests = int(operation["requests"])
         if operation["emergency_stop"]:
             self._supervisor.emergency_stop("operator")
-        if int(operation["requests"]) != self._requests:
-            self._requests = int(operation["requests"])
+            if not faulty:
+                return  # whatever is asked for beside it
+        if self._requests != before:
             wanted = REQUESTS[min(int(operation["request"]), len(REQUESTS) - 1)]
             unfit = self._health.unfit() if wanted == "arm" else ""
             self._supervisor.request(wanted, unfit, self._carried_n / self._weight_n)

@@ -32,6 +32,8 @@ class SupervisorConfig:
     carried_share: float = 0.5  # of the weight on the feet, or it does not walk
     stand_up_s: float = 3.0  # from where the joints are to the robot's posture
     descent: DescentConfig = DescentConfig(held_s=0.0)
+    beyond_rad: float = 0.3  # of a joint's limits, beyond which no target of a stiff joint is
+    gain_share: float = 4.0  # of the robot's holding gains, beyond which no gain is
 
 
 class Supervisor:
@@ -63,7 +65,7 @@ class Supervisor:
             carried_share: of its weight that its feet carry.
         """
         mode = self.mode
-        if wanted == "disarm" and mode not in CONTROLLED:
+        if wanted == "disarm" and self.over:
             self.mode, self.reason = DISARMED, ""
         elif wanted == "arm" and mode == DISARMED:
             self.mode, self.reason = (DISARMED, unfit) if unfit else (DAMPING, "")
@@ -126,7 +128,7 @@ class Supervisor:
 
     def _watch(self, command: JointCommand | None, elapsed_s: float) -> None:
         """Take a sound command; without one for too long the controller is stopped."""
-        if command is not None and _sound(command, self._robot):
+        if command is not None and self._is_sound(command):
             self._last, self._silent_s = command, 0.0
             return
         self._silent_s += elapsed_s
@@ -147,9 +149,15 @@ class Supervisor:
         share = min(1.0, self._spent_s / self._config.stand_up_s)
         return hold_command(self._robot, self._from + share * (self._robot.posture - self._from))
 
+    def _is_sound(self, command: JointCommand) -> bool:
+        """Whether motors can take every number of a command, it asks for no more than they have, and no joint is thrown about by its gains.
 
-def _sound(command: JointCommand, robot: RobotModel) -> bool:
-    """Whether motors can take every number of a command, it asks for no more than they have, and no gain drives a joint away."""
-    if not usable(command, robot.n) or min(command.kp.min(), command.kd.min(), command.torque_limit.min()) < 0.0:
-        return False
-    return bool((np.abs(command.tau) <= robot.torque_limit * (1.0 + 1e-6)).all())
+        The wire has no place for a limit of torque: a stiff joint whose target is far off would get all that its motor has.
+        """
+        robot, cfg = self._robot, self._config
+        if not usable(command, robot.n) or min(command.kp.min(), command.kd.min(), command.torque_limit.min()) < 0.0:
+            return False
+        least, most = robot.position_min - cfg.beyond_rad, robot.position_max + cfg.beyond_rad
+        inside = (command.kp == 0.0) | ((command.q >= least) & (command.q <= most))
+        soft = (command.kp <= cfg.gain_share * robot.hold_kp) & (command.kd <= cfg.gain_share * robot.hold_kd)
+        return bool((inside & soft & (np.abs(command.tau) <= robot.torque_limit * (1.0 + 1e-6))).all())

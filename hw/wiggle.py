@@ -1,8 +1,8 @@
-"""Does each joint move when it is told to, the right way, and no other? For a robot that hangs, before it is armed."""
+"""Does each joint move when it is told to, and the right way? For a robot that hangs, before it is armed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from poise.robots.types import Array
 
 FAR_RAD = 0.1  # how far each joint is told to move, away from its nearer limit
 SETTLE_S, OUT_S, LOOK_S = 1.0, 0.2, 0.1  # before the first; to get there, and how long it is given there before it is looked at
+DAMPED_S = 0.2  # afterwards
 LEAST = 0.4  # of what it was told to move it must have moved
 
 
@@ -29,25 +30,32 @@ def wiggle(robot: RobotModel, backend: Backend, period_s: float, stops: Callable
         What did not move as it was told, in a sentence; empty where all did.
     """
     home, wrong = np.array(backend.read().joint_position), list[str]()
-    for _ in range(round(SETTLE_S / period_s)):  # a joint that nothing holds swings, and that is not meant here
-        backend.write(hold_command(robot, home))
-    middle = 0.5 * (robot.position_min + robot.position_max)
-    for joint, name in enumerate(robot.joint_names):
-        before = np.array(backend.read().joint_position)
-        way = FAR_RAD if home[joint] < middle[joint] else -FAR_RAD
-        for share in (*np.linspace(0.0, 1.0, round(OUT_S / period_s)), *np.ones(round(LOOK_S / period_s))):
-            target = home.copy()
-            target[joint] += share * way
+    middle, far = 0.5 * (robot.position_min + robot.position_max), round(OUT_S / period_s)
+
+    def hold(targets: Iterable[Array]) -> None:
+        for target in targets:
             backend.write(hold_command(robot, target))
             if who := stops():
-                backend.write(damping_command(robot))
-                return f"emergency stop: {who}"
-        if said := _judged(robot, joint, way, np.array(backend.read().joint_position) - before):
-            wrong.append(f"{name} {said}")
-        for _ in range(round(OUT_S / period_s)):
-            backend.write(hold_command(robot, home))
-    backend.write(replace(damping_command(robot), q=home))
+                raise _StoppedError(who)
+
+    try:
+        hold([home] * round(SETTLE_S / period_s))  # a joint that nothing holds swings, and that is not meant here
+        for joint, name in enumerate(robot.joint_names):
+            before, away = np.array(backend.read().joint_position), np.zeros(robot.n)
+            away[joint] = FAR_RAD if home[joint] < middle[joint] else -FAR_RAD
+            hold(home + share * away for share in (*np.linspace(0.0, 1.0, far), *np.ones(round(LOOK_S / period_s))))
+            if said := _judged(robot, joint, away[joint], np.array(backend.read().joint_position) - before):
+                wrong.append(f"{name} {said}")
+            hold([home] * far)
+    except _StoppedError as who:
+        wrong = [f"emergency stop: {who}"]
+    for _ in range(round(DAMPED_S / period_s)):
+        backend.write(replace(damping_command(robot), q=home))
     return "; ".join(wrong)
+
+
+class _StoppedError(Exception):
+    """Somebody asks for an emergency stop."""
 
 
 def _judged(robot: RobotModel, joint: int, way: float, moved: Array) -> str:
@@ -56,7 +64,7 @@ def _judged(robot: RobotModel, joint: int, way: float, moved: Array) -> str:
         return "was not seen to move: a reading is no number"
     least, its_own, most = LEAST * FAR_RAD, float(moved[joint] * np.sign(way)), int(np.argmax(np.abs(moved)))
     if its_own >= least:
-        return ""
+        return ""  # a limp joint may swing along, and is found when it is told to move
     if its_own <= -least:
         return "moved the wrong way: see to its sign"
     if abs(moved[most]) >= least:

@@ -80,12 +80,12 @@ def _begin_run(meta: Mapping[str, Any], scenario: Scenario) -> Begun:
 def _begin_push_case(log: Log, scenario: Scenario) -> Begun:
     """Of a fall of `bench locomotion` under a push, at the push: what comes before is not recorded."""
     work, case = work_of("the recording", log.meta), log.meta["case"]
-    if not isinstance(work, LocomotionWork):
+    if not isinstance(work, LocomotionWork) or case["case"] != "push":
         raise RecordError("the recording is no fall of bench locomotion under a push; only those and runs of demo or walk are made again")
     proposer = None if "policy" in log.meta else _proposer(work.robot, log.meta["mode"])
     seed = case["seed"]
     stack = work.make_stack(work.robot, seed) if proposer is None else build_stack(work.robot, log.meta["mode"], proposer, seed=seed)
-    backend = work.backend(stack.period_s)
+    backend = work.backend(stack.period_s, case)
     backend.reset(seed)
     stack.reset(seed)
     until_push(stack, backend, case)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+DAY_S = 86400.0  # what goes on until somebody ends it lasts so long
+
 Mode = Literal["hybrid", "model"]
 Noise = Literal["nominal", "none", "hard"]
 Record = Literal["brief", "full", "none"]

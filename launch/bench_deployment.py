@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ STOPPED_S, WIRE_S = 0.2, 0.1  # how long the controller stands still, and how lo
 SAFE_MS = 100.0  # within which the safe command must be on the plant
 STANDING_M = 0.6  # height of the pelvis of a robot on its feet
 STOPPED, DRIVEN, ATTEMPTS = ("safe stop", "fault"), ("stand up", "stand", "walk"), 5
+SAFE = ("stiffness", "damping")  # what a safe command asks of the motors; "nothing" is the robot's own doing, when it hears nobody
+DEAF_S = {"silence": WIRE_S}  # how long a robot is deaf: a command can reach it after that
 GOES_ON = ("garbage", "proposals killed")  # faults that must not stop it
+RECOVERS = ("nan",)  # the controller itself damps the motors, and may catch the robot again
 
 
 @dataclass(frozen=True)
@@ -81,27 +85,50 @@ class Plant:
 
     def __init__(self, domain: int) -> None:
         command = [sys.executable, "-m", "poise.launch.cli", "simulate", "--dds", "--domain", str(domain), "--hoist", "manual"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def order(self, line: str) -> None:
-        """Give an order."""
+        """Give an order.
+
+        Raises:
+            PoiseError: it has ended.
+        """
         stream: IO[str] | None = self._process.stdin
         assert stream is not None
-        stream.write(f"{line}\n")
-        stream.flush()
+        try:
+            stream.write(f"{line}\n")
+            stream.flush()
+        except OSError as error:
+            raise self._ended() from error
 
     def status(self) -> dict[str, Any]:
-        """What it does."""
+        """What it does.
+
+        Raises:
+            PoiseError: it has ended.
+        """
         self.order("status")
         stream: IO[str] | None = self._process.stdout
         assert stream is not None
-        told: dict[str, Any] = json.loads(stream.readline())
+        line = stream.readline()
+        if not line:
+            raise self._ended()
+        told: dict[str, Any] = json.loads(line)
         return told
 
-    def close(self) -> None:
-        """End it."""
-        self.order("quit")
-        self._process.wait(PATIENCE_S)
+    def __enter__(self) -> Plant:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._process.communicate("quit\n", PATIENCE_S)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+
+    def _ended(self) -> Exception:
+        from poise.robots import PoiseError
+
+        return PoiseError("the simulated robot has ended")
 
 
 class Walking:
@@ -115,28 +142,29 @@ class Walking:
         from .deployment import Deployment, DeployPlan
 
         plan = DeployPlan("g1", mode, "lo", domain, release=True, read_only=False, realtime=True, seed=0)
-        self._plant = Plant(domain)
-        self._deployment = Deployment(plan, plan.load())
+        self._plant, self._deployment = Plant(domain), Deployment(plan, plan.load())
+        self._held = ExitStack()
         self.trips = list[str]()
 
     def __enter__(self) -> Walking:
-        self._plant.status()
-        self._deployment.__enter__()
+        with ExitStack() as held:
+            held.enter_context(self._plant).status()
+            held.enter_context(self._deployment)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._deployment.__exit__()
-        self._plant.close()
+        self._held.close()
 
     def fail(self, fault: str) -> dict[str, Any]:
         """Hang it up, stand it up, let it walk, make a part fail, and look."""
         self._walk()
         refused = self._plant.status()["refused"]
-        begun_s = time.monotonic()
+        begun_s = time.monotonic() + DEAF_S.get(fault, 0.0)
         FAULTS[fault](self._deployment, self._plant)
         self._tell("", AFTER_S, walking=True)
         status = self._plant.status()
-        changes = [1e3 * (when - begun_s) for when, what in status["changes"] if when > begun_s and what != "torque"]
+        changes = [1e3 * (when - begun_s) for when, what in status["changes"] if when > begun_s and what in SAFE]
         mode, reason = self._mode()
         self._mend(fault)
         return {
@@ -176,6 +204,7 @@ class Walking:
         self._tell("", 2.0)
         self._until("walk", "walk")
         self._tell("", WALK_S, walking=True)
+        self._until("", "walk")  # or it has stopped by itself
 
     def _until(self, request: str, mode: str) -> None:
         """Ask for something until it has its effect.
@@ -212,7 +241,7 @@ class Walking:
         """Start anew what has died."""
         if fault == "proposals killed":
             _kill(self._deployment, self._plant)
-            time.sleep(0.1)
+            self._deployment.processes["controller"].join(PATIENCE_S)
         for name in self._deployment.dead:
             self._deployment.start(name)
 
@@ -235,7 +264,7 @@ def held(run: Mapping[str, Any]) -> bool:
     """Whether a run went as it must: on, or a safe command in time."""
     if run["fault"] in GOES_ON:
         return bool(run["mode"] == "walk" and run["pelvis_height_m"] > STANDING_M)
-    return run["safe_after_ms"] is not None and run["safe_after_ms"] <= SAFE_MS
+    return run["safe_after_ms"] is not None and run["safe_after_ms"] <= SAFE_MS and (run["mode"] in STOPPED or run["fault"] in RECOVERS)
 
 
 def _kill(deployment: Deployment, plant: Plant) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import SpawnContext
@@ -66,18 +67,23 @@ class Loop:
         from poise.hw.loop import Timing, run_loop
         from poise.hw.mailbox import Mailbox
         from poise.hw.process import RealtimeConfig, enter_realtime
-        from poise.robots import Intent, load_robot
+        from poise.robots import Intent, PoiseError, load_robot
 
         from .compose import build_stack
 
         robot, timing, intent = load_robot("g1"), Timing(), Intent(velocity=(0.4, 0.0, 0.0))
         states, commands = Mailbox(context, state_type(robot.n)), Mailbox(context, command_type(robot.n))
-        with ElsewhereProcess(context, partial(_chooser, self.mode)) as elsewhere:
+        with ExitStack() as held:
+            elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, self.mode)))
             stack = build_stack(robot, self.mode, elsewhere=elsewhere)
-            elsewhere.wait(READY_S)
+            if not elsewhere.wait(READY_S):
+                raise PoiseError("the process that proposes did not start")
             plant = context.Process(target=_plant, args=(states, commands, self.realtime), daemon=True)
             plant.start()
+            held.callback(plant.kill)
             while (record := states.get()) is None:
+                if not plant.is_alive():
+                    raise PoiseError("the process of the plant has died")
                 time.sleep(0.01)
             for refused in enter_realtime(RealtimeConfig()) if self.realtime else []:
                 print(f"poise: {refused}", file=sys.stderr)
@@ -96,7 +102,6 @@ class Loop:
                 return tick < ticks
 
             run_loop(Clock(stack.period_s), step, timing)
-            plant.kill()
         return {**timing.plain(), "skipped_percent": 100.0 * timing.skipped / ticks, "rungs": dict(rungs)}
 
 

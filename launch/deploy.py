@@ -50,7 +50,7 @@ class Deploy:
     read_only: Switch = False
     """Look and compute, and send nothing."""
     wiggle: Switch = False
-    """Before anything else move each joint of the hanging robot a little, and refuse to go on where it is not that one that moves."""
+    """Before it is armed move each joint of the hanging robot a little, and refuse to go on where one does not move as it is told."""
     realtime: bool = True
     """Be scheduled before other programs, where the system allows it."""
     seed: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .deployment import Deployment
 from .posed import Posed
 from .sources import Sources
 
-POLL_S = 0.02
+POLL_S, COME_DOWN_S = 0.02, 3.0
 NEXT = {DISARMED: "arm", DAMPING: "stand up", STAND_UP: "stand", STAND: "walk", WALK: "stand", SAFE_STOP: "disarm", FAULT: "disarm"}
 LOST = ("controlled descent", "damping")  # rungs of a robot that fell, or whose state was lost
 
@@ -32,7 +33,7 @@ class Conduct:
         self.mode, self._armed, self._told, self._lost = DISARMED, False, "not heard of yet", ""
         self._walked_s = 0.0
         self._begun_s = self._turned_s = time.monotonic()
-        self._controller_said = ""
+        self._controller_said = self._remarked = ""
         self._reasons: list[str] = []
         self._sentences: list[str] = []
 
@@ -78,14 +79,16 @@ class Conduct:
         self._walked_s += (now_s - self._turned_s) * (self.mode == WALK)
         self._turned_s = now_s
         request = said.request or (NEXT[self.mode] if said.next else "")
-        self._deployment.tell(said.intent, request, said.emergency_stop)
+        heard = self._deployment.tell(said.intent, request, said.emergency_stop)
         for sentence in self._deployment.said():
             self._say(sentence)
-        if said.remark:
+        if said.remark != self._remarked and said.remark:
             self._say(said.remark)
-        self._look()
+        self._remarked = said.remark
+        self._look(heard)
 
-    def _look(self) -> None:
+    def _look(self, heard: bool) -> None:
+        """Tell what is new of the supervisor's word; `heard`: it has come since the last time."""
         status = self._deployment.status
         if status is None:
             return
@@ -102,14 +105,14 @@ class Conduct:
         if mode in (STAND, WALK) and rung in LOST and not self._lost:
             self._lost = rung
             self._say(f"the robot has lost its balance: {rung}")
-        self._operator_sees(mode, status["remote"].tobytes())
+        self._operator_sees(mode, status["remote"].tobytes() if heard else None)
 
-    def _operator_sees(self, mode: str, remote: bytes) -> None:
+    def _operator_sees(self, mode: str, remote: bytes | None) -> None:
         operator = self._operator
         if isinstance(operator, RouteOperator):
             operator.sees(mode)
         elif isinstance(operator, Sources):
-            if operator.remote is not None:
+            if operator.remote is not None and remote is not None:
                 operator.remote.feed(remote, time.monotonic())
             if operator.page is not None and self._posed is not None and (state := self._deployment.state()) is not None:
                 self._posed.pose(state)
@@ -124,17 +127,16 @@ class Conduct:
             self._say(str(error))
 
     def _come_down(self, why: str) -> None:
-        """A safe stop, as far as the supervisor still listens."""
+        """A safe stop, as far as the supervisor still listens; an emergency stop is heard meanwhile."""
         self._reasons.append(why)
+        self._deployment.tell(Intent(), "safe stop")
         self._say(why)
-        end = time.monotonic() + 3.0
-        request = "safe stop"
+        end = time.monotonic() + COME_DOWN_S
         while time.monotonic() < end and "supervisor" not in self._deployment.dead:
-            self._deployment.tell(Intent(), request)
-            request = ""
-            self._look()
+            self._look(self._deployment.tell(Intent(), "", self._operator.poll(time.monotonic()).emergency_stop))
             time.sleep(POLL_S)
 
     def _say(self, sentence: str) -> None:
         self._sentences.append(f"{time.monotonic() - self._begun_s:6.1f} s  {sentence}")
-        print(self._sentences[-1], file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read it may be gone, and the robot is not
+            print(self._sentences[-1], file=sys.stderr, flush=True)

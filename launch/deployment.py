@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,11 +19,11 @@ from poise.hw.black_box import BlackBox
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
 from poise.hw.elsewhere import Chooser, ElsewhereProcess
-from poise.hw.exchange import Mailboxes, mailboxes, operation_record, state_of
+from poise.hw.exchange import DISARMED, Mailboxes, mailboxes, operation_record, state_of
 from poise.hw.health import RATE_STATES, UnitreeHealth
 from poise.hw.mailbox import Record
 from poise.hw.motion_switcher import MotionSwitcherClient
-from poise.hw.process import RealtimeConfig, enter_realtime, schedule
+from poise.hw.process import RealtimeConfig, abandoned, enter_realtime, leave_signals, schedule
 from poise.hw.recorder import Recorder
 from poise.hw.supervision import Supervision
 from poise.hw.supervisor import Supervisor
@@ -62,8 +61,8 @@ class DeployPlan:
 
 
 def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
-    """The supervisor's process."""
-    _leave_interrupts()
+    """The supervisor's process. Told to end, or left alone, it first brings down a robot that is up."""
+    _leave_signals()
     try:
         robot = plan.load()
         with ExitStack() as held:
@@ -73,30 +72,43 @@ def supervise(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: An
             if plan.release and not plan.read_only:
                 _release(bus)
             health, supervisor = UnitreeHealth(robot, backend, bus), Supervisor(robot, StackConfig().period_s)
-            if plan.wiggle and not plan.read_only and (wrong := wiggle(robot, backend, StackConfig().period_s, health.stops)):
-                raise PoiseError(wrong)
             supervision = Supervision(robot, backend, health, supervisor, boxes, time.monotonic, black_box)
             for _ in range(RATE_STATES):  # until it is known how often states come
                 supervision.turn()
+            if plan.wiggle:
+                _wiggle(robot, backend, health, lambda: boxes.end.is_set() or abandoned())
             ready.set()
             try:
-                while not boxes.end.is_set():
-                    supervision.turn()
-                    if _abandoned():
+                while not (leaving := boxes.end.is_set() or abandoned()) or not supervisor.over:
+                    if leaving:
                         supervisor.request("safe stop")
-                        if supervisor.over:
-                            boxes.end.set()
+                    supervision.turn()
+                boxes.end.set()
             except Exception as error:  # a fault of its own: the last that it can do
                 faults.put(f"the supervisor has failed ({error!r}): motors are damped")
-                while not (boxes.end.is_set() or _abandoned()):
+                if supervisor.mode == DISARMED:
+                    return
+                supervisor.emergency_stop(f"the supervisor has failed ({error!r})")
+                while not (boxes.end.is_set() or abandoned()):
                     backend.write(damping_command(robot))
+                    supervision.tell()
     except PoiseError as error:
         faults.put(str(error))
 
 
+def _wiggle(robot: RobotModel, backend: UnitreeBackend, health: UnitreeHealth, ended: Callable[[], bool]) -> None:
+    """Refuse to go on where a joint does not move as it is told, or the robot is not fit to be moved."""
+
+    def stops() -> str:
+        return health.stops() or ("it was told to end" if ended() else "")
+
+    if said := health.unfit() or wiggle(robot, backend, StackConfig().period_s, stops):
+        raise PoiseError(f"not moved any further: {said}")
+
+
 def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any, faults: Any) -> None:
     """The controller's process."""
-    _leave_interrupts()
+    _leave_signals()
     try:
         context = multiprocessing.get_context("spawn")
         with ExitStack() as held:
@@ -116,21 +128,15 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
                 return recorder.remark
 
             ready.set()
-            Controller(stack, boxes, on_tick, plan.seed).run(_abandoned)
+            Controller(stack, boxes, on_tick, plan.seed).run(abandoned)
     except PoiseError as error:
         faults.put(str(error))
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the operator's process; it was held back while this one was loaded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals() -> None:
+    """Signals are for the operator's process; they were held back while this one was loaded."""
+    leave_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-
-
-def _abandoned() -> bool:
-    """Whether the operator's process was killed: nobody else will ever end this one."""
-    parent = multiprocessing.parent_process()
-    return parent is not None and parent.pid != os.getppid()
 
 
 def _chooser(plan: DeployPlan) -> Chooser:
@@ -175,7 +181,7 @@ class Deployment:
         self.boxes = mailboxes(self._context, robot)
         self.status: Record | None = None
         self._faults: Any = self._context.Queue()
-        self._requests = 0
+        self._requests, self._request = 0, ""
         self._black_box = BlackBox(self._context, robot.n)
         self.processes: dict[str, BaseProcess] = {}
 
@@ -226,12 +232,17 @@ class Deployment:
             said.append(str(self._faults.get()))
         return said
 
-    def tell(self, intent: Intent, request: str = "", emergency_stop: bool = False) -> None:
-        """Pass on what the operator wants, and take the supervisor's word."""
-        self._requests += bool(request)
-        self.boxes.operation.put(operation_record(intent, len(self._robot.arms), request, self._requests, emergency_stop))
+    def tell(self, intent: Intent, request: str = "", emergency_stop: bool = False) -> bool:
+        """Pass on what the operator wants, and take the supervisor's word; returns whether that is new.
+
+        A request stands until the next one: none is missed.
+        """
+        if request:
+            self._requests, self._request = self._requests + 1, request
+        self.boxes.operation.put(operation_record(intent, len(self._robot.arms), self._request, self._requests, emergency_stop))
         status = self.boxes.status.get()
         self.status = self.status if status is None else status
+        return status is not None
 
     def state(self) -> RobotState | None:
         """The robot's newest state, if there is one that was not looked at yet."""

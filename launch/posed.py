@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mujoco
+import numpy as np
 
 from poise.robots import RobotModel, RobotState
 from poise.robots.plant import compile_plant
@@ -30,3 +31,8 @@ class Posed:
             qpos[base + 3 : base + 7] = state.base_orientation_wxyz
         qpos[self._map.qpos] = state.joint_position
         mujoco.mj_kinematics(self.model, self.data)
+
+
+def pose_type(model: mujoco.MjModel) -> np.dtype:
+    """A record of a plant's configuration."""
+    return np.dtype([("qpos", "<f8", model.nq)])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .arguments import File, Folder, Seconds
+from .arguments import DAY_S, File, Folder, Seconds
+from .interrupt import held_back
 
 if TYPE_CHECKING:
     from .output import Exit
 
-DAY_S = 86400.0
-WAIT_S = 0.1
+WAIT_S, PERIOD_S = 0.1, 0.002  # of the robot's states
+LONGEST_GAP = 30_000  # periods: a robot that was away for longer was switched off
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Record:
 
     def __call__(self) -> Exit:
         """Record until the time is over, or Ctrl-C."""
+        from poise.robots import RecordError
+
         from .options import check_count, check_json, check_seconds, console_for
         from .output import Exit, print_result
         from .run_folder import RunFolder
@@ -44,9 +48,12 @@ class Record:
         seconds = DAY_S if self.seconds is None else self.seconds
         check_seconds(seconds)
         result = self._record(seconds)
-        RunFolder(result["folder"]).write_summary(result)
+        try:
+            RunFolder(result["folder"]).write_summary(result)
+        except RecordError as error:  # how it went is printed all the same
+            print(f"poise: {error}", file=sys.stderr)
         print_result("recorded", result, self.json, console_for(self.json))
-        return Exit.HELD
+        return Exit.FAILED if result["remark"] or result["dropped"] else Exit.HELD
 
     def _record(self, seconds: float) -> dict[str, Any]:
         from poise.hw.dds import LOW_STATE_TOPIC, Bus
@@ -58,7 +65,7 @@ class Record:
 
         from .run_folder import RunFolder
 
-        robot, states = load_robot(self.robot), 0
+        robot, states, missing, stamp_s = load_robot(self.robot), 0, 0, math.nan
         wiring = Wiring(robot)
         with Bus(self.interface, self.domain) as bus:
             reader = bus.reader(LOW_STATE_TOPIC, LOW_STATE)
@@ -67,14 +74,23 @@ class Record:
             meta = folder.write_config({"command": "record", "interface": self.interface, "domain": self.domain}, 0)
             print(f"recording into {folder.path}; Ctrl-C ends it", file=sys.stderr, flush=True)
             end = time.monotonic() + seconds
-            with Recorder(folder.log, robot, meta) as recorder:
+            with held_back():
+                recorder = Recorder(folder.log, robot, meta)
+            with recorder:
                 try:
-                    while time.monotonic() < end:
+                    while time.monotonic() < end and not recorder.remark:
                         reader.wait(WAIT_S)
                         for record in reader.take():
-                            states += 1
-                            recorder.write(wiring.state(record))
+                            state = wiring.state(record)
+                            recorder.write(state)
+                            states, missing, stamp_s = states + 1, missing + _between(stamp_s, state.stamp_s), state.stamp_s
                 except KeyboardInterrupt:
                     print("poise: interrupted; what was recorded is kept", file=sys.stderr)
-            kept = {"states": states, "refused": reader.refused, "dropped": recorder.dropped, "remark": recorder.remark}
+            kept = {"states": states, "missing": missing, "refused": reader.refused, "dropped": recorder.dropped, "remark": recorder.remark}
         return {**kept, "folder": folder.path}
+
+
+def _between(before_s: float, stamp_s: float) -> int:
+    """How many states are missing between two that came one after the other."""
+    periods = (stamp_s - before_s) / PERIOD_S
+    return round(periods) - 1 if 1.5 < periods < LONGEST_GAP else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from .arguments import File, Noise, Seconds, Switch
+from .arguments import DAY_S, File, Noise, Seconds, Switch
 
 if TYPE_CHECKING:
     from poise.hw.loop import Timing
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .output import Exit
     from .simulation import Simulation
 
-DAY_S = 86400.0
 SHOW_EVERY = 16  # ticks
 TORSO_IMU = "imu_in_torso"  # site of a plant that has a second IMU
 PRIORITY = 90  # above a deployment on the same machine: the world waits for nobody
@@ -115,7 +114,8 @@ class Simulate:
         from poise.robots import load_robot
         from poise.robots.plant import compile_plant
 
-        from .simulate_page import PageProcess, pose_type
+        from .posed import pose_type
+        from .simulate_page import PageProcess
 
         context = multiprocessing.get_context("spawn")
         pose = Mailbox(context, pose_type(compile_plant(self.plant or load_robot(self.robot).description)))

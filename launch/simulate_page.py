@@ -11,11 +11,10 @@ from multiprocessing.context import SpawnContext
 from typing import Any
 
 import mujoco
-import numpy as np
 
 from poise.hw.mailbox import Mailbox
 from poise.hw.wire_faults import HELP as FAULTS
-from poise.robots import RobotModel, load_robot
+from poise.robots import PoiseError, RobotModel, load_robot
 from poise.robots.plant import compile_plant
 
 from .view import FRAME_S, Viewer
@@ -68,7 +67,7 @@ class PageProcess:
     robot: str
     plant: str | None
     port: int
-    pose: Mailbox  # of `pose_type`
+    pose: Mailbox  # of `posed.pose_type`
     orders: Any
 
     def start(self, context: SpawnContext) -> Any:
@@ -83,7 +82,12 @@ class PageProcess:
         robot = load_robot(self.robot)
         model = compile_plant(self.plant or robot.description)
         data = mujoco.MjData(model)
-        page = PlantPage(robot, model, self.port, self.orders)
+        try:
+            page = PlantPage(robot, model, self.port, self.orders)
+        except PoiseError as error:
+            print(f"poise: {error}", file=sys.stderr, flush=True)
+            self.orders.put("quit")
+            return
         print(f"Open {page.url} in a browser", file=sys.stderr, flush=True)
         while (parent := parent_process()) is not None and parent.is_alive():
             time.sleep(FRAME_S)
@@ -93,8 +97,3 @@ class PageProcess:
                 mujoco.mj_kinematics(model, data)
                 page.update(data)
         page.close()
-
-
-def pose_type(model: mujoco.MjModel) -> np.dtype:
-    """A plant's configuration."""
-    return np.dtype([("qpos", "<f8", model.nq)])

@@ -19,6 +19,8 @@ from poise.robots import PoiseError, RobotModel
 from poise.sim import MujocoBackend, Push
 from poise.sim.hoist import Hoist
 
+from .posed import pose_type
+
 ORDERS = {
     "lower": "let the robot down to the ground",
     "raise": "pull it up again",
@@ -74,8 +76,8 @@ class Simulation:
         }
 
     def pose(self) -> np.ndarray:
-        """The plant's configuration, a record of `simulate_page.pose_type`."""
-        record = np.zeros((), [("qpos", "<f8", self._backend.model.nq)])
+        """The plant's configuration, a record of `posed.pose_type`."""
+        record = np.zeros((), pose_type(self._backend.model))
         record["qpos"] = self._backend.data.qpos
         return record
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from .arguments import File, Folder, Mode, Noise, Record
+from .arguments import DAY_S, File, Folder, Mode, Noise, Record
 
 if TYPE_CHECKING:
     from .output import Exit
 
-DAY_S = 86400.0
 Sources = Annotated[
     list[Literal["page", "keyboard", "gamepad", "stream"]], tyro.conf.UseAppendAction, tyro.conf.arg(help_behavior_hint="(default: page)")
 ]

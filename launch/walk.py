@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .arguments import File, Folder, Mode, Noise, Record, Seconds, Seeds, Switch, Velocity, Waypoint
+from .arguments import DAY_S, File, Folder, Mode, Noise, Record, Seconds, Seeds, Switch, Velocity, Waypoint
 
 if TYPE_CHECKING:
     from poise.robots import Intent
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .output import Exit
 
 SECONDS = 20.0
-DAY_S = 86400.0
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def robustness_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row a case: how many survived and crossed of how many, its interval at 95 %, and the median of how far they came (m)."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for each in runs:
-        groups.setdefault(f"{each.get('terrain') or each['trouble']} at {each['command'][0]:g} m/s", []).append(each)
+        groups.setdefault(f"{each.get('terrain') or each['condition']} at {each['command'][0]:g} m/s", []).append(each)
     return [
         {
             "name": name,

@@ -78,13 +78,14 @@ def test_it_writes_what_the_writer_writes(g1: RobotModel, plain: Path, tmp_path:
 
 def test_what_does_not_fit_is_dropped_and_counted(g1: RobotModel, tmp_path: Path) -> None:
     """Where what writes stands still for a while."""
-    recorder = Recorder(tmp_path / "log.mcap", g1, {}, waiting_bytes=100_000)
-    assert recorder.pid is not None
-    os.kill(recorder.pid, signal.SIGSTOP)
-    recorded(recorder, g1, 0.2)
+    with Recorder(tmp_path / "log.mcap", g1, {}, waiting_bytes=100_000) as recorder:
+        assert recorder.pid is not None
+        os.kill(recorder.pid, signal.SIGSTOP)
+        try:
+            recorded(recorder, g1, 0.2)
+        finally:
+            os.kill(recorder.pid, signal.SIGCONT)
     assert 50 < recorder.dropped < 90  # of a hundred, of 4 kB and more each
-    os.kill(recorder.pid, signal.SIGCONT)
-    recorder.close()
     assert len(read_log(tmp_path / "log.mcap").tick["tick"]) == 100 - recorder.dropped
 
 

@@ -14,7 +14,7 @@ from wire import parts, plant
 from poise.control import Stack
 from poise.hw.controller import Steps
 from poise.hw.exchange import command_record, operation_record
-from poise.hw.supervision import LATE
+from poise.hw.supervision import LATE, Supervision
 from poise.hw.supervisor import LONGEST_S
 from poise.robots import Decision, Intent, JointCommand, RobotState
 from poise.robots.commands import damping_command, hold_command
@@ -181,6 +181,33 @@ def test_an_emergency_stop_damps_in_the_same_turn_and_until_it_is_disarmed(who: 
     assert all(damped(command) for request in ("arm", "stand up", "walk", "stand", "safe stop") for command in it.turns(0.02, request))
     it.turns(0.004, "disarm")
     assert it.mode == "disarmed" and it.wire.sent[-1] is None
+
+
+def test_an_emergency_stop_goes_before_what_is_asked_for_beside_it() -> None:
+    it = deployed()
+    it.tell("arm")
+    it.turn()
+    it.tell("disarm", emergency_stop=True)
+    it.turn()
+    it.turn()
+    assert it.mode == "fault"
+    it.tell("disarm", emergency_stop=True)  # still held
+    it.turn()
+    assert it.mode == "disarmed"
+    it.tell("arm", emergency_stop=True)
+    it.turn()
+    assert it.mode == "disarmed"
+
+
+def test_what_was_asked_for_before_it_listened_is_not_meant() -> None:
+    it = deployed()
+    it.tell("arm")
+    another = Supervision(it.robot, it.wire, it.health, it.supervisor, it.boxes, lambda: it.wire.now_s)
+    another.turn()
+    assert it.supervisor.mode == "disarmed"
+    it.tell("arm")
+    another.turn()
+    assert it.supervisor.mode == "damping"
 
 
 def test_a_request_is_followed_once() -> None:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from poise.hw.exchange import DAMPING, DISARMED, FAULT, MODES, SAFE_STOP, STAND, STAND_UP, WALK
 from poise.hw.operation import REQUESTS
-from poise.hw.supervisor import CONTROLLED, Supervisor, SupervisorConfig
+from poise.hw.supervisor import Supervisor, SupervisorConfig
 from poise.robots import JointCommand, RobotState, load_robot
 from poise.robots.commands import damping_command, hold_command
 from poise.robots.types import Array
 
 DT, CONFIG, G1 = 0.002, SupervisorConfig(), load_robot("g1")
+DOWN_S = CONFIG.descent.lasts_s + 2 * DT
 PATHS: dict[str, tuple[str, ...]] = {  # requests that lead to a mode
     DISARMED: (),
     DAMPING: ("arm",),
@@ -78,7 +79,8 @@ def test_each_request_in_each_mode(mode: str, request_: str) -> None:
     if mode == STAND_UP:
         steps(supervisor, CONFIG.stand_up_s + DT)
     supervisor.request(request_)
-    assert supervisor.mode == (DISARMED if request_ == "disarm" and mode not in CONTROLLED else FOLLOWS.get((request_, mode), mode))
+    lets_go = request_ == "disarm" and mode in (DISARMED, DAMPING, FAULT)
+    assert supervisor.mode == (DISARMED if lets_go else FOLLOWS.get((request_, mode), mode))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -147,6 +149,17 @@ def test_it_is_not_handed_over_before_it_stands() -> None:
     assert supervisor.mode == STAND
 
 
+def test_nobody_lets_go_of_a_robot_that_comes_down() -> None:
+    supervisor = in_mode(WALK)
+    supervisor.request("safe stop")
+    steps(supervisor, 0.3)
+    supervisor.request("disarm")
+    assert supervisor.mode == SAFE_STOP and not supervisor.over
+    steps(supervisor, DOWN_S)
+    supervisor.request("disarm")
+    assert supervisor.mode == DISARMED
+
+
 def test_until_the_controllers_first_command_the_posture_is_held() -> None:
     supervisor = in_mode(STAND)
     held = steps(supervisor, CONFIG.heartbeat_s - DT)
@@ -157,10 +170,13 @@ def test_until_the_controllers_first_command_the_posture_is_held() -> None:
 def test_what_the_controller_said_before_the_last_stop_does_not_act_again() -> None:
     supervisor = in_mode(WALK)
     supervisor.step(a_state(), True, sound(0.3), DT)
-    for request in ("safe stop", "disarm", "arm", "stand up"):
+    supervisor.request("safe stop")
+    steps(supervisor, DOWN_S)
+    for request in ("disarm", "arm", "stand up"):
         supervisor.request(request)
     steps(supervisor, CONFIG.stand_up_s + DT)
     supervisor.request("stand")
+    assert supervisor.mode == STAND
     assert same(supervisor.step(a_state(), True, None, DT), hold_command(G1, G1.posture))
 
 
@@ -175,6 +191,9 @@ def unsound() -> dict[str, JointCommand]:
         "too few": replace(sound(), q=np.zeros(3)),
         "a torque that no motor has": replace(sound(), tau=1.1 * G1.torque_limit),
         "a gain that drives away": replace(sound(), kp=zero - 1.0),
+        "far stiffer than it holds itself": replace(sound(), kp=10.0 * G1.hold_kp),
+        "a damping that shakes": replace(sound(), kd=10.0 * G1.hold_kd),
+        "a stiff joint beyond its limits": replace(sound(), kp=G1.hold_kp, q=G1.position_max + 0.4),
         "a damping that drives": replace(sound(), kd=zero - 0.1),
     }
 
@@ -284,7 +303,7 @@ def test_it_is_over_where_ending_loses_nothing(mode: str) -> None:
     supervisor = in_mode(mode)
     assert supervisor.over == (mode in (DISARMED, DAMPING, FAULT))
     if mode == SAFE_STOP:
-        steps(supervisor, CONFIG.descent.lasts_s + 2 * DT)
+        steps(supervisor, DOWN_S)
         assert supervisor.over
 
 

@@ -16,9 +16,13 @@ import pytest
 from command import run_main
 from simulating import PATIENCE_S, POISE, TOO_SLOW, simulating, status_of
 
+from poise.hw.operation import REQUESTS
 from poise.hw.supervisor import SupervisorConfig
+from poise.launch.deployment import Deployment, DeployPlan
+from poise.robots import Intent, RobotModel
 
 EMPTY, WALKED, ORPHANED = 55, 56, 57  # DDS domains
+LOST = 0.01  # share of a simulated robot's periods
 
 ONE_LINERS = {
     "simulate": "give --dds",
@@ -145,8 +149,9 @@ def test_ctrl_c_while_it_looks_for_the_robot_ends_everybody() -> None:
     until(lambda: not any(map(alive, everybody)), "somebody is left")
 
 
-def test_a_simulated_robot_is_walked_along_a_route_by_processes_of_their_own() -> None:
-    with simulating(WALKED) as simulate:
+def test_a_simulated_robot_is_walked_along_a_route_by_processes_of_their_own(tmp_path: Path) -> None:
+    simulated = tmp_path / "simulated.json"
+    with simulating(WALKED, "--json", str(simulated)) as simulate:
         with deploying(WALKED, "--json", "deployed.json") as deploy:
             _, said = deploy.communicate(timeout=PATIENCE_S)
         status = status_of(simulate)
@@ -159,14 +164,21 @@ def test_a_simulated_robot_is_walked_along_a_route_by_processes_of_their_own() -
     assert status["heard"] > 1000 and status["refused"] == result["refused"] == 0 and "Traceback" not in said
     until_nothing = [what for _, what in status["changes"]]
     assert until_nothing[:3] == ["damping", "stiffness", "torque"] and until_nothing[-1] == "nothing"
-    if result["reasons"] and all(reason.startswith(TOO_SLOW) for reason in result["reasons"]):
-        pytest.skip(f"this machine has no time for three processes: {result['reasons'][0]}")
+    if result["reasons"] and all(reason.startswith(TOO_SLOW) for reason in result["reasons"]) and lost(simulated) > LOST:
+        pytest.skip(f"this machine had no time even for the robot, which lost {lost(simulated):.1%} of its periods: {result['reasons'][0]}")
     assert result["as_asked"], said
     assert stages == ["disarmed", "damping", "stand up", "stand", "walk", "stand", "disarmed"]
     assert result["walked_s"] == pytest.approx(3.0, abs=0.5) and max(map(abs, status["position_m"][:2])) > 0.2
 
 
-# The operator's process: it arms the robot, lets it stand up and is killed.
+def lost(simulated: Path) -> float:
+    """Share of its periods that a simulated robot, which is scheduled before all others, could not take."""
+    told = json.loads(simulated.read_text())
+    skipped = told["skipped_own"] + told["skipped_stolen"]
+    return float(skipped / (skipped + told["ticks"]))
+
+
+# The operator's process: it arms the robot, lets it stand up, and is ended with all that is of its group.
 KILLED = """
 import multiprocessing, os, signal, sys, time
 from poise.hw.black_box import BlackBox
@@ -192,7 +204,7 @@ if __name__ == "__main__":
         time.sleep(0.1)
     time.sleep(0.2)
     print(time.monotonic(), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGTERM)  # as the end of a terminal does, or `timeout`
 """
 
 
@@ -200,10 +212,24 @@ def test_a_supervisor_whose_operator_is_killed_brings_the_robot_down_and_ends(tm
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     with simulating(ORPHANED, "--program", "") as simulate:
-        operator = subprocess.run([sys.executable, str(script), str(ORPHANED)], capture_output=True, text=True, timeout=PATIENCE_S)
-        assert operator.returncode == -signal.SIGKILL, operator.stderr
+        line = [sys.executable, str(script), str(ORPHANED)]
+        operator = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, start_new_session=True)
+        assert operator.returncode == -signal.SIGTERM, operator.stderr
         supervisor, killed_s = operator.stdout.split()
         until(lambda: not alive(int(supervisor)), "the supervisor goes on for good")
         until(lambda: status_of(simulate)["commanded"] == "nothing", "somebody still moves it")
         let_go_s, what = status_of(simulate)["changes"][-1]
     assert what == "nothing" and let_go_s - float(killed_s) > SupervisorConfig().descent.lasts_s, "not before it was brought down"
+
+
+def test_a_request_stands_until_the_next_one(g1: RobotModel) -> None:
+    """Whoever looks late at what is wanted finds it all the same, once."""
+    deployment = Deployment(DeployPlan("g1", "model", "lo", EMPTY, False, False, False, 0), g1)
+    deployment.tell(Intent(), "arm")
+    for _ in range(3):
+        deployment.tell(Intent())
+    record = deployment.boxes.operation.get()
+    assert record is not None and (REQUESTS[int(record["request"])], int(record["requests"])) == ("arm", 1)
+    deployment.tell(Intent(), "stand up")
+    record = deployment.boxes.operation.get()
+    assert record is not None and (REQUESTS[int(record["request"])], int(record["requests"])) == ("stand up", 2)
