@@ -82,7 +82,7 @@ def test_a_controller_that_dies_is_answered_in_time_and_the_robot_comes_down(mod
     sent = it.turns(CONFIG.descent.lasts_s + 0.2)
     bridged = [command is last for command in sent].index(False)
     assert bridged * PERIOD_S <= CONFIG.heartbeat_s + PERIOD_S
-    assert it.mode == "safe stop" and it.reason.startswith("no sound command from the controller for 0.03")
+    assert it.mode == "safe stop" and it.reason.startswith("no sound command from the controller for 0.04")
     assert all(command is not None and np.isfinite([command.q, command.kp, command.kd, command.tau]).all() for command in sent)
     assert damped(sent[-1])
 
