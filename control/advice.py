@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from poise.robots.overlay import Gait
 from poise.robots.types import Array
 
-from .adaptation import StepLimits, reach_box
+from .adaptation import StepLimits, limits_of, reach_box
 from .footsteps import orbit_plan
 from .mpc import CentroidalConfig, LipMpc, Mpc, MpcConfig, MpcInput
 from .reaction import dcm_of_swing
 from .rotation import turned, wrap_angle
+from .walker_config import WalkerConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +63,26 @@ def make_mpc(config: MpcConfig) -> Mpc:
     return LipMpc(config)
 
 
+class Advises(Protocol):
+    """Solves the walker's problems, at once or elsewhere. No method raises."""
+
+    def ask(self, q: Question) -> Advice | None:
+        """The advice; None where it comes later, out of `answer`."""
+        ...
+
+    def answer(self) -> Advice | None:
+        """The newest that came later, once; None where there is none."""
+        ...
+
+
 class Advisor:
-    """Holds the MPC."""
+    """Holds the MPC, and solves at once."""
 
     def __init__(self, config: MpcConfig, limits: StepLimits, cop_box: Array, delay_ticks: int) -> None:
         self._mpc, self._limits, self._cop_box, self._delay = make_mpc(config), limits, cop_box, delay_ticks
+
+    def answer(self) -> None:
+        """Nothing comes later."""
 
     def ask(self, q: Question) -> Advice:
         """Solve for the rest of this step and the steps that follow."""
@@ -93,3 +111,14 @@ class Advisor:
         )
         touchdown = np.stack((q.sole + turned(q.yaw, plan.footholds[0, :2]), turned(q.yaw, plan.offset)))
         return Advice(q.step, q.tick, q.tick + self._delay, touchdown, plan.usable, plan.status)
+
+
+def cop_box(polygon: Array, config: WalkerConfig) -> Array:
+    """Where the MPC may have the centre of pressure in a sole's frame, least and most of x and y, (2, 2) m."""
+    half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
+    return np.array([[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]])
+
+
+def advisor_of(gait: Gait, polygon: Array, config: WalkerConfig) -> Advisor:
+    """What solves a walker's MPC."""
+    return Advisor(config.mpc, limits_of(gait), cop_box(polygon, config), config.mpc_delay)

@@ -16,7 +16,7 @@ from poise.robots.overlay import Gait
 from poise.robots.types import LEFT, RIGHT, Array, WalkPlan
 
 from .adaptation import horizon_start, lead_of, limits_of
-from .advice import Advice, Advisor, Question
+from .advice import Advice, Advises, Question, advisor_of, cop_box
 from .crossing import waypoint
 from .dynamics import Dynamics
 from .footing import Footing
@@ -39,16 +39,14 @@ Orbit = tuple[Array, Array, Array, Array]
 class Walker:
     """State machine over stand, shift and step; `update` is called once a tick."""
 
-    def __init__(self, gait: Gait, polygon: Array, swing_shift: float, config: WalkerConfig, period_s: float) -> None:
-        """swing_shift, s²: what the swing foot's acceleration shifts the ZMP by in a calm step (reaction.py)."""
+    def __init__(
+        self, gait: Gait, polygon: Array, swing_shift: float, config: WalkerConfig, period_s: float, advises: Advises | None = None
+    ) -> None:
+        """swing_shift, s²: what the swing foot's acceleration shifts the ZMP by in a calm step (reaction.py); `advises` holds the MPC."""
         self._swing_shift = swing_shift
         self._gait, self._polygon, self._config, self._dt = gait, polygon, config, period_s
-        half_width = float(np.abs(polygon[:, 1]).min()) - config.cop_inset
-        self._cop_box = np.array(
-            [[polygon[:, 0].min() + config.cop_inset, polygon[:, 0].max() - config.cop_inset], [-half_width, half_width]]
-        )
-        self._limits = limits_of(gait)
-        self._advisor = Advisor(config.mpc, self._limits, self._cop_box, config.mpc_delay)
+        self._cop_box, self._limits = cop_box(polygon, config), limits_of(gait)
+        self._advises = advises or advisor_of(gait, polygon, config)
         self.feedback = StepFeedback(config.feedback)
         self._foresight = Foresight(config.foresight, period_s)
         self._push = PushWatch(config.push, period_s)
@@ -110,7 +108,7 @@ class Walker:
     def think(self) -> None:
         """Solve the MPC's problem that the last tick posed, if it did."""
         if self._asked is not None:
-            self._coming, self._asked = self._advisor.ask(self._asked), None
+            self._coming, self._asked = self._advises.ask(self._asked) or self._coming, None
 
     def sense(self, d: Dynamics, height_m: float) -> None:
         """Take the soles and the DCM from the estimate."""
@@ -272,6 +270,9 @@ class Walker:
 
     def _pose(self) -> None:
         """Pose a problem to the MPC every `mpc_every` ticks; its solution counts `mpc_delay` ticks later."""
+        later = self._advises.answer()
+        if later is not None and later.born <= self.tick:  # of this walk
+            self._coming = later
         if self._coming is not None and self.tick >= self._coming.ready:
             self._nominal, self._coming = self._coming, None
         if self.tick % self._config.mpc_every:
@@ -389,7 +390,7 @@ _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which 
 _LEVEL, _NO_SWING, _NO_ADVICE = np.zeros(3), np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 _FIXED = {
-    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advisor", "_swing_shift"),
+    *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advises", "_swing_shift"),
     *("_command", "_soles", "_pelvis", "_momentum", "_weight", "_velocity"),  # of the tick
 }
 

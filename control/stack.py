@@ -10,6 +10,7 @@ import numpy as np
 from poise.robots import RobotModel
 from poise.robots.types import Array, Belief, Certificate, Decision, Intent, JointCommand, RobotState
 
+from .advice import Advises
 from .deliberation import Deliberation, Elsewhere
 from .descent import Descent
 from .dynamics import Dynamics
@@ -55,15 +56,16 @@ class Stack:
         world_model: WorldModel | None = None,
         certifier: type[Certifier] = Certifier,
         elsewhere: Elsewhere | None = None,
+        advises: Advises | None = None,
     ) -> None:
-        """`elsewhere` proposes and imagines out of the tick, in place of `proposer` and `world_model`."""
+        """`elsewhere` proposes and imagines out of the tick, in place of `proposer` and `world_model`; `advises` solves the MPC so."""
         self.robot, self.config = robot, config or StackConfig()
         cfg = self.config
         self.dynamics = Dynamics(robot)
         self.estimator = Estimator(robot, self.dynamics, cfg.estimator, cfg.period_s)
         self._swing_momentum = cfg.swing_share * leg_momentum(robot)
         shift = self._swing_momentum / (robot.mass * GRAVITY)
-        self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s)
+        self._walker = Walker(robot.overlay.gait, np.array(robot.overlay.sole_polygon), shift, cfg.walker, cfg.period_s, advises)
         self.whole_body, self.certifier = WholeBody(robot, cfg.whole_body), certifier(robot, cfg.safety, cfg.period_s)
         arm_limits = (robot.walking_min[robot.arms], robot.walking_max[robot.arms])
         self._motion = MotionReference(arm_limits, robot.overlay.gait.height_range_m, cfg.period_s)

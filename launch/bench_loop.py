@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from .arguments import File, Mode
 
 if TYPE_CHECKING:
+    from poise.control.advice import Advisor
     from poise.hw.elsewhere import Chooser
     from poise.hw.mailbox import Mailbox
 
     from .output import Exit
 
-READY_S, PLANT_PRIORITY = 120.0, 70
+READY_S, ADVISER_PRIORITY, PLANT_PRIORITY = 120.0, 75, 70
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Loop:
         return Exit.HELD
 
     def _run(self, context: SpawnContext) -> dict[str, Any]:
+        from poise.hw.adviser import AdviserProcess
         from poise.hw.clock import Clock
         from poise.hw.elsewhere import ElsewhereProcess
         from poise.hw.exchange import command_record, command_type, state_of, state_type
@@ -75,9 +77,10 @@ class Loop:
         states, commands = Mailbox(context, state_type(robot.n)), Mailbox(context, command_type(robot.n))
         with ExitStack() as held:
             elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, self.mode)))
-            stack = build_stack(robot, self.mode, elsewhere=elsewhere)
-            if not elsewhere.wait(READY_S):
-                raise PoiseError("the process that proposes did not start")
+            adviser = held.enter_context(AdviserProcess(context, partial(_advisor, self.realtime)))
+            stack = build_stack(robot, self.mode, elsewhere=elsewhere, advises=adviser)
+            if not (elsewhere.wait(READY_S) and adviser.wait(READY_S)):
+                raise PoiseError("a process that the loop needs did not start")
             plant = context.Process(target=_plant, args=(states, commands, self.realtime), daemon=True)
             plant.start()
             held.callback(plant.kill)
@@ -130,6 +133,17 @@ def _plant(states: Mailbox, commands: Mailbox, realtime: bool) -> None:
         return True
 
     run_loop(Clock(backend.period_s), step, Timing())
+
+
+def _advisor(realtime: bool) -> Advisor:
+    from poise.hw.process import schedule
+    from poise.robots import load_robot
+
+    from .compose import build_advisor
+
+    if realtime:
+        schedule(ADVISER_PRIORITY)
+    return build_advisor(load_robot("g1"))
 
 
 def _chooser(mode: str) -> Chooser:

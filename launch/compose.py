@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from poise.control import Proposer, Stack, StackConfig, WorldModel
+from poise.control.advice import Advises, Advisor, advisor_of
 from poise.control.deliberation import Elsewhere
 from poise.control.proposals import Choice, choose
 from poise.control.protocols import Situation
@@ -28,18 +31,19 @@ def build_stack(
     seed: int = 0,
     certified: bool = True,
     elsewhere: Elsewhere | None = None,
+    advises: Advises | None = None,
 ) -> Stack:
     """A stack for a robot: "hybrid" takes learned proposals, "model" the scripted ones; both are imagined first. Its kernels are warm.
 
-    `proposer` and `world_model` replace the mode's own; `elsewhere` proposes and imagines out of the tick in place of both. Not
-    `certified`, it sends whatever its controller asks for: to compare with, in simulation only.
+    `proposer` and `world_model` replace the mode's own; `elsewhere` proposes and imagines out of the tick in place of both, and
+    `advises` solves the MPC. Not `certified`, it sends whatever its controller asks for: to compare with, in simulation only.
 
     Raises:
         PoiseError: unknown mode, or (hybrid) weights that do not fit the robot.
     """
     if elsewhere is None:
         proposer, world_model = _parts(robot, mode, proposer, world_model)
-    stack = Stack(robot, config, proposer, world_model, Certifier if certified else Uncertified, elsewhere)
+    stack = Stack(robot, config, proposer, world_model, Certifier if certified else Uncertified, elsewhere, advises)
     if elsewhere is not None:
         warm_up(Stack(robot, config))  # which gets to walk: from elsewhere nothing comes in made-up time
     warm_up(stack)
@@ -62,6 +66,11 @@ def build_chooser(robot: RobotModel, mode: str = "hybrid", seed: int = 0) -> Cal
         return choose(proposer, world_model, scripted, situation, 0, len(robot.arms), Stopwatch())
 
     return chosen
+
+
+def build_advisor(robot: RobotModel, config: StackConfig | None = None) -> Advisor:
+    """What solves the MPC of a stack of that configuration, for a process of its own."""
+    return advisor_of(robot.overlay.gait, np.array(robot.overlay.sole_polygon), (config or StackConfig()).walker)
 
 
 def _parts(robot: RobotModel, mode: str, proposer: Proposer | None, world_model: WorldModel | None) -> tuple[Proposer | None, WorldModel]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from poise.control import StackConfig
+from poise.control.advice import Advisor
+from poise.hw.adviser import AdviserProcess
 from poise.hw.black_box import BlackBox
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
@@ -32,10 +34,10 @@ from poise.hw.wiggle import wiggle
 from poise.robots import Decision, Intent, PoiseError, RobotModel, RobotState, load_robot
 from poise.robots.commands import damping_command
 
-from .compose import build_chooser, build_stack
+from .compose import build_advisor, build_chooser, build_stack
 from .interrupt import ENDS, held_back
 
-SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY, PROPOSALS_PRIORITY = 85, 80, 10
+SUPERVISOR_PRIORITY, CONTROLLER_PRIORITY, ADVISER_PRIORITY, PROPOSALS_PRIORITY = 85, 80, 75, 10
 READY_S, END_S = 120.0, 5.0
 
 
@@ -114,9 +116,10 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
         with ExitStack() as held:
             elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, plan)))
             robot = plan.load()
-            stack = build_stack(robot, plan.mode, seed=plan.seed, elsewhere=elsewhere)
-            if not elsewhere.wait(READY_S):
-                raise PoiseError("the process that proposes did not start")
+            adviser = held.enter_context(AdviserProcess(context, partial(_advisor, plan)))
+            stack = build_stack(robot, plan.mode, seed=plan.seed, elsewhere=elsewhere, advises=adviser)
+            if not (elsewhere.wait(READY_S) and adviser.wait(READY_S)):
+                raise PoiseError("a process that the controller needs did not start")
             recorder = None if plan.log is None else held.enter_context(Recorder(_free(plan.log), robot, plan.meta))
             _begin(plan, CONTROLLER_PRIORITY, faults)
 
@@ -144,6 +147,13 @@ def _chooser(plan: DeployPlan) -> Chooser:
     if plan.realtime:
         schedule(PROPOSALS_PRIORITY)  # where the others were refused, and said so, it is as well
     return build_chooser(plan.load(), plan.mode, plan.seed)
+
+
+def _advisor(plan: DeployPlan) -> Advisor:
+    """In the process that solves the MPC."""
+    if plan.realtime:
+        schedule(ADVISER_PRIORITY)
+    return build_advisor(plan.load())
 
 
 def _begin(plan: DeployPlan, priority: int, faults: Any) -> None:
