@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import File, Mode
 
 if TYPE_CHECKING:
-    from poise.control.advice import Advisor
-    from poise.hw.elsewhere import Chooser
+    from poise.hw.elsewhere import Adviser, Chooser
     from poise.hw.mailbox import Mailbox
 
     from .output import Exit
@@ -62,9 +61,8 @@ class Loop:
         return Exit.HELD
 
     def _run(self, context: SpawnContext) -> dict[str, Any]:
-        from poise.hw.adviser import AdviserProcess
         from poise.hw.clock import Clock
-        from poise.hw.elsewhere import ElsewhereProcess
+        from poise.hw.elsewhere import AdviserProcess, ElsewhereProcess
         from poise.hw.exchange import command_record, command_type, state_of, state_type
         from poise.hw.loop import Timing, run_loop
         from poise.hw.mailbox import Mailbox
@@ -77,7 +75,7 @@ class Loop:
         states, commands = Mailbox(context, state_type(robot.n)), Mailbox(context, command_type(robot.n))
         with ExitStack() as held:
             elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, self.mode)))
-            adviser = held.enter_context(AdviserProcess(context, partial(_advisor, self.realtime)))
+            adviser = held.enter_context(AdviserProcess(context, partial(_adviser, self.realtime)))
             stack = build_stack(robot, self.mode, elsewhere=elsewhere, advises=adviser)
             if not (elsewhere.wait(READY_S) and adviser.wait(READY_S)):
                 raise PoiseError("a process that the loop needs did not start")
@@ -135,7 +133,7 @@ def _plant(states: Mailbox, commands: Mailbox, realtime: bool) -> None:
     run_loop(Clock(backend.period_s), step, Timing())
 
 
-def _advisor(realtime: bool) -> Advisor:
+def _adviser(realtime: bool) -> Adviser:
     from poise.hw.process import schedule
     from poise.robots import load_robot
 
@@ -143,7 +141,7 @@ def _advisor(realtime: bool) -> Advisor:
 
     if realtime:
         schedule(ADVISER_PRIORITY)
-    return build_advisor(load_robot("g1"))
+    return build_advisor(load_robot("g1")).ask
 
 
 def _chooser(mode: str) -> Chooser:

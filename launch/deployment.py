@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from poise.control import StackConfig
-from poise.control.advice import Advisor
-from poise.hw.adviser import AdviserProcess
 from poise.hw.black_box import BlackBox
 from poise.hw.controller import Controller
 from poise.hw.dds import Bus
-from poise.hw.elsewhere import Chooser, ElsewhereProcess
+from poise.hw.elsewhere import Adviser, AdviserProcess, Chooser, ElsewhereProcess
 from poise.hw.exchange import DISARMED, Mailboxes, mailboxes, operation_record, state_of
 from poise.hw.health import RATE_STATES, UnitreeHealth
 from poise.hw.mailbox import Record
@@ -116,7 +114,7 @@ def control(plan: DeployPlan, boxes: Mailboxes, black_box: BlackBox, ready: Any,
         with ExitStack() as held:
             elsewhere = held.enter_context(ElsewhereProcess(context, partial(_chooser, plan)))
             robot = plan.load()
-            adviser = held.enter_context(AdviserProcess(context, partial(_advisor, plan)))
+            adviser = held.enter_context(AdviserProcess(context, partial(_adviser, plan)))
             stack = build_stack(robot, plan.mode, seed=plan.seed, elsewhere=elsewhere, advises=adviser)
             if not (elsewhere.wait(READY_S) and adviser.wait(READY_S)):
                 raise PoiseError("a process that the controller needs did not start")
@@ -149,11 +147,11 @@ def _chooser(plan: DeployPlan) -> Chooser:
     return build_chooser(plan.load(), plan.mode, plan.seed)
 
 
-def _advisor(plan: DeployPlan) -> Advisor:
+def _adviser(plan: DeployPlan) -> Adviser:
     """In the process that solves the MPC."""
     if plan.realtime:
         schedule(ADVISER_PRIORITY)
-    return build_advisor(plan.load())
+    return build_advisor(plan.load()).ask
 
 
 def _begin(plan: DeployPlan, priority: int, faults: Any) -> None:

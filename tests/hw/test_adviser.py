@@ -14,7 +14,7 @@ from wire import PERIOD_S, parts, plant
 
 from poise.control import Stack
 from poise.control.advice import Advice, Advisor, Question
-from poise.hw.adviser import AdviserProcess
+from poise.hw.elsewhere import Adviser, AdviserProcess
 from poise.launch.compose import build_advisor
 from poise.robots import Intent, load_robot
 from poise.robots.types import Array
@@ -25,6 +25,10 @@ PATIENCE_S = 120.0
 
 def advisor() -> Advisor:
     return build_advisor(load_robot("g1"))
+
+
+def asked() -> Adviser:
+    return advisor().ask
 
 
 class Later:
@@ -80,7 +84,7 @@ def same(a: Advice | None, b: Advice | None) -> bool:
 def test_a_process_advises_as_the_advisor_does_and_its_death_is_no_harm() -> None:
     here, questions = advisor(), Later(0)
     walked(questions, 2.5)
-    with AdviserProcess(multiprocessing.get_context("spawn"), advisor) as adviser:
+    with AdviserProcess(multiprocessing.get_context("spawn"), asked) as adviser:
         assert adviser.wait(PATIENCE_S) and adviser.answer() is None
         for question in questions.questions[:5]:
             adviser.ask(question)

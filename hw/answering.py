@@ -1,0 +1,88 @@
+"""Thinking in a process of its own, which may be slow or die: the control loop asks, and takes the answer when it is there."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from multiprocessing.context import SpawnContext
+from multiprocessing.util import Finalize
+from typing import Any, Self
+
+from .mailbox import Flag
+from .process import abandoned, leave_signals
+from .ring import Ring
+
+END_S, LOOK_S, WAIT_S = 2.0, 0.01, 0.1
+RING_BYTES = 1 << 19  # of questions, and of answers, that nobody has taken out yet
+
+Answer = Callable[[Any], Any]
+
+
+class AnsweringProcess:
+    """Starts the process, in which `make` makes what answers; it must be picklable. A context manager. Questions and answers are pickled.
+
+    Only the newest question is answered. No method but `wait` and leaving it blocks, and none raises when the process has died.
+    """
+
+    def __init__(self, context: SpawnContext, make: Callable[[], Answer], name: str) -> None:
+        self._questions, self._answers = Ring(context, RING_BYTES), Ring(context, RING_BYTES)
+        self._came, self._ended, self._ready = context.Semaphore(0), Flag(context), Flag(context)
+        shared = (self._questions, self._answers, self._came, self._ended, self._ready)
+        self._process = context.Process(target=_answer, args=(make, *shared), name=name, daemon=True)
+        self._process.start()
+        Finalize(self, self._ended.set, exitpriority=10)  # at an exit without `__exit__` its process would be waited for
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it can be asked, at most so long; returns whether it can. One that has died never can."""
+        end = time.monotonic() + seconds
+        while not self._ready.is_set() and self.alive and time.monotonic() < end:
+            time.sleep(LOOK_S)
+        return self._ready.is_set() and self.alive
+
+    def _ask(self, question: Any) -> None:
+        """Ask; where too many questions lie there already, it is not asked."""
+        if self._questions.put(pickle.dumps(question)):
+            self._came.release()
+
+    def _newest(self) -> Any:
+        """The newest answer, if one has come."""
+        newest = _newest(self._answers)
+        return None if newest is None else pickle.loads(newest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._process.join(END_S)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _newest(ring: Ring) -> bytes | None:
+    newest = None
+    while (message := ring.take()) is not None:
+        newest = message
+    return newest
+
+
+def _answer(make: Callable[[], Answer], questions: Ring, answers: Ring, came: Any, ended: Flag, ready: Flag) -> None:
+    """Until nobody asks any more. An answer that nobody can take, since it is too long, ends the process."""
+    leave_signals()
+    answer = make()
+    ready.set()
+    while not (ended.is_set() or abandoned()):
+        if came.acquire(timeout=WAIT_S) and (question := _newest(questions)) is not None:
+            if not answers.put(pickle.dumps(answer(pickle.loads(question)))):
+                return
