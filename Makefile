@@ -21,8 +21,11 @@ help:
 demo: kernels .venv/run.stamp
 	$(BIN)/poise demo $(ARGS)
 
+# Two processes that compile the same kernel at once would be in each other's way: they are compiled first. What runs by the clock runs alone.
 test: kernels lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(compile)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not realtime"
+	$(BIN)/python -m pytest -m realtime
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -56,13 +59,17 @@ clean:
 
 .venv/run.stamp: requirements.lock pyproject.toml
 	$(call install,requirements.lock)
-	@echo "compiling the numerical kernels, once"
-	$(BIN)/python -c 'from poise.launch import build_stack; from poise.robots import load_robot; build_stack(load_robot("g1"))'
+	$(compile)
 	touch $@
 
 .venv/dev.stamp: requirements-dev.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	touch $@
+
+define compile
+	@echo "compiling the numerical kernels, once"
+	$(BIN)/python -c 'from poise.launch import build_stack; from poise.robots import load_robot; build_stack(load_robot("g1"))'
+endef
 
 define install
 	@echo "setting up .venv from $(1): this takes some minutes, once"

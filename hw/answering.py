@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from multiprocessing.util import Finalize
 from typing import Any, Self
@@ -27,8 +28,10 @@ class AnsweringProcess:
 
     def __init__(self, context: SpawnContext, make: Callable[[], Answer], name: str) -> None:
         self._questions, self._answers = Ring(context, RING_BYTES), Ring(context, RING_BYTES)
-        self._came, self._ended, self._ready = context.Semaphore(0), Flag(context), Flag(context)
-        shared = (self._questions, self._answers, self._came, self._ended, self._ready)
+        self._ended, self._ready = Flag(context), Flag(context)
+        # No semaphore: its name would outlive an asking process that is killed. Both ends stay open here, so that no write can fail.
+        self._bell, self._ring_bell = context.Pipe(duplex=False)
+        shared = (self._questions, self._answers, self._bell, self._ended, self._ready)
         self._process = context.Process(target=_answer, args=(make, *shared), name=name, daemon=True)
         self._process.start()
         Finalize(self, self._ended.set, exitpriority=10)  # at an exit without `__exit__` its process would be waited for
@@ -53,7 +56,7 @@ class AnsweringProcess:
     def _ask(self, question: Any) -> None:
         """Ask; where too many questions lie there already, it is not asked."""
         if self._questions.put(pickle.dumps(question)):
-            self._came.release()
+            self._ring_bell.send_bytes(b"?")  # the pipe holds more than the ring does: this never waits
 
     def _newest(self) -> Any:
         """The newest answer, if one has come."""
@@ -77,12 +80,18 @@ def _newest(ring: Ring) -> bytes | None:
     return newest
 
 
-def _answer(make: Callable[[], Answer], questions: Ring, answers: Ring, came: Any, ended: Flag, ready: Flag) -> None:
+def _answer(make: Callable[[], Answer], questions: Ring, answers: Ring, bell: Connection, ended: Flag, ready: Flag) -> None:
     """Until nobody asks any more. An answer that nobody can take, since it is too long, ends the process."""
     leave_signals()
     answer = make()
     ready.set()
     while not (ended.is_set() or abandoned()):
-        if came.acquire(timeout=WAIT_S) and (question := _newest(questions)) is not None:
-            if not answers.put(pickle.dumps(answer(pickle.loads(question)))):
-                return
+        if not bell.poll(WAIT_S):
+            continue
+        try:
+            bell.recv_bytes()
+        except EOFError:  # who asked has died
+            return
+        question = _newest(questions)
+        if question is not None and not answers.put(pickle.dumps(answer(pickle.loads(question)))):
+            return

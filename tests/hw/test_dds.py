@@ -11,6 +11,8 @@ from poise.hw.dds import KEPT, LOW_CMD_TOPIC, LOW_STATE_TOPIC, Bus, Reader, idl_
 from poise.hw.unitree_hg import BMS_STATE, IMU_STATE, LOW_CMD, LOW_STATE, Record, decode, encode, new, sealed
 from poise.robots import PoiseError
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 47  # not that of a robot
 PATIENCE_S = 5.0
 

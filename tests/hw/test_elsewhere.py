@@ -3,8 +3,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +127,17 @@ def test_it_ends_with_who_asks() -> None:
     with ElsewhereProcess(CONTEXT, echoing) as process:
         assert process.wait(PATIENCE_S)
     assert not process.alive
+
+
+def asks_and_dies() -> None:
+    process = ElsewhereProcess(CONTEXT, echoing)
+    process.wait(PATIENCE_S)
+    process.pose(at(1))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_asking_process_that_is_killed_leaves_nothing_behind() -> None:
+    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_elsewhere as t\n"
+    script += "if __name__ == '__main__':\n p = t.CONTEXT.Process(target=t.asks_and_dies); p.start(); p.join(); print(p.exitcode)\n"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ran.stdout.split() == [str(-signal.SIGKILL)] and ran.stderr == ""  # Python would name what is left: semaphores, shared memory

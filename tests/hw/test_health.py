@@ -17,6 +17,8 @@ from poise.hw.unitree_g1 import Wiring
 from poise.hw.unitree_hg import BMS_STATE, LOW_STATE, Record, new
 from poise.robots import RobotModel, RobotState
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN, PERIOD_S, NOW_S = 54, 0.002, 1234.5
 KNEE, ELBOW = "left_knee_joint", "right_elbow_joint"
 

@@ -11,6 +11,8 @@ from poise.hw.dds import Bus
 from poise.hw.motion_switcher import SELECT_MODE, MotionSwitcher, MotionSwitcherClient
 from poise.robots import PoiseError
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 52
 PATIENCE_S = 20.0
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 SESSION = Path(__file__).with_name("outside_client.py")
 MARK = "from here on every checksum is wrong"
 SECONDS = 4.0

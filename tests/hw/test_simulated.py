@@ -11,6 +11,8 @@ from poise.hw.simulated import SimulatedConfig, SimulatedRobot
 from poise.hw.unitree_hg import BMS_STATE, IMU_STATE, LOW_STATE, encode, new
 from poise.hw.wire_faults import HELP
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 50
 KNEE = G1_MOTORS.index("left_knee")
 

@@ -19,6 +19,8 @@ from poise.robots import PoiseError, RobotModel
 from poise.robots.commands import damping_command, hold_command
 from poise.robots.conformance import check_backend
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 53
 
 

@@ -13,6 +13,8 @@ from simulating import TOO_SLOW
 from poise.launch import bench_deployment
 from poise.launch.bench_deployment import FAULTS, GOES_ON, SAFE_MS, STOPPED, held, summary
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 62
 
 

@@ -14,6 +14,8 @@ from command import run_main
 
 from poise.robots.record import read_log
 
+pytestmark = pytest.mark.realtime
+
 COMMAND = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
 
 

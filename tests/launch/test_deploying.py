@@ -21,6 +21,8 @@ from poise.hw.supervisor import SupervisorConfig
 from poise.launch.deployment import Deployment, DeployPlan
 from poise.robots import Intent, RobotModel
 
+pytestmark = pytest.mark.realtime
+
 EMPTY, WALKED, ORPHANED = 55, 56, 57  # DDS domains
 LOST = 0.01  # share of a simulated robot's periods
 

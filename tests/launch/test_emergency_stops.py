@@ -16,6 +16,8 @@ import chromium
 import pytest
 from simulating import PATIENCE_S, POISE, simulating, status_of
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN = 59
 BUTTON = "[...document.querySelectorAll('button')].find(b => b.textContent.trim() === 'Emergency stop')"
 

@@ -20,6 +20,8 @@ from poise.hw.unitree import first_state
 from poise.hw.unitree_hg import LOW_STATE
 from poise.hw.wireless_remote import decode
 
+pytestmark = pytest.mark.realtime
+
 DOMAIN, PORT = 61, 18290
 
 

@@ -31,6 +31,8 @@ from poise.robots.record import read_log
 from poise.sim import MujocoBackend
 from poise.sim.scenarios import steady_scenario
 
+pytestmark = pytest.mark.realtime
+
 COMMAND = "from poise.launch.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
 FORWARD = Intent(velocity=(0.4, 0.0, 0.0))
 
