@@ -10,9 +10,12 @@ from poise.control.proposals import Choice
 from poise.control.protocols import Situation
 
 from .answering import AnsweringProcess
+from .coding import Numbers
 
 Chooser = Callable[[Situation], Choice]
 Adviser = Callable[[Question], Advice]
+QUESTION = Numbers(Question, {"sole": (2,), "dcm": (2,), "swing": (2, 2), "momentum": (2,), "twist": (3,), "shift": (2, 2)})
+ADVICE = Numbers(Advice, {"touchdown": (2, 2)})
 
 
 class ElsewhereProcess(AnsweringProcess):
@@ -47,7 +50,7 @@ class AdviserProcess(AnsweringProcess):
     """Solves the MPC (`control.advice.Advises`). When it has died no advice comes, and the walker plans without."""
 
     def __init__(self, context: SpawnContext, make: Callable[[], Adviser]) -> None:
-        super().__init__(context, make, "adviser")
+        super().__init__(context, make, "adviser", (QUESTION, ADVICE))
 
     def ask(self, q: Question) -> None:
         """Ask."""
