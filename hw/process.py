@@ -37,8 +37,8 @@ def enter_realtime(config: RealtimeConfig) -> list[str]:
     no cycles.
     """
     scheduled = schedule(config.priority)
-    throttled = None if config.priority is None or scheduled else _throttled()
-    refused = [said for said in (scheduled, throttled, _pin(config.cpu), _lock() if config.lock_memory else None) if said]
+    stopped = None if config.priority is None or scheduled else throttled()
+    refused = [said for said in (scheduled, stopped, _pin(config.cpu), _lock() if config.lock_memory else None) if said]
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
@@ -70,8 +70,8 @@ def schedule(priority: int | None) -> str | None:
     return None
 
 
-def _throttled() -> str | None:
-    """Linux stops all that is scheduled as real-time for the rest of each second in which it has had a processor for nearly all of it."""
+def throttled() -> str | None:
+    """Whether Linux stops what is scheduled as real-time for the rest of each second of which it has had nearly all, and for how long."""
     try:
         runtime_us = int(THROTTLE.read_text())
     except (OSError, ValueError):

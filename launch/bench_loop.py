@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from .output import Exit
 
-READY_S, ADVISER_PRIORITY, PLANT_PRIORITY = 120.0, 75, 70
+READY_S = 120.0
+PRIORITY, ADVISER_PRIORITY, PLANT_PRIORITY = 80, 75, 70
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Loop:
     """Be scheduled before other programs, with memory locked."""
     load: bool = True
     """Keep the other processors busy meanwhile."""
+    own_processor: bool = True
+    """Give the loop a processor of its own, where there are two, and wait for ticks without sleeping: what sleeps finds its caches cold."""
     mode: Mode = "hybrid"
     """hybrid: learned proposals, made in a process of its own; model: scripted ones."""
     json: File = None
@@ -48,25 +51,28 @@ class Loop:
 
         check_seconds(self.seconds)
         check_json(self.json)
-        context = multiprocessing.get_context("spawn")
-        loads = [context.Process(target=_spin, daemon=True) for _ in range(len(os.sched_getaffinity(0)) - 1 if self.load else 0)]
+        context, processors = multiprocessing.get_context("spawn"), os.sched_getaffinity(0)
+        own = max(processors) if self.own_processor and len(processors) > 1 else None
+        os.sched_setaffinity(0, processors - {own})  # and what it starts
+        loads = [context.Process(target=_spin, daemon=True) for _ in range(len(processors) - 1 if self.load else 0)]
         for load in loads:
             load.start()
         try:
-            result = self._run(context)
+            result = self._run(context, own)
         finally:
             for load in loads:
                 load.kill()
+            os.sched_setaffinity(0, processors)
         print_result("loop", result, self.json, console_for(self.json))
         return Exit.HELD
 
-    def _run(self, context: SpawnContext) -> dict[str, Any]:
-        from poise.hw.clock import Clock
+    def _run(self, context: SpawnContext, own: int | None) -> dict[str, Any]:
+        from poise.hw.clock import SPIN_S, Clock
         from poise.hw.elsewhere import AdviserProcess, ElsewhereProcess
         from poise.hw.exchange import command_record, command_type, state_of, state_type
         from poise.hw.loop import Timing, run_loop
         from poise.hw.mailbox import Mailbox
-        from poise.hw.process import RealtimeConfig, enter_realtime
+        from poise.hw.process import RealtimeConfig, enter_realtime, throttled
         from poise.robots import Intent, PoiseError, load_robot
 
         from .compose import build_stack
@@ -86,8 +92,9 @@ class Loop:
                 if not plant.is_alive():
                     raise PoiseError("the process of the plant has died")
                 time.sleep(0.01)
-            for refused in enter_realtime(RealtimeConfig()) if self.realtime else []:
+            for refused in enter_realtime(RealtimeConfig(PRIORITY if self.realtime else None, own, self.realtime)):
                 print(f"poise: {refused}", file=sys.stderr)
+            sleepless = own is not None and not (self.realtime and throttled())
             ticks, rungs = round(self.seconds / stack.period_s), Counter[str]()
 
             def step(tick: int) -> bool:
@@ -102,8 +109,8 @@ class Loop:
                 rungs[decision.rung] += 1
                 return tick < ticks
 
-            run_loop(Clock(stack.period_s), step, timing)
-        return {**timing.plain(), "skipped_percent": 100.0 * timing.skipped / ticks, "rungs": dict(rungs)}
+            run_loop(Clock(stack.period_s, spin_s=stack.period_s if sleepless else SPIN_S), step, timing)
+        return {**timing.plain(), "skipped_percent": 100.0 * timing.skipped / ticks, "sleepless": sleepless, "rungs": dict(rungs)}
 
 
 def _plant(states: Mailbox, commands: Mailbox, realtime: bool) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,19 @@ def test_real_time_writes_what_it_measured(tmp_path: Path) -> None:
         assert figures["seconds"] == pytest.approx(0.5)
     assert result["mode"] == "model"
     assert result["velocity"] == [0.5, 0.0, 0.0]
+
+
+@pytest.mark.realtime
+def test_the_loop_counts_every_tick_and_says_where_those_went_that_it_skipped(tmp_path: Path) -> None:
+    file, processors = tmp_path / "loop.json", os.sched_getaffinity(0)
+    line = [sys.executable, "-m", "poise.launch.cli", "bench", "loop", "--seconds", "2", "--mode", "model", "--json", str(file)]
+    subprocess.run(line, check=True, timeout=300, capture_output=True)  # in a process of its own: it leaves locked memory behind
+    result = json.loads(file.read_text())
+    skipped = result["skipped_own"] + result["skipped_stolen"]
+    assert 1000 <= result["ticks"] + skipped <= 1000 + skipped  # the last one may be skipped too
+    assert result["skipped_percent"] == pytest.approx(skipped / 10.0)
+    assert result["work_us"]["count"] == result["ticks"] == sum(result["rungs"].values())
+    assert not result["sleepless"] or len(processors) > 1
 
 
 def test_unusable_options_are_refused(tmp_path: Path) -> None:
