@@ -200,8 +200,9 @@ class Deployment:
             PoiseError: one of them ended before it was.
         """
         try:
-            for name in TARGETS:
-                self.start(name)
+            ready = {name: self._begin(name) for name in TARGETS}
+            for name in reversed(TARGETS):  # the supervisor knows first that there is no robot
+                self._wait(name, ready[name])
         except BaseException:  # Ctrl-C as well: Python waits for processes that it has not ended
             self.__exit__()
             raise
@@ -213,6 +214,9 @@ class Deployment:
         Raises:
             PoiseError: it ended before it was.
         """
+        self._wait(name, self._begin(name))
+
+    def _begin(self, name: str) -> Any:
         ready = self._context.Event()
         process = self._context.Process(
             target=TARGETS[name], args=(self._plan, self.boxes, self._black_box, ready, self._faults), name=name
@@ -220,7 +224,10 @@ class Deployment:
         self.processes[name] = process
         with held_back():
             process.start()
-        end = time.monotonic() + READY_S
+        return ready
+
+    def _wait(self, name: str, ready: Any) -> None:
+        process, end = self.processes[name], time.monotonic() + READY_S
         while not ready.wait(0.1):
             if not process.is_alive() or time.monotonic() > end:
                 process.join(END_S)  # then what it had to say has come
