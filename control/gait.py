@@ -8,8 +8,6 @@ every tick.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from poise.robots.overlay import Gait
@@ -22,18 +20,23 @@ from .dynamics import Dynamics
 from .footing import Footing
 from .footsteps import orbit_plan, step_width
 from .foresight import Foresight, PushWatch
+from .ground import Ground
 from .lip import GRAVITY
 from .polygon import clamp_inside, margin_inside, support_hull
 from .reaction import dcm_of_swing, left_to_the_body, legs_momentum_as_shift, momentum_as_shift
 from .references import GaitCommand, Reference
 from .rotation import turned, wrap_angle
+from .snapshots import put_back, snapshot_of
 from .step_feedback import StepFeedback
 from .stepping import look, replan, toward
-from .swing import SwingFoot, rest_to_rest, slope_at_the_end
+from .swing import SwingFoot
+from .tripping import Trip
+from .two_feet import TwoFeet
 from .vault import vault
 from .walker_config import WalkerConfig
 
 Orbit = tuple[Array, Array, Array, Array]
+_LEVEL, _NO_SWING, _NO_ADVICE, _NO_WRENCH = np.zeros(3), np.zeros((3, 3)), np.full((2, 2), np.nan), np.zeros((2, 6))
 
 
 class Walker:
@@ -50,7 +53,8 @@ class Walker:
         self.feedback = StepFeedback(config.feedback)
         self._foresight = Foresight(config.foresight, period_s)
         self._push = PushWatch(config.push, period_s)
-        self._footing = Footing(config.footing)
+        self._footing, self._ground, self._trip = Footing(config.footing), Ground(config.ground), Trip(config.trip, period_s)
+        self.two_feet = TwoFeet(config.dcm_return_rate, config.placed_max, config.shift_s, period_s)
         self._for_replan = (config.turn_max, config.mpc_authority_m, np.array(self._limits), self._cop_box, np.array(config.adaptation))
         self.reset(0.0)
 
@@ -65,34 +69,33 @@ class Walker:
         self.last_step = np.zeros(2)  # from the old sole to the stance sole, stance axes
         self.swing: SwingFoot | None = None
         self.feedback.reset()
-        self._foresight.reset()
-        self._push.reset()
-        self._footing.reset()
+        for part in (self._foresight, self._push, self._footing, self._ground, self._trip, self.two_feet):
+            part.reset()
         self.zmp = np.zeros(2)
         self._lift = self._gait.swing_height_m  # of the step in progress
-        self._dcm_reference: Array | None = None
-        self._placed: Array | None = None  # where the pelvis was when the stand began
-        self._shift_from = np.zeros(2)
+        self._lies = False  # whether the stance sole has come to lie
         self._nominal: Advice | None = None
         self._coming: Advice | None = None
         self._asked: Question | None = None
 
     def snapshot(self) -> dict[str, object]:
         """Everything that `update` changes, copied."""
-        return {name: _copied(value) for name, value in self.__dict__.items() if name not in _FIXED}
+        return snapshot_of(self, _FIXED)
 
     def restore(self, snapshot: dict[str, object]) -> None:
         """Go back to a snapshot of this walker."""
-        for name, value in snapshot.items():
-            setattr(self, name, _copied(value))
+        put_back(self, snapshot)
 
     # -- one tick ---------------------------------------------------------------------------------------------
 
-    def update(self, d: Dynamics, contact: Array, command: GaitCommand) -> Reference:
-        """Advance by one tick: measured dynamics, contact probabilities (2,), and the command. Between two of them it has to `think`."""
+    def update(self, d: Dynamics, contact: Array, command: GaitCommand, wrench: Array = _NO_WRENCH) -> Reference:
+        """Advance by one tick; between two of them it has to `think`.
+
+        Of measured dynamics, contact probabilities (2,), the command, and what acts on the soles (2 or more, 6), N and N·m in the world.
+        """
         self.tick += 1
         self.time += self._dt
-        self._command = command
+        self._command, self._wrench, self._normals = command, wrench, d.sole_rotation[:, :, 2]
         self.sense(d, command.height_m)
         self._moving = max(map(abs, command.twist.tolist())) > self._config.still_twist
         self._keep_footing(d)
@@ -159,7 +162,7 @@ class Walker:
             side = self._command.twist[1] + 0.3 * self._command.twist[2]
             self.stance = RIGHT if side > 0.02 else LEFT
             self.phase, self.time = "shift", 0.0
-            self._shift_from = self.dcm.copy()
+            self.two_feet.begin_shift(self.dcm)
         elif self.phase == "shift" and not self._moving:
             self._stand()
         elif self.phase == "shift" and self.time >= self._config.shift_s:
@@ -167,7 +170,7 @@ class Walker:
 
     def _stand(self) -> None:
         self.phase, self.time, self.swing = "stand", 0.0, None
-        self._dcm_reference, self._placed = None, None
+        self.two_feet.reset()
         self._foresight.reset()
         self._push.reset()
         self.feedback.stand()
@@ -182,38 +185,27 @@ class Walker:
 
     def _two_feet_reference(self) -> Reference:
         push = self._push(self.dcm, self._omega, self.zmp)
-        reference, rate = self._shift_reference() if self.phase == "shift" else self._stand_reference()
+        if self.phase == "shift":
+            reference, rate = self._shift_reference()
+        else:
+            reference, rate = self.two_feet.stand(self.dcm, self._pelvis, self._com, self._soles)
         self._sense_urgency(float(np.hypot(*(self.dcm - reference))))
         zmp = self.dcm + (push - rate + self._config.dcm_gain * (self.dcm - reference)) / self._omega
         self.zmp, self.dcm_target = clamp_inside(zmp, self._hull, self._config.cop_inset), reference
         yaw = self.sole_yaw[LEFT] + 0.5 * wrap_angle(self.sole_yaw[RIGHT] - self.sole_yaw[LEFT])
         self.heading += self._dt * 2.0 * wrap_angle(yaw - self.heading)
-        ground = float(self._soles[:, 2].mean())
-        return Reference(self.zmp, reference, _BOTH.copy(), _NO_SWING, 0.0, self.heading, 0.0, ground, _LEVEL, self.urgency)
-
-    def _stand_reference(self) -> tuple[Array, Array]:
-        """DCM reference and rate: to where the centre of mass keeps the pelvis in place, within `placed_max` of the middle."""
-        if self._dcm_reference is None or self._placed is None:
-            self._dcm_reference, self._placed = self.dcm.copy(), self._pelvis.copy()
-        middle = 0.5 * (self._soles[0, :2] + self._soles[1, :2])
-        shift = self._com + self._placed - self._pelvis - middle
-        shift *= min(1.0, self._config.placed_max / max(float(np.hypot(*shift)), 1e-9))
-        rate = self._config.dcm_return_rate * (middle + shift - self._dcm_reference)
-        self._dcm_reference = self._dcm_reference + self._dt * rate
-        return self._dcm_reference, rate
+        where = (self.zmp, reference, _BOTH.copy(), _NO_SWING, 0.0, self.heading, 0.0, self._ground.stand(self._soles))
+        return Reference(*where, _LEVEL, self.urgency, self._ground.slope)
 
     def _shift_reference(self) -> tuple[Array, Array]:
-        """DCM reference and rate: a quintic from rest to where the periodic orbit starts a step."""
+        """DCM reference and rate: from rest to where the periodic orbit starts a step."""
         side = 1.0 if self.stance == LEFT else -1.0
         _, _, here, _ = self._orbit(side)
         # No forward speed yet: the first step gains it.
         beside = np.array([0.0, here[1] + self._kappa * side * self._gait.step_width_m])
         start = turned(self.sole_yaw[self.stance], beside)
         end, end_rate = self._soles[self.stance, :2] + start, self._omega * start
-        total = self._config.shift_s
-        s, delta = min(1.0, self.time / total), end - self._shift_from
-        (way, speed, _), (push, pull, _) = rest_to_rest(s), slope_at_the_end(s)
-        return self._shift_from + delta * way + end_rate * total * push, delta * speed / total + end_rate * pull
+        return self.two_feet.shift(self.time, end, end_rate)
 
     # -- stepping ---------------------------------------------------------------------------------------------
 
@@ -223,6 +215,7 @@ class Walker:
         self._push.begin_step()
         self.double_support, self.step_duration = double_support, self._command.step_duration_s
         self.last_step = turned(-self.sole_yaw[stance], self._soles[stance, :2] - self._soles[swing, :2])
+        self._lies = False
         self.foothold = np.array([*self._soles[swing, :2], self.sole_yaw[swing]])
         if double_support == 0.0:
             self.intended_yaw = self.heading
@@ -231,9 +224,10 @@ class Walker:
         cfg, late, swing = self._config, self.time - self.step_duration, 1 - self.stance
         if self.swing is None or (self.swing.phase <= cfg.contact_phase and late <= min(cfg.late_low_s, cfg.late_s)):
             return
-        height = self._soles[swing, 2] - self._soles[self.stance, 2]
-        # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well.
-        touched = contact[swing] > 0.5 and height < cfg.contact_height and self.swing.phase > cfg.contact_phase
+        height = self._soles[swing, 2] - self._ground.height_at(self._soles[swing], self._soles[self.stance])
+        # A swinging leg's own acceleration looks like a contact force to the observer: the foot must be low as well, or held up.
+        held = self._ground.heeds(self.urgency) and self._soles[swing, 2] - self.swing.state[0, 2] > cfg.held_up
+        touched = contact[swing] > 0.5 and (height < cfg.contact_height or held) and self.swing.phase > cfg.contact_phase
         if not (touched or (late > cfg.late_low_s and height < cfg.late_height) or late > cfg.late_s):
             return
         self.touchdowns += 1
@@ -359,18 +353,37 @@ class Walker:
         self.step_duration, self.foothold, self.zmp, self.dcm_target = float(plan[0]), plan[1:4], plan[4:6], plan[6:8]
         self._sense_urgency(float(plan[9]))
         self.heading = wrap_angle(self.heading + self._dt * rate)
-        ground, rise = float(self._soles[self.stance, 2]), self._rise()
-        if self.time < self.double_support:
-            return Reference(self.zmp, self.dcm_target, _BOTH.copy(), _NO_SWING, 0.0, self.heading, rate, ground, rise, self.urgency)
+        stance, rise, slope = self._soles[self.stance], self._rise(), self._ground.slope
+        ground = self._ground.floor(self._com, stance, self._dt)
+        moving = (_BOTH.copy(), _NO_SWING, 0.0)
+        if self.time >= self.double_support:
+            foot = self._swing_on(swing)
+            moving = (_ONE[swing].copy(), foot.state, foot.yaw)
+        return Reference(self.zmp, self.dcm_target, *moving, self.heading, rate, ground, rise, self.urgency, slope)
+
+    def _swing_on(self, foot: int) -> SwingFoot:
+        """Move the swing foot's reference by a tick, and learn of the ground."""
+        config, gait, ground, sole, stance = self._config, self._gait, self._ground, self._soles[foot], self._soles[self.stance]
         if self.swing is None:
-            self.swing = SwingFoot(self._soles[swing], float(self.sole_yaw[swing]), self._dt)
-            self._lift = self._gait.swing_height_m * (1.0 + self._config.lift_urgent * self.urgency)
-        at = self._soles[swing, :2]
-        self.swing.state[0, :2] = toward(at, self.swing.state[0, :2], self._config.swing_lag)
+            self.swing = SwingFoot(sole, float(self.sole_yaw[foot]), self._dt)
+            self._lift = gait.swing_height_m * (1.0 + config.lift_urgent * self.urgency) + ground.lift_m
+            self._trip.lift_off(sole, self.swing.yaw, ground.high and self.urgency < config.calm_to_wait)
+        swing = self.swing
+        if not self._lies and self.time > config.lies_s and ground.heeds(self.urgency):
+            self._lies = True
+            ground.lies(self._normals[self.stance], stance)
+        swing.state[0, :2] = toward(sole[:2], swing.state[0, :2], config.swing_lag)
+        self.step_duration = min(self.step_duration, self._trip.ends_s)
         left = self.step_duration - self._lead() - self.time
-        self.swing.advance(self._waypoint(), left, max(0.0, -self.feedback.lead_s), self._lift, ground, self.urgency)
-        where = (self.zmp, self.dcm_target, _ONE[swing].copy(), self.swing.state, self.swing.yaw)
-        return Reference(*where, self.heading, rate, ground, rise, self.urgency)
+        if ground.heeds(self.urgency) and self._trip.strikes(swing, sole, self._wrench[foot, :2], self.time):
+            ground.struck()
+            self._lift = max(self._lift, gait.swing_height_m + ground.lift_m) if self._trip.over else self._lift
+        side = 1.0 if self.stance == LEFT else -1.0  # round the stance foot first, where it stands in the way
+        way = waypoint(swing.state[0], self.foothold, stance, self.sole_yaw[self.stance], side, gait.reach_inward_m, gait.reach_apart_m)
+        target = self._trip.target(way, swing, float(sole[2]), self._lift)
+        aloft, landing = max(0.0, -self.feedback.lead_s), ground.height_at(target, stance)
+        swing.advance(target, left, aloft, self._lift, landing, self.urgency, ground.high)
+        return swing
 
     def _rise(self) -> Array:
         """Of the centre of mass over its mean height (vault.py): a robot that has to be caught is kept level."""
@@ -378,23 +391,10 @@ class Walker:
         share, way = (1.0 - self.urgency) * cfg.vault_share, float(command.twist[0]) * command.step_duration_s
         return vault(way, self.time, self.step_duration, command.height_m, share, cfg.vault_lag)
 
-    def _waypoint(self) -> Array:
-        """The foothold, or where the swing foot has to go first to get round the stance foot."""
-        assert self.swing is not None
-        side, gait = 1.0 if self.stance == LEFT else -1.0, self._gait
-        where = (self._soles[self.stance], self.sole_yaw[self.stance], side)
-        return waypoint(self.swing.state[0], self.foothold, *where, gait.reach_inward_m, gait.reach_apart_m)
-
 
 _BOTH, _ONE = np.ones(2), (np.array([0.0, 1.0]), np.array([1.0, 0.0]))  # which feet stand; all, all but the left, all but the right
-_LEVEL, _NO_SWING, _NO_ADVICE = np.zeros(3), np.zeros((3, 3)), np.full((2, 2), np.nan)
 
 _FIXED = {
     *("_gait", "_polygon", "_config", "_dt", "_cop_box", "_limits", "_for_replan", "_advises", "_swing_shift"),
-    *("_command", "_soles", "_pelvis", "_momentum", "_weight", "_velocity"),  # of the tick
+    *("_command", "_soles", "_pelvis", "_momentum", "_weight", "_velocity", "_wrench", "_normals"),  # of the tick
 }
-
-
-def _copied(value: Any) -> Any:
-    """What can be copied, copied; numbers, words and tuples, and plans, which are never written to, as they are."""
-    return value.copy() if hasattr(value, "copy") else value

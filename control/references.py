@@ -26,6 +26,7 @@ class Reference(NamedTuple):
     swing_yaw: float
     heading: float
     heading_rate: float
-    ground_height: float  # m, of the stance sole
+    ground_height: float  # m, over which the centre of mass is kept
     rise: Array  # (3,) of the centre of mass over its mean height, m, m/s, m/s²
     urgency: float  # 0 in a steady walk … 1 when the robot has to be caught
+    slope: Array  # (2,) gradient of the ground's height along the world's x and y

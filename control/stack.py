@@ -280,7 +280,7 @@ class Stack:
             self._twist = toward(self._twist, proposal.twist, self._slew)
             self._motion.advance((self._tick - acting.ready) * self.period_s, acting.obeyed(intent), self._twist)
             command = GaitCommand(self._twist, self._motion.step_duration_s, self._motion.height_m, proposal.footstep_offset)
-            reference = self._walker.update(self.dynamics, self.estimator.contact, command)
+            reference = self._walker.update(self.dynamics, self.estimator.contact, command, self.estimator.parts.wrench)
         return reference
 
     def _periods_since(self) -> int:

@@ -23,6 +23,7 @@ RAMP = 6.5  # of way/T²: the ramps' acceleration; at 6 it is that of both ends 
 BRAKE_MOST = 3.0  # times the ramps' acceleration, of a foot whose target came nearer, if the way of least acceleration has no more
 TIMELY = 1.05  # times the time that is left: braking that lasts no longer is in time
 LAST_S = 0.03  # the least time that a step is planned for
+STAY = 0.2  # share of its phase for which a foot that goes over something stays up
 COAST_S = 0.02  # in which a foot that coasts comes back to its speed
 JERK_MAX = 2000.0  # m/s³, of a calm step
 
@@ -86,16 +87,20 @@ def slope_at_the_end(s: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True)
-def height_profile(phase: float, height: float, landing: float, phase_rate: float) -> tuple[float, float, float]:
+def height_profile(phase: float, height: float, landing: float, phase_rate: float, stay: float) -> tuple[float, float, float]:
     """Height above the start (m), its rate (m/s) and acceleration (m/s²) at a phase in [0, 1].
 
-    Two quintics: from rest up to `height` at phase 0.45, then down to `landing` (m), reached at DESCENT_MPS.
+    Two quintics: from rest up to `height` at phase 0.45, and, after a share `stay` of the phase up there, down to `landing` (m), reached
+    at DESCENT_MPS.
     """
     apex = 0.45
     if phase < apex:
         s, rate = phase / apex, phase_rate / apex
         shape, slope, curve = rest_to_rest(s)
         return height * shape, height * slope * rate, height * curve * rate * rate
+    apex += stay
+    if phase < apex:
+        return height, 0.0, 0.0
     s, rate = (phase - apex) / (1 - apex), phase_rate / (1 - apex)
     drop = height - landing
     end = -DESCENT_MPS / max(rate, 1e-3)  # slope per unit of s at touchdown
@@ -116,6 +121,7 @@ def advance(
     height: float,
     landing_z: float,
     urgency: float,
+    stay: float,
     dt: float,
 ) -> tuple[float, float]:
     """Move position, velocity and acceleration (3, 3) by dt, in place; gives phase and yaw after it. See SwingFoot.advance.
@@ -139,7 +145,7 @@ def advance(
     else:
         rate = (1.0 - phase) / max(time_left, dt)
         phase = min(1.0, phase + rate * dt)
-        z, velocity[2], acceleration[2] = height_profile(phase, height, landing_z - start_height, rate)
+        z, velocity[2], acceleration[2] = height_profile(phase, height, landing_z - start_height, rate, stay)
         position[2] = start_height + z
     return phase, start_yaw + phase * phase * (3.0 - 2.0 * phase) * wrap_angle(foothold[2] - start_yaw)
 
@@ -161,10 +167,13 @@ class SwingFoot:
         other.state, other._most = self.state.copy(), self._most.copy()
         return other
 
-    def advance(self, foothold: Array, time_left: float, aloft: float, height: float, landing_z: float, urgency: float) -> None:
+    def advance(
+        self, foothold: Array, time_left: float, aloft: float, height: float, landing_z: float, urgency: float, high: bool = False
+    ) -> None:
         """Move the reference by one tick towards foothold (3,) m and rad: over it in `time_left` s, at height landing_z `aloft` s later.
 
-        urgency leads from 0, a calm step, to 1, one that has to catch the robot.
+        urgency leads from 0, a calm step, to 1, one that has to catch the robot. A high step comes down late.
         """
         start = (self._start_height, self._start_yaw, self.phase, self._most)
-        self.phase, self.yaw = advance(self.state, *start, foothold, time_left, aloft, height, landing_z, urgency, self._dt)
+        stay = STAY if high else 0.0
+        self.phase, self.yaw = advance(self.state, *start, foothold, time_left, aloft, height, landing_z, urgency, stay, self._dt)

@@ -14,7 +14,7 @@ from .dynamics import Terms
 from .linalg import add_scaled, rotated
 from .rotation import matrix_from_rpy, rotation_error, yaw_of
 
-TILT_RAD = 0.05  # up to which a standing sole is taken to be level
+TILT_RAD = 0.05  # up to which a standing sole is taken to lie on the ground
 TASK_ROWS = 24  # CoM 3, angular momentum 3, pelvis 3, torso 3, soles 2 × 6
 
 
@@ -125,6 +125,21 @@ def swing_reaction(reference: Array, swing: Array, momentum: float, damping: flo
 
 
 @njit(cache=True)
+def lying(slope: Array, yaw: float) -> Array:
+    """Rotation (3, 3) of a sole that lies on ground of a slope (2,), the gradient of its height, and points along `yaw`."""
+    out = np.empty((3, 3))
+    c, s = np.cos(yaw), np.sin(yaw)
+    rise = slope[0] * c + slope[1] * s
+    length, normal = np.sqrt(1.0 + rise * rise), np.sqrt(1.0 + slope[0] * slope[0] + slope[1] * slope[1])
+    out[0, 0], out[1, 0], out[2, 0] = c / length, s / length, rise / length
+    out[0, 2], out[1, 2], out[2, 2] = -slope[0] / normal, -slope[1] / normal, 1.0 / normal
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        out[i, 1] = out[j, 2] * out[k, 0] - out[k, 2] * out[j, 0]
+    return out
+
+
+@njit(cache=True)
 def sole_tasks(
     rows: Array,
     reference: Array,
@@ -133,16 +148,20 @@ def sole_tasks(
     contact: Array,
     swing: Array,
     swing_yaw: float,
+    slope: Array,
     weights: TaskWeights,
     gains: TaskGains,
 ) -> None:
-    """Fill task rows 12–23: a standing sole is held still, and level, the other follows swing (3, 3): position, velocity, acceleration."""
+    """Fill task rows 12–23: a standing sole is held still, the other follows swing (3, 3): position, velocity, acceleration.
+
+    Both are to lie on ground of that slope (2,).
+    """
     for foot in range(2):
         at = 12 + 6 * foot
         rows[at : at + 6] = t.sole_jacobian[foot]
         stands = contact[foot] > 0.5
         yaw = yaw_of(t.sole_rotation[foot]) if stands else swing_yaw
-        error = rotation_error(matrix_from_rpy(0.0, 0.0, yaw), t.sole_rotation[foot])
+        error = rotation_error(lying(slope, yaw), t.sole_rotation[foot])
         tilted = max(0.0, 1.0 - TILT_RAD / max(np.hypot(error[0], error[1]), TILT_RAD))
         for i in range(3):
             linear, angular = t.sole_velocity[foot, i], t.sole_velocity[foot, 3 + i]
@@ -231,6 +250,7 @@ def tabulate(
     contact: Array,
     swing: Array,
     swing_yaw: float,
+    slope: Array,
     swing_momentum: float,
     weights: TaskWeights,
     gains: TaskGains,
@@ -247,7 +267,7 @@ def tabulate(
     """Task rows, contact wrenches, and the bounds (n,) of the joint accelerations, in place."""
     body_tasks(rows, reference, weight, t, com_acceleration_xy, height, heading, torso_rpy, yaw_rate, weights, gains)
     swing_reaction(reference, swing, swing_momentum, gains.momentum_d)
-    sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, weights, gains)
+    sole_tasks(rows, reference, weight, t, contact, swing, swing_yaw, slope, weights, gains)
     contact_wrenches(wrench_map, t, contact, contacts)
     p = posture
     acceleration_bounds(t.q[7:], t.v[6:], p.position_min, p.position_max, p.velocity_limit, p.beyond, horizon, lower, upper)
@@ -287,6 +307,7 @@ def build(
     contact: Array,
     swing: Array,
     swing_yaw: float,
+    slope: Array,
     swing_momentum: float,
     joints: Array,
     joint_velocity: Array,
@@ -324,6 +345,7 @@ def build(
         contact,
         swing,
         swing_yaw,
+        slope,
         swing_momentum,
         weights,
         gains,

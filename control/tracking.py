@@ -36,6 +36,7 @@ def whole_body_targets(
         contact=reference.contact,
         swing=reference.swing,
         swing_yaw=reference.swing_yaw,
+        slope=reference.slope,
         swing_momentum=momentum,
         joints=joints,
         joint_velocity=speed,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from .adaptation import AdaptationConfig
 from .footing import FootingConfig
 from .foresight import ForesightConfig, PushConfig
+from .ground import GroundConfig
 from .mpc import MpcConfig
 from .step_feedback import FeedbackConfig
+from .tripping import TripConfig
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class WalkerConfig:
     settle_s: float = 0.1  # that a stand lasts at least: begun anew, the estimate of the velocity has not settled yet
     stand_margin: float = 0.01  # DCM margin to the support polygon below which a step is taken
     footing: FootingConfig = FootingConfig()
+    ground: GroundConfig = GroundConfig()
+    trip: TripConfig = TripConfig()
+    calm_to_wait: float = 0.7  # urgency from which on no foot waits until it is high
     foresight: ForesightConfig = ForesightConfig()
     push: PushConfig = PushConfig()
     still_twist: float = 0.02  # commands below it mean: stand
@@ -32,6 +37,8 @@ class WalkerConfig:
     contact_height: float = 0.012  # and one above this height over the stance sole is the leg's own momentum
     late_low_s: float = 0.02  # after it a foot within `late_height` of the ground counts as down
     late_height: float = 0.004
+    held_up: float = 0.012  # over its reference: what carries a foot there is ground that came early
+    lies_s: float = 0.12  # after a touchdown the sole lies as the ground does
     late_s: float = 0.12  # and after this any foot
     lift_urgent: float = 0.25  # by this share a foot that has to catch the robot is lifted higher
     swing_lag: float = 0.03  # that the swing foot may be behind its reference, along each axis

@@ -36,7 +36,19 @@ def warm_up(stack: Stack) -> None:
         posture = Intent(height_m=height, torso_rpy=(0.0, 0.0, 0.0), arms=robot.posture[robot.arms])
         stack.step(state, Intent(velocity=(0.2, 0.0, 0.1)) if tick else posture)
     targets = WholeBodyTargets(
-        zero[:2], np.array([height, 0.0, 0.0]), 0.0, zero[:3], 0.0, np.ones(2), np.zeros((3, 3)), 0.0, 0.0, robot.posture, zero, 0.0
+        com_acceleration_xy=zero[:2],
+        com_height=np.array([height, 0.0, 0.0]),
+        heading=0.0,
+        torso_rpy=zero[:3],
+        yaw_rate=0.0,
+        contact=np.ones(2),
+        swing=np.zeros((3, 3)),
+        swing_yaw=0.0,
+        slope=zero[:2],
+        swing_momentum=0.0,
+        joints=robot.posture,
+        joint_velocity=zero,
+        urgency=0.0,
     )
     stack.whole_body.warm(stack.dynamics, targets)
     for support in Support:

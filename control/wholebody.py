@@ -65,6 +65,7 @@ class WholeBodyTargets(NamedTuple):
     contact: Array  # (2,) 1 where a foot stands, 0 where it swings
     swing: Array  # (3, 3) position, velocity, acceleration of the foot that swings, m
     swing_yaw: float
+    slope: Array  # (2,) gradient of the ground's height along the world's x and y
     swing_momentum: float  # kg·m, of the angular momentum per m/s of that foot which is left to it (reaction.py)
     joints: Array  # (n,) rad posture target
     joint_velocity: Array  # (n,) rad/s

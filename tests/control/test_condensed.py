@@ -34,7 +34,8 @@ def case(g1: RobotModel, seed: int, contact: tuple[float, float]) -> tuple[Dynam
     wanted = g1.posture + rng.normal(0.0, 0.2, g1.n)
     pull, speed = rng.normal(0.0, 1.0, 2), rng.normal(0.0, 1.0, g1.n)
     height = np.array([float(d.com[2]) + 0.01, 0.1, 1.0])
-    return d, WholeBodyTargets(pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.1, 1.5, wanted, speed, 0.3)
+    slope = rng.normal(0.0, 0.1, 2)
+    return d, WholeBodyTargets(pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.1, slope, 1.5, wanted, speed, 0.3)
 
 
 @pytest.mark.parametrize("contact", CONTACTS)

@@ -84,8 +84,8 @@ def test_a_stand_is_held_within_reach_of_the_middle(heading: float) -> None:
         command = GaitCommand(np.zeros(3), 0.42, 0.62, np.zeros((2, 2)))
         walker.update(d, np.ones(2), command)
         middle = d.sole_position[:, :2].mean(axis=0)
-        assert walker._placed is not None
-        walker._placed += wish * ahead - (d.com[:2] - middle)
+        assert walker.two_feet.placed is not None
+        walker.two_feet.placed += wish * ahead - (d.com[:2] - middle)
         for _ in range(2000):
             walker.update(d, np.ones(2), command)
         np.testing.assert_allclose(walker.dcm_target - middle, held * ahead, atol=1e-4)
@@ -95,7 +95,7 @@ def test_a_stand_brings_the_dcm_back_at_its_gain() -> None:
     """A pendulum over the ZMP of a stand: its error decays as e^(−kt) about a reference that goes home as e^(−4t)."""
     walker, config, period = standing_walker(), WalkerConfig(), 0.002
     home = walker.dcm.copy()
-    walker._dcm_reference, walker.dcm = home + [0.01, 0.0], home + [0.01, 0.005]
+    walker.two_feet.reference, walker.dcm = home + [0.01, 0.0], home + [0.01, 0.005]
     walker._push.reset()
     for _ in range(150):
         walker.dcm = dcm_after(walker.dcm, walker._two_feet_reference().zmp, walker._omega, period)
@@ -156,11 +156,32 @@ def test_the_shift_ends_where_the_first_step_begins() -> None:
 def test_what_counts_as_a_touchdown(contact: float, height: float, phase: float, late: float, lands: bool) -> None:
     walker = standing_walker((0.4, 0.0, 0.0))
     walker._begin_step(LEFT, 0.0)
-    walker.swing, walker.time = SwingFoot(np.zeros(3), 0.0, 0.002), walker.step_duration + late
-    walker.swing.phase = phase
     walker._soles = walker._soles + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, height]])
+    walker.swing, walker.time = SwingFoot(walker._soles[RIGHT], 0.0, 0.002), walker.step_duration + late
+    walker.swing.phase = phase
     walker._land(np.array([1.0, contact]))
     assert (walker.touchdowns, walker.stance) == ((1, RIGHT) if lands else (0, LEFT))
+
+
+@pytest.mark.parametrize(
+    ("above", "urgency", "lift", "lands"),
+    [
+        (0.015, 0.0, 0.0, True),
+        (0.01, 0.0, 0.0, False),  # as far as a foot may be off its reference
+        (0.015, 0.5, 0.0, False),  # pushed, on even ground
+        (0.015, 0.5, 0.1, True),  # on uneven ground
+    ],
+)
+def test_a_foot_that_is_felt_and_held_up_over_its_reference_is_on_ground_that_came_early(
+    above: float, urgency: float, lift: float, lands: bool
+) -> None:
+    walker = standing_walker((0.4, 0.0, 0.0))
+    walker._begin_step(LEFT, 0.0)
+    walker._soles = walker._soles + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.08]])
+    walker.swing = SwingFoot(walker._soles[RIGHT] - [0.0, 0.0, above], 0.0, 0.002)
+    walker.swing.phase, walker.urgency, walker._ground.lift_m, walker.time = 0.7, urgency, lift, 0.3
+    walker._land(np.ones(2))
+    assert walker.touchdowns == int(lands)
 
 
 def test_it_walks_forward_without_a_fall_as_fast_as_asked() -> None:

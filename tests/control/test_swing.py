@@ -106,23 +106,25 @@ def test_an_easy_step_bounds_its_jerk() -> None:
     np.testing.assert_allclose(np.diff(states[:, 1]), DT * 0.5 * (states[1:, 2] + states[:-1, 2]), atol=1e-12)
 
 
+@pytest.mark.parametrize("stay", [0.0, 0.2])
 @pytest.mark.parametrize("landing", [0.0, 0.02, -0.03])
-def test_height_profile_starts_peaks_and_lands_as_said(landing: float) -> None:
+def test_height_profile_starts_peaks_and_lands_as_said(landing: float, stay: float) -> None:
     rate, height = 1.0 / 0.4, 0.06
-    np.testing.assert_allclose(height_profile(0.0, height, landing, rate), (0.0, 0.0, 0.0), atol=1e-12)
-    np.testing.assert_allclose(height_profile(0.45, height, landing, rate), (height, 0.0, 0.0), atol=1e-12)
-    np.testing.assert_allclose(height_profile(1.0, height, landing, rate), (landing, -DESCENT_MPS, 0.0), atol=1e-9)
-    heights = [height_profile(phase, height, landing, rate)[0] for phase in np.linspace(0.0, 1.0, 501)]
+    np.testing.assert_allclose(height_profile(0.0, height, landing, rate, stay), (0.0, 0.0, 0.0), atol=1e-12)
+    np.testing.assert_allclose(height_profile(0.45 + stay, height, landing, rate, stay), (height, 0.0, 0.0), atol=1e-12)
+    np.testing.assert_allclose(height_profile(1.0, height, landing, rate, stay), (landing, -DESCENT_MPS, 0.0), atol=1e-9)
+    heights = [height_profile(phase, height, landing, rate, stay)[0] for phase in np.linspace(0.0, 1.0, 501)]
     assert max(heights) == pytest.approx(height, abs=1e-9)
     assert min(heights) >= min(0.0, landing) - 1e-12  # nothing under the ground
 
 
-@pytest.mark.parametrize("phase", [0.1, 0.3, 0.449, 0.451, 0.7, 0.95])
-def test_height_profile_rates_are_derivatives(phase: float) -> None:
+@pytest.mark.parametrize("stay", [0.0, 0.2])
+@pytest.mark.parametrize("phase", [0.1, 0.3, 0.449, 0.451, 0.55, 0.7, 0.95])
+def test_height_profile_rates_are_derivatives(phase: float, stay: float) -> None:
     rate, eps = 2.5, 1e-5
 
     def profile(t: float) -> Array:
-        return np.array(height_profile(phase + rate * t, 0.06, 0.01, rate))
+        return np.array(height_profile(phase + rate * t, 0.06, 0.01, rate, stay))
 
     slope = (profile(eps) - profile(-eps)) / (2 * eps)
     np.testing.assert_allclose(profile(0.0)[1:], slope[:2], rtol=1e-5, atol=1e-5)

@@ -20,6 +20,7 @@ from poise.control.tasks import (
     body_tasks,
     build,
     generalised_forces,
+    lying,
     sole_tasks,
     swing_reaction,
     task_cost,
@@ -29,6 +30,15 @@ from poise.robots import RobotModel
 from poise.robots.types import Array
 
 WEIGHTS, GAINS = TaskWeights(), TaskGains()
+SLOPE = np.array([0.15, -0.1])
+
+
+def on_slope(yaw: float, slope: Array = SLOPE) -> Array:
+    """The attitude of a sole on ground of that slope: its normal by a cross product of ways on the ground, its x axis over the yaw's."""
+    ahead = np.array([np.cos(yaw), np.sin(yaw), slope @ [np.cos(yaw), np.sin(yaw)]])
+    normal = np.cross([1.0, 0.0, slope[0]], [0.0, 1.0, slope[1]])
+    x, z = ahead / np.linalg.norm(ahead), normal / np.linalg.norm(normal)
+    return np.column_stack((x, np.cross(z, x), z))
 
 
 def blank(nv: int) -> tuple[Array, Array, Array]:
@@ -37,7 +47,7 @@ def blank(nv: int) -> tuple[Array, Array, Array]:
 
 
 def filled(
-    d: Dynamics, contact: Array, height: tuple[float, float, float] = (0.6, 0.2, -1.5)
+    d: Dynamics, contact: Array, height: tuple[float, float, float] = (0.6, 0.2, -1.5), slope: Array = SLOPE
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
     """All task rows at a state for some targets."""
     targets = {
@@ -48,7 +58,7 @@ def filled(
     }
     out = blank(d.v.size)
     body_tasks(*out, d.terms, targets["com"], np.array(height), 0.3, np.array([0.1, -0.1, 0.2]), 0.2, WEIGHTS, GAINS)
-    sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, WEIGHTS, GAINS)
+    sole_tasks(*out, d.terms, contact, targets["swing"], 0.3, slope, WEIGHTS, GAINS)
     return *out, targets
 
 
@@ -91,7 +101,7 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
         speed, place = pin.getFrameVelocity(model, data, frame, aligned), data.oMf[frame]
         if contact[foot]:
             yaw = float(np.arctan2(place.rotation[1, 0], place.rotation[0, 0]))
-            error = pin.log3(pin.rpy.rpyToMatrix(0.0, 0.0, yaw) @ place.rotation.T)
+            error = pin.log3(on_slope(yaw) @ place.rotation.T)
             share = np.array([1.0, 1.0, 0.0]) * (1.0 - TILT_RAD / float(np.linalg.norm(error[:2])))
             damping = (1.0 - share) * GAINS.contact_rotation_d + share * GAINS.level_d
             still = np.concatenate((GAINS.contact_d * speed.linear, damping * speed.angular - GAINS.level_p * share * error))
@@ -100,9 +110,17 @@ def test_task_rows_say_what_the_bodies_do(g1: RobotModel, contact: tuple[float, 
             s = t["swing"]
             linear = s[2] + GAINS.swing_p * (s[0] - place.translation) + GAINS.swing_d * (s[1] - speed.linear)
             linear[:2] *= min(1.0, GAINS.swing_most / float(np.hypot(*linear[:2])))
-            turn = attitude(pin.rpy.rpyToMatrix(0.0, 0.0, 0.3), frame, GAINS.swing_rotation_p, GAINS.swing_rotation_d, 0.0)
+            turn = attitude(on_slope(0.3), frame, GAINS.swing_rotation_p, GAINS.swing_rotation_d, 0.0)
             expected = np.concatenate((expected, true[:3] - linear, turn))
     np.testing.assert_allclose(rows @ vdot - reference, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.7, -2.5])
+def test_a_sole_lies_on_the_slope_and_points_along_its_yaw(yaw: float) -> None:
+    rotation = lying(SLOPE, yaw)
+    np.testing.assert_allclose(rotation, on_slope(yaw), atol=1e-12)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-12)
+    np.testing.assert_array_equal(lying(np.zeros(2), 0.3)[2], [0.0, 0.0, 1.0])
 
 
 @pytest.mark.parametrize("ahead, wanted", [(0.5, GAINS.swing_most), (0.01, 0.01 * GAINS.swing_p)])
@@ -112,7 +130,7 @@ def test_a_swing_foot_that_is_behind_asks_for_what_a_leg_can_give(g1: RobotModel
     d.update(g1.standing_configuration(), np.zeros(g1.pinocchio.nv))
     out, swing, along = blank(d.v.size), np.zeros((3, 3)), np.array([0.6, 0.8, 0.0])
     swing[0] = d.terms.sole_position[1] + ahead * along
-    sole_tasks(*out, d.terms, np.array([1.0, 0.0]), swing, 0.0, WEIGHTS, GAINS)
+    sole_tasks(*out, d.terms, np.array([1.0, 0.0]), swing, 0.0, np.zeros(2), WEIGHTS, GAINS)
     np.testing.assert_allclose(out[1][18:21], wanted * along, atol=1e-9)
 
 
@@ -175,7 +193,7 @@ def test_a_standing_sole_that_is_tilted_is_levelled(g1: RobotModel, roll: float,
     q[7 + ankle] += roll
     v[6 + ankle] = rate
     d.update(q, v)
-    reference = filled(d, np.ones(2))[1]
+    reference = filled(d, np.ones(2), slope=np.zeros(2))[1]
     damping = GAINS.contact_rotation_d + share * (GAINS.level_d - GAINS.contact_rotation_d)
     along = np.array([np.cos(heading), np.sin(heading), 0.0])
     wanted = -(GAINS.level_p * share * roll + damping * rate) * along
@@ -260,7 +278,7 @@ def built(g1: RobotModel, contact: tuple[float, float], seed: int = 5) -> Built:
     joints, joint_velocity = g1.posture + rng.normal(0.0, 0.2, n), rng.normal(0.0, 1.0, n)
     swing, pull, height = rng.normal(0.0, 0.3, (3, 3)), np.array([0.7, -0.4]), np.array([0.6, 0.1, 0.5])
     build(
-        d.terms, pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, 1.5, joints, joint_velocity, WEIGHTS,
+        d.terms, pull, height, 0.0, np.zeros(3), 0.2, np.array(contact), swing, 0.3, SLOPE, 1.5, joints, joint_velocity, WEIGHTS,
         GAINS, posture, contacts, REGULARISE, FORCE_WEIGHT, HORIZON, *tasks, wrench_map,
         problem.hessian, problem.gradient, problem.rows, problem.lower, problem.upper,
     )  # fmt: skip

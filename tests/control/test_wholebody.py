@@ -61,7 +61,7 @@ def at_rest(d: Dynamics, contact: Array, **changes: Any) -> WholeBodyTargets:
     heading, torso = float(pin.rpy.matrixToRpy(d.base_rotation)[2]), pin.rpy.matrixToRpy(d.torso_rotation)
     torso[2] -= heading
     rest = WholeBodyTargets(
-        np.zeros(2), still(float(d.com[2])), heading, torso, 0.0, contact, swing, 0.0, 0.0, d.q[7:].copy(), np.zeros(n), 0.0
+        np.zeros(2), still(float(d.com[2])), heading, torso, 0.0, contact, swing, 0.0, np.zeros(2), 0.0, d.q[7:].copy(), np.zeros(n), 0.0
     )
     return rest._replace(**changes)
 

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from holder import G1, Holder, Weak
 
+from poise.launch import build_stack
+from poise.robots import Intent
 from poise.robots.plant import compile_plant
+from poise.sim import fallen
 from poise.sim.disturbances import is_ground
 from poise.sim.falls import read_fall
 from poise.sim.locomotion import CASES_OF, LocomotionConfig, LocomotionWork, summarise
@@ -120,3 +123,15 @@ def test_a_fall_off_what_was_not_planned_is_kept_and_read(tmp_path: Path) -> Non
     assert weak(case)["fell"]
     (folder,) = tmp_path.iterdir()
     assert folder.name == "terrain-0.5_0_0-terrainslope_-15-seed0" and read_fall(folder).meta["case"] == case
+
+
+@pytest.mark.parametrize(("name", "beyond_m"), [("slope_+10", 2.0), ("slope_-10", 2.0), ("step_+5", 1.8)])
+def test_it_walks_blind_onto_what_is_not_flat(name: str, beyond_m: float) -> None:
+    """A metre of run-in, and then ground that only its feet tell it of."""
+    (case,) = CASES_OF[name]([1])
+    backend, stack = work().backend(0.002, case), build_stack(G1, "model", seed=1)
+    backend.reset(1)
+    while backend.data.time < 8.0 and backend.base_position_world[0] < beyond_m:
+        backend.write(stack.step(backend.read(), Intent(velocity=(0.5, 0.0, 0.0))).command)
+        assert not fallen(backend), f"fallen at x = {backend.base_position_world[0]:.2f} m"
+    assert backend.base_position_world[0] >= beyond_m
