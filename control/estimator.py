@@ -23,6 +23,7 @@ from .invariant_filter import correct_feet, correct_orientation, propagate
 from .joint_filter import JointFilterConfig, gains, track_joints
 from .linalg import cross, rotated
 from .lip import GRAVITY
+from .load import Load, LoadConfig
 
 FILTER_NUMBERS, OBSERVER_NUMBERS = len(FilterConfig._fields), len(ObserverConfig._fields)
 LONGEST_S = 0.05  # between two states; what is older is no motion to follow
@@ -34,6 +35,7 @@ class EstimatorConfig(NamedTuple):
     joints: JointFilterConfig = JointFilterConfig()
     filter: FilterConfig = FilterConfig()
     observer: ObserverConfig = ObserverConfig()
+    load: LoadConfig = LoadConfig()
 
 
 class Memory(NamedTuple):
@@ -185,7 +187,7 @@ def believed(terms: Array, nv: int, memory: Array, dcm: Array, sole_yaw: Array) 
 
 
 class Estimator:
-    """Fills a `Dynamics` at the estimated state; `parts` holds what the filters and the observer carry."""
+    """Fills a `Dynamics` at the estimated state; `parts` holds what the filters and the observer carry, `load` what the robot does."""
 
     def __init__(self, robot: RobotModel, dynamics: Dynamics, config: EstimatorConfig, period_s: float) -> None:
         self._robot, self._dynamics, self._period = robot, dynamics, period_s
@@ -197,6 +199,7 @@ class Estimator:
         body = (np.array(robot.overlay.imu_position_base), robot.legs.reshape(2, -1) + 6)
         self._views = (*dynamics.source, *dynamics.frames, dynamics.block, *body)
         self.contact = self.parts.contact
+        self.load = Load(config.load, robot.mass * GRAVITY)
         self.reset()
 
     @property
@@ -207,6 +210,7 @@ class Estimator:
     def reset(self) -> None:
         """Forget the past: the next state starts the filter, standing, the base over x = y = 0, the lower sole at 0."""
         self._updates = 0
+        self.load.reset()
         self.memory[:] = 0.0
         self.contact[:] = 1.0
         self.parts.wrench[:2, 2] = 0.5 * self._robot.mass * GRAVITY
@@ -241,6 +245,7 @@ class Estimator:
             self._numbers,
         )
         self._updates, self._planned = self._updates + 1, planned_contact.copy()
+        self.load.update(-float(self._dynamics.base_rotation[2] @ parts.wrench[2, :3]), parts.stamp[1])
 
     def belief(self, dcm: Array, sole_yaw: Array) -> Belief:
         """What is believed now, with the walker's DCM (2,) m and yaw of the soles (2,) rad."""
@@ -250,10 +255,11 @@ class Estimator:
         sure = (x[29:31], x[31:33], x[33:36], x[36:39])
         return Belief(*poses, *sure, age_s=0.0, external_force_world=x[39:], planned_contact=self._planned, updates=self._updates)
 
-    def snapshot(self) -> tuple[Array, int]:
+    def snapshot(self) -> tuple[Array, int, Load]:
         """All that is carried, copied."""
-        return self.memory.copy(), self._updates
+        return self.memory.copy(), self._updates, self.load.copy()
 
-    def restore(self, snapshot: tuple[Array, int]) -> None:
+    def restore(self, snapshot: tuple[Array, int, Load]) -> None:
         """Go back to a snapshot."""
-        self.memory[:], self._updates = snapshot
+        self.memory[:], self._updates, load = snapshot
+        self.load = load.copy()

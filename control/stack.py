@@ -297,8 +297,8 @@ class Stack:
             joints[robot.arms], speed[robot.arms] = state.joint_position[robot.arms], state.joint_velocity[robot.arms]
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
-        targets = whole_body_targets(d, reference, motion, joints, speed, self._swing_momentum, robot.mass)
-        solution, zero = self.whole_body.solve(d, targets), np.zeros(robot.n)
+        targets = whole_body_targets(d, reference, motion, joints, speed, self._swing_momentum, robot.mass, self.estimator.load.newton)
+        solution, zero = self.whole_body.solve(d, targets, self.estimator.load.newton), np.zeros(robot.n)
         return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
 
     # -- records ----------------------------------------------------------------------------------------------

@@ -15,15 +15,23 @@ from .wholebody import WholeBodyTargets
 
 
 def whole_body_targets(
-    d: Dynamics, reference: Reference, motion: MotionReference, joints: Array, speed: Array, swing_momentum: float, mass: float
+    d: Dynamics,
+    reference: Reference,
+    motion: MotionReference,
+    joints: Array,
+    speed: Array,
+    swing_momentum: float,
+    mass: float,
+    load_n: float,
 ) -> WholeBodyTargets:
     """Targets of the walker's reference and of the motion's heights, trunk and joints.
 
     joints, speed (n,): positions and velocities that the posture task tracks; swing_momentum: of the swing leg, kg·m per m/s of its foot
-    (reaction.py); mass: kg.
+    (reaction.py); mass: kg; load_n: what the robot carries, N, whose weight the model, which does not have it, sees as an acceleration.
     """
     momentum = left_to_the_body(reference.urgency) * swing_momentum
     up, up_rate, up_acceleration = reference.rise.tolist()
+    up_acceleration += load_n / mass
     height = motion.height_m + up
     stiffness, reaction = (GRAVITY + up_acceleration) / height, momentum / (mass * height)
     (com_x, com_y, _), (zmp_x, zmp_y), (swing_x, swing_y, _) = d.com.tolist(), reference.zmp.tolist(), reference.swing[2].tolist()

@@ -134,7 +134,8 @@ class WholeBody:
         self._numbers, self._joint_weights = self._calm.copy(), posture[Posture._fields.index("weight")]
         self._weighed = -1.0  # the urgency of `_numbers`; none yet
         self._weights, self._gains = np.split(self._numbers, [len(config.weights)])  # views
-        tables = (self._weights, self._gains, posture, vertices, np.array(self._contacts[1:]))
+        self._weight, self._limits = weight, np.array(self._contacts[1:])
+        tables = (self._weights, self._gains, posture, vertices, self._limits)
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
         self._for_finish = (posture, config.regularise_force, self._contacts.newton, config.tolerance)
 
@@ -163,9 +164,18 @@ class WholeBody:
         )
         return problem, space.wrench_map
 
-    def solve(self, d: Dynamics, t: WholeBodyTargets) -> WholeBodySolution:
-        """Solve, condensed; else whole; else with the fallback solver; else the posture is held by its joint gains ("hold")."""
+    def solve(self, d: Dynamics, t: WholeBodyTargets, load_n: float = 0.0) -> WholeBodySolution:
+        """Solve, condensed; else whole; else with the fallback solver; else the posture is held by its joint gains ("hold").
+
+        The feet may give as much more force as a load (N) takes.
+        """
+        self._allow(self._config.force_max * (self._weight + load_n))
         return self._solve_condensed(d, t) or self._solve_whole(d, t)
+
+    def _allow(self, force_n: float) -> None:
+        if force_n != self._contacts.force_max:
+            self._contacts = self._contacts._replace(force_max=force_n)
+            self._limits[:] = self._contacts[1:]
 
     def warm(self, d: Dynamics, t: WholeBodyTargets) -> None:
         """Solve every form of the QP once for 0, 1 and 2 feet, so that no kernel is compiled when the first form gives up."""

@@ -135,3 +135,17 @@ def test_it_walks_blind_onto_what_is_not_flat(name: str, beyond_m: float) -> Non
         backend.write(stack.step(backend.read(), Intent(velocity=(0.5, 0.0, 0.0))).command)
         assert not fallen(backend), f"fallen at x = {backend.base_position_world[0]:.2f} m"
     assert backend.base_position_world[0] >= beyond_m
+
+
+def test_it_carries_what_nobody_told_it_of() -> None:
+    """15 kg on the torso, under which it stands up straight, and walks."""
+    case = CASES_OF["payload_15"]([1])[0]
+    backend, stack = work().backend(0.002, case), build_stack(G1, "model", seed=1)
+    backend.reset(1)
+    heights = []
+    while backend.data.time < 3.0:
+        backend.write(stack.step(backend.read(), Intent(velocity=(0.5, 0.0, 0.0))).command)
+        heights.append(float(backend.data.qpos[2]))
+    assert not fallen(backend) and backend.base_position_world[0] > 0.7
+    assert min(heights) > heights[0] - 0.1 and np.mean(heights[-500:]) > heights[0] - 0.03
+    assert stack.estimator.load.newton == pytest.approx(15.0 * 9.81 - 15.0, abs=25.0)
