@@ -30,7 +30,7 @@ class GroundConfig:
     calm: float = 0.3  # urgency up to which ground that was even tells of itself
     uneven: float = 0.01  # lift from which on it is known to be uneven
     high: float = 0.06  # from this lift on a foot goes up before it goes ahead, and comes down at the end
-    follow_s: float = 0.1  # in which the body follows the ground
+    follow_s: float = 0.1  # in which the body follows ground that is higher or lower
     crouch_slope: float = 0.12  # by which it is lower on a slope of 1, so that both legs reach
     crouch_lift: float = 0.2  # of a lift
 
@@ -97,7 +97,8 @@ class Ground:
     def floor(self, com: Array, sole: Array, dt: float) -> float:
         """Height (m) over which the centre of mass, at (2,) m, is kept while this sole stands (3,) m; called once a tick."""
         c, under = self._config, self.height_at(com, sole)
-        self._floor = under if np.isnan(self._floor) else self._floor + (under - self._floor) * dt / c.follow_s
+        near = not abs(under - self._floor) > c.even  # also where it begins
+        self._floor = under if near else self._floor + (under - self._floor) * dt / c.follow_s
         return self._floor - c.crouch_slope * float(np.hypot(*self.slope)) - c.crouch_lift * self.lift_m
 
     def stand(self, soles: Array) -> float:
