@@ -68,7 +68,9 @@ class Ground:
         return urgency < self._config.calm or self.lift_m > self._config.uneven or bool(self.slope.any())
 
     def lies(self, normal: Array, place: Array) -> None:
-        """A sole that has come down carries the robot: its normal (3,) and place (3,) m in the world."""
+        """A sole that has come down carries the robot: its normal (3,) and place (3,) m in the world; not finite, they say nothing."""
+        if not (np.isfinite(normal).all() and np.isfinite(place).all()):
+            return
         c, before, way = self._config, self._tilt, place - self._place
         self._tilt, self._place = -normal[:2] / max(float(normal[2]), 0.7), place.copy()
         if np.isnan(way[0]):

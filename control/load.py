@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from typing import NamedTuple
 
@@ -35,7 +36,9 @@ class Load:
         return copy(self)
 
     def update(self, down_n: float, dt: float) -> None:
-        """Take what pulls the robot down now (N), dt s after the last time."""
+        """Take what pulls the robot down now (N), dt s after the last time; what is not finite says nothing."""
+        if not math.isfinite(down_n):
+            return
         c = self._config
         self._pull_n += min(1.0, dt / c.filter_s) * (down_n - self._pull_n)
         self.newton = min(max(0.0, self._pull_n - c.least_n), self._most_n)

@@ -95,5 +95,16 @@ def test_a_copy_learns_nothing_from_the_other() -> None:
     assert ground.lift_m < other.lift_m
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_says_nothing(bad: float) -> None:
+    ground = walked(Ground(CONFIG), np.array([0.2, 0.0]))
+    slope, lift = ground.slope.copy(), ground.lift_m
+    ground.lies(np.full(3, bad), np.zeros(3))
+    ground.lies(LEVEL, np.full(3, bad))
+    np.testing.assert_array_equal(ground.slope, slope)
+    assert ground.lift_m == lift
+    assert np.isnan(ground.floor(np.full(2, np.nan), np.zeros(3), 0.002)) and np.isfinite(ground.floor(np.zeros(2), np.zeros(3), 0.002))
+
+
 def test_common_is_the_smaller_of_what_points_one_way() -> None:
     assert [common(0.2, 0.1), common(-0.1, -0.3), common(0.1, -0.1), common(0.0, 1.0)] == [0.1, -0.1, 0.0, 0.0]

@@ -35,6 +35,14 @@ def test_it_is_bounded_and_forgotten() -> None:
     assert load.newton == 0.0
 
 
+@pytest.mark.parametrize("pull_n", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_says_nothing(pull_n: float) -> None:
+    load = carrying(98.1, 3.0)
+    before = load.newton
+    load.update(pull_n, DT)
+    assert load.newton == before
+
+
 def test_a_short_pull_is_no_load() -> None:
     """A push of 10 N·s straight down, in 0.1 s, counts for a third of its force at most."""
     assert carrying(100.0, 0.1).newton < 0.3 * 100.0 - CONFIG.least_n
