@@ -17,8 +17,10 @@ from poise.robots import RobotModel, RobotState
 from poise.robots.types import Array, Belief
 
 from .contact_observer import ObserverConfig, observe_contact
+from .delay import Delay, DelayConfig
 from .dynamics import Dynamics, Frames, Source, Terms, fill_frames, place_base, terms_of
 from .filter_state import FILTER_SIZE, FilterConfig, FilterState, deviations, start, state_of
+from .grip import Grip, GripConfig
 from .invariant_filter import correct_feet, correct_orientation, propagate
 from .joint_filter import JointFilterConfig, gains, track_joints
 from .linalg import cross, rotated
@@ -36,6 +38,8 @@ class EstimatorConfig(NamedTuple):
     filter: FilterConfig = FilterConfig()
     observer: ObserverConfig = ObserverConfig()
     load: LoadConfig = LoadConfig()
+    grip: GripConfig = GripConfig()
+    delay: DelayConfig = DelayConfig()
 
 
 class Memory(NamedTuple):
@@ -200,6 +204,8 @@ class Estimator:
         self._views = (*dynamics.source, *dynamics.frames, dynamics.block, *body)
         self.contact = self.parts.contact
         self.load = Load(config.load, robot.mass * GRAVITY)
+        self.grip = Grip(config.grip, robot.overlay.friction, robot.mass * GRAVITY)
+        self.delay = Delay(config.delay, robot.pinocchio, period_s)
         self.reset()
 
     @property
@@ -211,6 +217,8 @@ class Estimator:
         """Forget the past: the next state starts the filter, standing, the base over x = y = 0, the lower sole at 0."""
         self._updates = 0
         self.load.reset()
+        self.grip.reset()
+        self.delay.reset()
         self.memory[:] = 0.0
         self.contact[:] = 1.0
         self.parts.wrench[:2, 2] = 0.5 * self._robot.mass * GRAVITY
@@ -220,6 +228,7 @@ class Estimator:
         orientation, gyro, accelerometer = state.base_orientation_wxyz, state.gyro_imu, state.accelerometer_imu
         assert orientation is not None and gyro is not None and accelerometer is not None
         parts, torque, started = self.parts, state.joint_torque, self._updates > 0
+        planned_contact = self.delay.planned(planned_contact)
         sense_motion(
             orientation,
             gyro,
@@ -245,7 +254,13 @@ class Estimator:
             self._numbers,
         )
         self._updates, self._planned = self._updates + 1, planned_contact.copy()
-        self.load.update(-float(self._dynamics.base_rotation[2] @ parts.wrench[2, :3]), parts.stamp[1])
+        d = self._dynamics
+        self.load.update(-float(d.base_rotation[2] @ parts.wrench[2, :3]), parts.stamp[1])
+        self.grip.update(planned_contact, d.sole_rotation, d.sole_velocity, parts.wrench, parts.stamp[1])
+        if torque is not None:
+            self.delay.measure(torque)
+        if self.delay.late:
+            d.update(*self.delay.predicted(d.q, d.v))
 
     def belief(self, dcm: Array, sole_yaw: Array) -> Belief:
         """What is believed now, with the walker's DCM (2,) m and yaw of the soles (2,) rad."""
@@ -255,11 +270,11 @@ class Estimator:
         sure = (x[29:31], x[31:33], x[33:36], x[36:39])
         return Belief(*poses, *sure, age_s=0.0, external_force_world=x[39:], planned_contact=self._planned, updates=self._updates)
 
-    def snapshot(self) -> tuple[Array, int, Load]:
+    def snapshot(self) -> tuple[Array, int, Load, Grip, Delay]:
         """All that is carried, copied."""
-        return self.memory.copy(), self._updates, self.load.copy()
+        return self.memory.copy(), self._updates, self.load.copy(), self.grip.copy(), self.delay.copy()
 
-    def restore(self, snapshot: tuple[Array, int, Load]) -> None:
+    def restore(self, snapshot: tuple[Array, int, Load, Grip, Delay]) -> None:
         """Go back to a snapshot."""
-        self.memory[:], self._updates, load = snapshot
-        self.load = load.copy()
+        self.memory[:], self._updates, load, grip, delay = snapshot
+        self.load, self.grip, self.delay = load.copy(), grip.copy(), delay.copy()

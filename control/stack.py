@@ -149,6 +149,7 @@ class Stack:
         walker = self._walker
         walk = Walk(certificate.method, solution.source, walker.phase, walker.touchdowns, reference.urgency, resting)
         decision = self._record(state, intent, made, command, certificate, solution, self._ladder.found(walk), watch)
+        self.estimator.delay.sent(command.tau, solution.acceleration, reference.contact)
         self._monitor.sent(command)
         if solution.source == "hold" and not np.isfinite(self.dynamics.v).all():
             self._forget()  # an estimate that is not finite would stay so
@@ -298,7 +299,9 @@ class Stack:
         else:
             joints[robot.arms], speed[robot.arms] = motion.arms, motion.arms_velocity
         targets = whole_body_targets(d, reference, motion, joints, speed, self._swing_momentum, robot.mass, self.estimator.load.newton)
-        solution, zero = self.whole_body.solve(d, targets, self.estimator.load.newton), np.zeros(robot.n)
+        standing, lean = d.sole_rotation[reference.contact > 0.5, :, 2], (d.com[:2] - reference.zmp) / motion.height_m
+        friction = self.estimator.grip.ask(reference.urgency, standing, lean)
+        solution, zero = self.whole_body.solve(d, targets, self.estimator.load.newton, friction), np.zeros(robot.n)
         return solution, JointCommand(joints, speed, zero, zero, solution.torque, robot.torque_limit)
 
     # -- records ----------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class WholeBody:
         self._numbers, self._joint_weights = self._calm.copy(), posture[Posture._fields.index("weight")]
         self._weighed = -1.0  # the urgency of `_numbers`; none yet
         self._weights, self._gains = np.split(self._numbers, [len(config.weights)])  # views
-        self._weight, self._limits = weight, np.array(self._contacts[1:])
+        self._friction, self._weight, self._limits = overlay.friction, weight, np.array(self._contacts[1:])
         tables = (self._weights, self._gains, posture, vertices, self._limits)
         self._for_start = (*tables, config.regularise_acceleration, config.regularise_force, config.limit_horizon_s)
         self._for_finish = (posture, config.regularise_force, self._contacts.newton, config.tolerance)
@@ -164,17 +164,17 @@ class WholeBody:
         )
         return problem, space.wrench_map
 
-    def solve(self, d: Dynamics, t: WholeBodyTargets, load_n: float = 0.0) -> WholeBodySolution:
+    def solve(self, d: Dynamics, t: WholeBodyTargets, load_n: float = 0.0, friction: float | None = None) -> WholeBodySolution:
         """Solve, condensed; else whole; else with the fallback solver; else the posture is held by its joint gains ("hold").
 
-        The feet may give as much more force as a load (N) takes.
+        The feet may give as much more force as a load (N) takes, and as much friction as is said; None: the robot's own.
         """
-        self._allow(self._config.force_max * (self._weight + load_n))
+        self._allow(self._config.force_max * (self._weight + load_n), self._friction if friction is None else friction)
         return self._solve_condensed(d, t) or self._solve_whole(d, t)
 
-    def _allow(self, force_n: float) -> None:
-        if force_n != self._contacts.force_max:
-            self._contacts = self._contacts._replace(force_max=force_n)
+    def _allow(self, force_n: float, friction: float) -> None:
+        if (force_n, friction) != (self._contacts.force_max, self._contacts.friction):
+            self._contacts = self._contacts._replace(force_max=force_n, friction=friction)
             self._limits[:] = self._contacts[1:]
 
     def warm(self, d: Dynamics, t: WholeBodyTargets) -> None:

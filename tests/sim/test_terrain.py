@@ -149,3 +149,15 @@ def test_it_carries_what_nobody_told_it_of() -> None:
     assert not fallen(backend) and backend.base_position_world[0] > 0.7
     assert min(heights) > heights[0] - 0.1 and np.mean(heights[-500:]) > heights[0] - 0.03
     assert stack.estimator.load.newton == pytest.approx(15.0 * 9.81 - 15.0, abs=25.0)
+
+
+@pytest.mark.parametrize(("name", "late"), [("friction_0.2", 0), ("latency_40", 20)])
+def test_it_finds_out_what_it_walks_with(name: str, late: int) -> None:
+    """Ice, or commands that act 40 ms late, and nobody told it."""
+    case = CASES_OF[name]([3])[0]
+    backend, stack = work().backend(0.002, case), build_stack(G1, "model", seed=3)
+    backend.reset(3)
+    while backend.data.time < 6.0:
+        backend.write(stack.step(backend.read(), Intent(velocity=(0.5, 0.0, 0.0))).command)
+        assert not fallen(backend), f"fallen at {backend.data.time:.2f} s"
+    assert backend.base_position_world[0] > 2.0 and stack.estimator.delay.periods == late
