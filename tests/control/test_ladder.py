@@ -201,7 +201,7 @@ def test_where_the_proposer_fails_the_robot_walks_on_nominally() -> None:
 def failing_solver(loop: Loop) -> Callable[..., WholeBodySolution]:
     """A whole-body QP of that loop's stack that never finds anything."""
     body = loop.stack.whole_body
-    return lambda d, targets, load_n: body._hold(d, targets, 0.0)
+    return lambda d, targets, load_n, friction: body._hold(d, targets, 0.0)
 
 
 def test_a_whole_body_qp_that_fails_for_a_tick_is_filtered_and_for_longer_stops_the_robot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -360,7 +360,7 @@ def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPa
     loop, seen = make_loop(), []
     solve = loop.stack.whole_body.solve
 
-    def watched(d: Dynamics, targets: WholeBodyTargets, load_n: float) -> WholeBodySolution:
+    def watched(d: Dynamics, targets: WholeBodyTargets, load_n: float, friction: float) -> WholeBodySolution:
         foot = targets.swing[2, :2]
         walker, (height, _, acceleration) = loop.stack._walker, targets.com_height
         ground = d.sole_position[walker.stance if walker.phase == "step" else slice(None), 2].mean()
@@ -368,7 +368,7 @@ def test_the_references_obey_the_balance_of_moments(monkeypatch: pytest.MonkeyPa
         force = loop.stack.robot.mass * np.append(targets.com_acceleration_xy, GRAVITY + acceleration)
         rate = targets.swing_momentum * np.array([foot[1], -foot[0]])
         seen.append((np.cross(arm, force)[:2] - rate, rate, acceleration))
-        return solve(d, targets, load_n)
+        return solve(d, targets, load_n, friction)
 
     monkeypatch.setattr(loop.stack.whole_body, "solve", watched)
     loop.run(1.2)

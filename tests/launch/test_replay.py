@@ -112,7 +112,7 @@ def test_an_intent_comes_back_as_it_was_given(runs: dict[str, Path], g1: RobotMo
     [
         ("open-loop", "command_tau", 1e-6, "state_", 41),  # N·m for 2 ms: less is rounded away in the plant
         ("closed-loop", "command_tau", 0.0, "command_tau", 40),
-        ("estimator", "state_gyro_imu", 0.0, "belief_", 40),
+        ("estimator", "state_gyro_imu", 1e-12, "belief_", 40),  # rad/s: less is rounded away now and then
     ],
 )
 def test_the_least_change_is_found_where_it_is(runs: dict[str, Path], how: How, field: str, by: float, found: str, tick: int) -> None:
@@ -140,14 +140,15 @@ def test_an_estimator_that_missed_ticks_is_compared_all_the_same(runs: dict[str,
 
 def test_another_seed_ends_near_and_another_intent_does_not(runs: dict[str, Path]) -> None:
     def faster(values: Array) -> None:
-        values[300:] = [0.9, 0.0, 0.0]
+        values[200:] = [0.9, 0.0, 0.0]
 
     log = read_log(runs["blind"] / "log.mcap")
     other = replayed(log, seed=8)
     assert not other["identical"] and other["held"] and 0.0 < other["end"]["distance_m"] < END_M
     assert other["difference"]["tick"] == 1 and other["difference"]["field"] == "state_joint_position"
     elsewhere = replayed(with_field(log, "intent_velocity", faster))
-    assert not elsewhere["held"] and elsewhere["end"]["distance_m"] > END_M and elsewhere["difference"]["tick"] == 306  # proposed at 301
+    assert not elsewhere["held"] and elsewhere["end"]["distance_m"] > END_M
+    assert elsewhere["difference"]["tick"] == 278  # where the first step begins
 
 
 def test_a_brief_recording_goes_through_the_stack_and_no_other_way(brief: Path, capsys: pytest.CaptureFixture[str]) -> None:
