@@ -35,10 +35,15 @@ class Delay:
 
     def reset(self) -> None:
         """Nothing is late, as far as is known."""
+        self.periods = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is under way that is known of."""
         nv = self._model.nv
         self._torque, self._acceleration = np.zeros((LONGEST, nv - 6)), np.zeros((LONGEST, nv))
         self._contact, self._error = np.ones((LONGEST, 2)), np.zeros(LONGEST)
-        self._count, self.periods = 0, 0
+        self._count = self._measured = 0  # commands that went out, and those before the last state
 
     def copy(self) -> Delay:
         """An independent copy."""
@@ -49,12 +54,17 @@ class Delay:
     def sent(self, torque: Array, acceleration: Array, contact: Array) -> None:
         """A command went out: joint torques (n,) N·m, the accelerations (nv,) that they are to give, and the feet (2,) that stand by it."""
         at = self._count % LONGEST
-        self._torque[at], self._acceleration[at], self._contact[at] = torque, acceleration, contact
+        self._torque[at], self._acceleration[at], self._contact[at] = torque, 0.0, contact
+        if np.isfinite(acceleration).all():
+            self._acceleration[at] = acceleration
         self._count += 1
 
     def measure(self, torque: Array) -> None:
-        """Joint torques (n,) N·m of a state, before its command is sent; what is not finite says nothing."""
+        """Joint torques (n,) N·m of a state, before its command is sent; what is not finite says nothing, nor what somebody else sent."""
         c = self._config
+        if self._count == self._measured:
+            self._forget()
+        self._measured = self._count
         if self._count < LONGEST or not np.isfinite(torque).all():
             return
         late = matched(self._error, self._torque, torque, self._count, min(1.0, self._period / c.filter_s))

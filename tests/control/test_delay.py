@@ -80,6 +80,27 @@ def test_the_feet_that_stand_are_those_of_the_plan_that_acts(g1: RobotModel) -> 
     np.testing.assert_array_equal(learned(g1, 0).planned(swings), swings)
 
 
+def test_what_somebody_else_sends_tells_nothing(g1: RobotModel) -> None:
+    """Torques that are not ours, though they happen to be what was sent ten periods ago; how late ours act is not forgotten."""
+    delay = learned(g1, 0)
+    for tick in range(490, 990):
+        delay.measure(20.0 * np.sin((5.0 + np.arange(g1.n)) * DT * tick))
+    assert delay.periods == 0
+    late = learned(g1, 10)
+    late.measure(np.zeros(g1.n))
+    late.measure(np.zeros(g1.n))
+    q, v = pin.neutral(g1.pinocchio), np.zeros(g1.n + 6)
+    v[6:] = 1.0
+    assert late.periods == 10
+    np.testing.assert_array_equal(late.predicted(q, v)[1], v)
+
+
+def test_accelerations_that_are_not_finite_do_not_count(g1: RobotModel) -> None:
+    delay = learned(g1, 10)
+    delay.sent(np.zeros(g1.n), np.full(g1.n + 6, np.nan), STANDS)
+    assert np.isfinite(np.concatenate(delay.predicted(pin.neutral(g1.pinocchio), np.zeros(g1.n + 6)))).all()
+
+
 def test_a_copy_goes_on_alone_and_reset_forgets(g1: RobotModel) -> None:
     delay = learned(g1, 10)
     other = delay.copy()
